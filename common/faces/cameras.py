@@ -114,9 +114,9 @@ def _noise(picture: Crop, deviation: float, rng: np.random.Generator) -> Crop:
 def _jpeg(picture: Crop, quality: float, rng: np.random.Generator) -> Crop:
     import cv2
 
-    done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, round(quality)])
-    assert done
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    settings = [cv2.IMWRITE_JPEG_QUALITY, round(quality)]
+    _, data = cv2.imencode(".jpg", picture[..., ::-1], settings)
+    return _crop(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1])
 
 
 def _motion(picture: Crop, length: float, rng: np.random.Generator) -> Crop:
@@ -150,7 +150,7 @@ def _occlude(picture: Crop, share: float, rng: np.random.Generator) -> Crop:
 
 
 def _crop(values: NDArray[np.generic]) -> Crop:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
 _OPERATIONS: dict[str, Callable[[Crop, float, np.random.Generator], Crop]] = {

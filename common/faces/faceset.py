@@ -1,0 +1,115 @@
+"""A set of faces: crops, whose they are, and where each belongs, without ever showing a name."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import DataSetError
+from common.faces.crops import SIDE, Crop, Crops, Indices
+
+REPORT_SITE = -1  # a person seen at every site with the same camera type, trained at none
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class FaceSet:
+    """N crops of aligned faces with the person of each.
+
+    ``person`` (N,) holds ids that index ``names`` and stay the same in every subset, so that two
+    subsets can be compared for overlap. Optional, per picture: ``picture`` (a file name), ``fold``
+    (N,) from 0, ``site`` (N,) with -1 for report people, ``camera_type`` (N,) as the operator
+    declared it, ``landmarks`` (N, 5, 2) in pixels of the *original* picture.
+
+    Leaks: names and file names are personal data; ``repr`` and every error show counts only.
+    """
+
+    source: Crops
+    person: NDArray[np.int64]
+    names: tuple[str, ...]
+    picture: tuple[str, ...] | None = None
+    fold: NDArray[np.int8] | None = None
+    site: NDArray[np.int64] | None = None
+    camera_type: tuple[str, ...] | None = None
+    landmarks: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("person", "picture", "fold", "site", "camera_type", "landmarks"):
+            values: Sequence[object] | None = getattr(self, key)
+            if values is not None and len(values) != len(self.source):
+                raise DataSetError(f"{key} has {len(values)} entries, not {len(self.source)}")
+        if len(self.person) and not 0 <= self.person.min() <= self.person.max() < len(self.names):
+            raise DataSetError("person: an id is not in names")
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __repr__(self) -> str:
+        return f"FaceSet({len(self)} pictures of {len(self.people)} people)"
+
+    @cached_property
+    def people(self) -> NDArray[np.int64]:
+        """Ids of the people who have a picture here, ascending, (P,)."""
+        return np.unique(self.person)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the pictures in order: the key under which their features are cached.
+
+        Leaks: whoever has the same pictures can recognise it; it stays where the faces are.
+        """
+        return self.source.digest()
+
+    def crop(self, index: int) -> Crop:
+        """Crop number ``index``; ``PictureError`` naming its ordinal if it is broken."""
+        return self.source.crop(index)
+
+    def crops(self, indices: Iterable[int]) -> NDArray[np.uint8]:
+        """Crops (B, 112, 112, 3) in the order of ``indices``."""
+        wanted = [int(i) for i in indices]
+        batch = np.empty((len(wanted), SIDE, SIDE, 3), np.uint8)
+        for row, index in zip(batch, wanted, strict=True):
+            row[:] = self.source.crop(index)
+        return batch
+
+    def pictures_of(self, person: int) -> Indices:
+        """Indices of the pictures of one person."""
+        return np.flatnonzero(self.person == person)
+
+    def counts(self) -> NDArray[np.int64]:
+        """Number of pictures of each of ``people``, (P,)."""
+        return np.unique(self.person, return_counts=True)[1].astype(np.int64)
+
+    def subset(self, indices: Sequence[int] | NDArray[Any]) -> "FaceSet":
+        """The pictures ``indices`` (or a boolean mask), in that order, with their global ids."""
+        chosen = _indices(indices, len(self))
+        return dataclasses.replace(
+            self,
+            source=self.source.take(chosen),
+            person=self.person[chosen],
+            picture=_pick(self.picture, chosen),
+            fold=None if self.fold is None else self.fold[chosen],
+            site=None if self.site is None else self.site[chosen],
+            camera_type=_pick(self.camera_type, chosen),
+            landmarks=None if self.landmarks is None else self.landmarks[chosen],
+        )
+
+    def of_people(self, people: Iterable[int]) -> "FaceSet":
+        """All pictures of ``people``, in their order here."""
+        return self.subset(np.flatnonzero(np.isin(self.person, np.fromiter(people, np.int64))))
+
+
+def _indices(chosen: Sequence[int] | NDArray[Any], length: int) -> Indices:
+    array = np.asarray(chosen)
+    if array.dtype == np.bool_:
+        if array.shape != (length,):
+            raise IndexError(f"a mask must have {length} entries")
+        return np.flatnonzero(array)
+    return array.astype(np.int64).reshape(-1)
+
+
+def _pick(values: tuple[str, ...] | None, indices: Indices) -> tuple[str, ...] | None:
+    return None if values is None else tuple(values[i] for i in indices.tolist())
