@@ -1,0 +1,54 @@
+"""What the three command lines share: exit codes, how an error is told, JSON on stdout.
+
+Exit codes: 0 done, 1 failed, 2 wrong use (a configuration or an option that cannot be meant).
+Progress and errors go to stderr, one JSON result to stdout.
+"""
+
+import functools
+import json
+import logging
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from common.errors import MascaronError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+EXIT_CODES = {"CONFIG_INVALID": 2, "SCENARIO_INVALID": 2}  # every other reason: 1
+
+
+class ToldError(click.ClickException):
+    """One of our errors, told as ``REASON: message`` with its documented exit code."""
+
+    def __init__(self, error: MascaronError) -> None:
+        super().__init__(f"{error.reason}: {error}")
+        self.exit_code = EXIT_CODES.get(error.reason, 1)
+
+
+def told(command: Callable[P, R]) -> Callable[P, R]:
+    """Lets a command raise our errors; anything else is a bug and keeps its traceback."""
+
+    @functools.wraps(command)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except MascaronError as error:
+            raise ToldError(error) from error
+
+    return call
+
+
+def result(value: dict[str, Any]) -> None:
+    """Prints the one JSON object a command answers with."""
+    click.echo(json.dumps(value))
+
+
+def quiet_logs(verbose: bool) -> None:
+    """Sets up logging to stderr: warnings, or everything of ours with ``--verbose``."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    if verbose:
+        for room in ("client", "common", "server", "simulations"):
+            logging.getLogger(room).setLevel(logging.INFO)

@@ -1,0 +1,73 @@
+"""Checkpoints: the whole state of a run after every round, so that it can go on after any stop.
+
+Every checkpoint is one safetensors file written beside its final name, flushed to the disk and
+renamed: a reader sees the old state or the new one, never half of one.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import RunError
+
+CHECKPOINT = "checkpoint.safetensors"
+SEPARATOR = "/"  # between a pool and an array name in the file
+
+PoolArrays = dict[str, NDArray[np.generic]]
+
+
+@dataclass(slots=True)
+class RunState:
+    """Where a run stands: rounds done, and for every pool of sites its shared arrays."""
+
+    round: int = 0
+    pools: dict[str, PoolArrays] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    plan: str = ""  # digest of the plan the state belongs to
+
+
+def write_checkpoint(folder: Path, state: RunState) -> None:
+    """Replaces the checkpoint in ``folder`` atomically; on disk when it returns."""
+    from safetensors.numpy import save
+
+    tensors = {
+        f"{pool}{SEPARATOR}{name}": np.ascontiguousarray(array)
+        for pool, arrays in state.pools.items()
+        for name, array in arrays.items()
+    }
+    facts = {"round": state.round, "history": state.history, "plan": state.plan}
+    content = save(tensors, metadata={"state": json.dumps(facts)})
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / (CHECKPOINT + ".partial")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(folder / CHECKPOINT)
+
+
+def read_checkpoint(folder: Path, plan: str) -> RunState | None:
+    """The last state in ``folder``, or None; ``RunError`` if it belongs to another plan."""
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    pools: dict[str, PoolArrays] = {}
+    try:
+        with safe_open(path, framework="numpy") as file:
+            facts = json.loads(file.metadata()["state"])
+            for key in file.keys():  # noqa: SIM118 (not a dict)
+                pool, name = key.rsplit(SEPARATOR, 1)
+                pools.setdefault(pool, {})[name] = file.get_tensor(key)
+        state = RunState(facts["round"], pools, facts["history"], facts["plan"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"cannot read {path}: {type(error).__name__}") from error
+    if state.plan != plan:
+        raise RunError(f"{path} belongs to another plan; choose another folder or do not resume")
+    return state

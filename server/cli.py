@@ -1,0 +1,47 @@
+"""`mascaron-admin`: what the centre's administrator types."""
+
+from pathlib import Path
+
+import click
+
+from common.console import result, told
+
+FILE = click.Path(path_type=Path)
+
+
+@click.group()
+@click.version_option(package_name="mascaron")
+def main() -> None:
+    """Look after the centre of a federation."""
+
+
+@main.command()
+@click.option("--faces", type=FILE, help="Pack or folder of public people; default: synthetic.")
+@click.option("--people", type=int, default=2000, show_default=True, help="Synthetic people.")
+@click.option("--pictures", type=int, default=12, show_default=True, help="Of each of them.")
+@click.option("--steps", type=int, default=4000, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--out", type=FILE, required=True, help="Folder for the trunk and its manifest.")
+@told
+def pretrain(out: Path, **options: object) -> None:
+    """Train a trunk on public or synthetic faces and write it with its manifest to OUT."""
+    from server.commands.pretrain import pretrain_command
+
+    result(pretrain_command(out, **options))  # type: ignore[arg-type]
+
+
+@main.group()
+def plan() -> None:
+    """Privacy plans."""
+
+
+@plan.command()
+@click.option("--epsilon", type=float, required=True)
+@click.option("--delta", type=float, default=1e-4, show_default=True)
+@click.option("--people", type=int, required=True, help="Declared people of a site.")
+@told
+def price(epsilon: float, delta: float, people: int) -> None:
+    """Show the noise that the moment releases of a run at EPSILON would carry."""
+    from server.commands.price import price_command
+
+    result(price_command(epsilon, delta, people))

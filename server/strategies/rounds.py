@@ -1,0 +1,172 @@
+"""The centre's own round loop: describe, accept, then every round of the plan, with checkpoints.
+
+flwr's ``Strategy.start`` always counts from round 1, cannot resume and has no early stop; this loop
+is those three things around any flwr strategy. Sites are pooled by the camera type they declared:
+each pool has its own shared arrays and its own average.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import FedAvg, Strategy
+
+from common import wire
+from common.errors import RunError
+from common.privacy.plan import Phase
+from server import phases
+from server.charter import Charter
+from server.checkpoint import PoolArrays, RunState, write_checkpoint
+from server.strategies.validating import Expected, Validating
+
+log = logging.getLogger(__name__)
+
+
+class Monitor(Protocol):
+    """A figure on public people: higher is better. Early stopping may look at nothing else."""
+
+    def score(self, arrays: Mapping[str, object]) -> float: ...
+
+
+@dataclass(slots=True)
+class Roster:
+    """The nodes of a run that accepted its plan, by pool; weights are public constants."""
+
+    pools: dict[str, list[int]] = field(default_factory=dict)
+
+    @property
+    def nodes(self) -> list[int]:
+        return sorted(node for nodes in self.pools.values() for node in nodes)
+
+    def weights(self, pool: str) -> dict[int, int]:
+        return dict.fromkeys(self.pools[pool], 1)
+
+
+@dataclass(slots=True)
+class RoundLoop:
+    """Runs ``charter`` over ``grid``; ``folder`` holds the checkpoint after every round.
+
+    ``make_strategy`` builds the flwr strategy that averages one pool of the given size.
+    """
+
+    grid: Grid
+    charter: Charter
+    folder: Path
+    make_strategy: Callable[[int], Strategy] = lambda sites: FedAvg(
+        fraction_evaluate=0.0, min_train_nodes=sites, min_available_nodes=sites
+    )
+    monitor: Monitor | None = None
+    refused: dict[str, int] = field(default_factory=dict)
+
+    def run(self, state: RunState, initial: PoolArrays) -> RunState:
+        """Goes on from ``state`` to the end of the plan and returns the last state.
+
+        Raises ``RunError`` if fewer sites than the cohort minimum accept, or answer a round.
+        """
+        plan = self.charter.plan
+        roster = self._enlist()
+        for pool in roster.pools:
+            state.pools.setdefault(pool, phases.opening(plan, initial))
+        best, waited = float("-inf"), 0
+        for number in range(state.round + 1, len(plan.rounds) + 1):
+            phase = plan.rounds[number - 1]
+            if waited < 0 and phase.kind == "gradient":
+                continue  # stopped early: the rounds left are neither asked for nor charged
+            self._round(number, phase, roster, state)
+            if self.charter.early_stop and self.monitor and phase.kind == "gradient":
+                best, waited = self._judge(state, best, waited)
+            state.round = number
+            write_checkpoint(self.folder, state)
+        return state
+
+    def _enlist(self) -> Roster:
+        plan, roster = self.charter.plan, Roster()
+        described = self._ask("query.describe", {}, list(self.grid.get_node_ids()))
+        willing = {
+            node: str(facts.get(wire.CAMERA_TYPE, ""))
+            for node, facts in described.items()
+            if facts.get(wire.VERSION) == wire.PROTOCOL and facts.get(wire.TRUNK) == plan.trunk
+        }
+        offer = {wire.PLAN: plan.to_json()}
+        accepted = self._ask("query.accept", offer, sorted(willing))
+        for node, answer in sorted(accepted.items()):
+            if answer.get(wire.PLAN_DIGEST) == plan.digest:
+                pool = willing[node] if plan.pooling == "camera_type" else "all"
+                roster.pools.setdefault(pool, []).append(node)
+        if len(roster.nodes) < plan.cohort:
+            raise RunError(
+                f"{len(roster.nodes)} sites accepted the plan, the cohort minimum is {plan.cohort}"
+            )
+        return roster
+
+    def _ask(self, kind: str, config: dict[str, str], nodes: list[int]) -> dict[int, ConfigRecord]:
+        message = {wire.VERSION: wire.PROTOCOL, wire.RUN: self.charter.run, **config}
+        content = RecordDict({wire.CONFIG: ConfigRecord(message)})
+        asked = [Message(content, n, kind, ttl=self.charter.timeout) for n in nodes]
+        answers = {}
+        for reply in self.grid.send_and_receive(asked, timeout=self.charter.timeout):
+            node = reply.metadata.src_node_id
+            if reply.has_error():
+                reason = reply.error.reason if reply.error.reason in wire.REASONS else "error"
+                log.warning("node %d refused %s: %s", node, kind, reason)
+            elif wire.CONFIG in reply.content.config_records:
+                answers[node] = reply.content.config_records[wire.CONFIG]
+        return answers
+
+    def _round(self, number: int, phase: Phase, roster: Roster, state: RunState) -> None:
+        answered = 0
+        replies = self._train(number, phase, roster, state)
+        for pool, nodes in roster.pools.items():
+            sent = state.pools[pool]
+            expected = Expected(phases.expected(phase, sent))
+            strategy = Validating(self.make_strategy(len(nodes)), expected, roster.weights(pool))
+            mine = [r for r in replies if r.metadata.src_node_id in set(nodes)]
+            average, _ = strategy.aggregate_train(number, mine)
+            for reason, count in strategy.refused.items():
+                self.refused[reason] = self.refused.get(reason, 0) + count
+            good = len(mine) - sum(strategy.refused.values())
+            answered += good
+            if average is not None:
+                arrays = {name: array.numpy() for name, array in average.items()}
+                state.pools[pool] = phases.absorb(phase, sent, arrays, self._context(good))
+        state.history.append({"round": number, "phase": phase.kind, "sites": answered})
+        if answered < self.charter.plan.cohort:
+            raise RunError(
+                f"round {number}: {answered} sites answered, "
+                f"the cohort minimum is {self.charter.plan.cohort}"
+            )
+
+    def _context(self, sites: int) -> phases.Pooled:
+        plan = self.charter.plan
+        return phases.Pooled(sites=sites, plan=plan, momentum=self.charter.momentum)
+
+    def _train(self, number: int, phase: Phase, roster: Roster, state: RunState) -> list[Message]:
+        config = ConfigRecord(
+            {wire.VERSION: wire.PROTOCOL, wire.RUN: self.charter.run, wire.ROUND: number}
+        )
+        messages = []
+        for pool, nodes in roster.pools.items():
+            arrays = phases.request(phase, state.pools[pool])
+            record = ArrayRecord({name: Array(array) for name, array in arrays.items()})
+            content = RecordDict({wire.ARRAYS: record, wire.CONFIG: config})
+            messages += [
+                Message(content, node, "train", ttl=self.charter.timeout, group_id=str(number))
+                for node in nodes
+            ]
+        return list(self.grid.send_and_receive(messages, timeout=self.charter.timeout))
+
+    def _judge(self, state: RunState, best: float, waited: int) -> tuple[float, int]:
+        """The best public score so far and the rounds since; -1 rounds means stop."""
+        assert self.monitor is not None
+        stop = self.charter.early_stop
+        assert stop is not None
+        scores = [self.monitor.score(arrays) for arrays in state.pools.values()]
+        score = sum(scores) / len(scores)
+        state.history[-1]["public"] = score
+        if score >= best + stop.least_gain:
+            return score, 0
+        return best, waited + 1 if waited + 1 < stop.patience else -1

@@ -1,0 +1,73 @@
+"""`mascaron-lab`: what a researcher types. Heavy libraries load inside the commands only."""
+
+from pathlib import Path
+
+import click
+
+from common.console import quiet_logs, told
+
+FILE = click.Path(path_type=Path)
+
+
+@click.group()
+@click.version_option(package_name="mascaron")
+def main() -> None:
+    """Run whole federations on one machine, with the code that production runs."""
+
+
+@main.command()
+@click.argument("scenario")
+@click.option("--faces", type=FILE, help="Pack (.npz) or folder of faces; default: synthetic.")
+@click.option("--public", type=FILE, help="Pack or folder of public people; default: synthetic.")
+@click.option("--trunk", type=FILE, help="ONNX or safetensors embedder; default: the starter.")
+@click.option("--train-folds", default="1-6", show_default=True, help="People who train.")
+@click.option("--choose-folds", default="7", show_default=True, help="Development people.")
+@click.option("--report-folds", default="8", show_default=True, help="People none of the arms saw.")
+@click.option("--cross-fit", metavar="FOLDS", help="Report every one of FOLDS in turn instead.")
+@click.option(
+    "--camera", metavar="FILE|none", help="Cameras of the sites, or pictures as they are."
+)
+@click.option("--epsilon", type=float, multiple=True, help="May be given several times.")
+@click.option("--delta", type=float, help="Of every guarantee.")
+@click.option("--seeds", type=int, help="Repetitions with other dealings and other noise.")
+@click.option("--sites", type=int, help="Number of sites.")
+@click.option("--out", type=FILE, help="Folder for pieces and summary.json; resumes what is there.")
+@click.option("--cache", type=FILE, help="Folder for features (as sensitive as the faces).")
+@click.option("--entropy", type=click.Choice(["seeded", "os"]), default="seeded", show_default=True)
+@click.option("--keep-going", is_flag=True, help="Skip and count pictures that cannot be used.")
+@click.option("--aligned", is_flag=True, help="Pictures of folders are aligned 112x112 crops.")
+@click.option("--detector", type=FILE, help="YuNet weights for pictures that are not aligned.")
+@click.option("--verbose", is_flag=True)
+@told
+def run(scenario: str, verbose: bool, **options: object) -> None:
+    """Run SCENARIO (fleet, cameras, demo, or a TOML file) and compare all arms.
+
+    Prints a table to stderr and the path of summary.json to stdout.
+    """
+    quiet_logs(verbose)
+    from simulations.commands.run import run_command
+
+    run_command(scenario, **options)  # type: ignore[arg-type]
+
+
+@main.command()
+@click.option("--out", type=FILE, default=Path("runs/demo"), show_default=True)
+@told
+def demo(out: Path) -> None:
+    """A federation of four sites on synthetic faces: the table, what was spent, what left."""
+    quiet_logs(verbose=False)
+    from simulations.commands.demo import demo_command
+
+    demo_command(out)
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("bench", type=click.Choice(["dp-step"]))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@told
+def bench(bench: str, arguments: tuple[str, ...]) -> None:
+    """Measure BENCH as ratios between contenders that run in turns in one process."""
+    import importlib
+
+    module = importlib.import_module(f"simulations.benchmarks.{bench.replace('-', '_')}")
+    module.main(list(arguments))

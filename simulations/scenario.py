@@ -1,0 +1,83 @@
+"""A scenario: which sites there are, what cameras they look through, and what is compared.
+
+TOML files in ``simulations/scenarios``; the command line may override what its options name.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.config import load
+from common.errors import ScenarioError
+from common.faces.cameras import Camera, load_cameras
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+CAMERAS = Path(__file__).parent / "cameras"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scenario:
+    """One experiment. Site s looks through camera s modulo the number of cameras.
+
+    ``cameras`` and ``public_cameras`` name files in ``simulations/cameras`` (or paths);
+    ``"none"`` takes pictures as they are, with the sites and camera types the pack declares.
+    ``views`` is how often every public picture is shot. ``draws`` is the size of the bootstrap.
+    """
+
+    name: str
+    sites: int
+    cameras: str = "four.toml"
+    public_cameras: str = "randomised.toml"
+    views: int = 6
+    delta: float = 1e-4
+    epsilon: tuple[float, ...] = (8.0, 2.0)
+    seeds: int = 5
+    panel: int = 10  # volunteers a site who agree to be public inside the federation
+    report_pictures: int = 8  # at most so many pictures of a report person count
+    draws: int = 400
+    gradient_share: float = 0.0  # of the budget, spent on DP-SGD before the moments
+
+    def __post_init__(self) -> None:
+        _least(self.sites >= 1, "sites must be at least 1")
+        _least(self.views >= 1 and self.seeds >= 1, "views and seeds must be at least 1")
+        _least(self.panel >= 0, "panel must not be negative")
+        _least(self.report_pictures >= 2, "report_pictures must be at least 2")
+        _least(self.draws >= 50, "draws must be at least 50")
+        _least(0 < self.delta < 1e-2, f"delta must be in (0, 0.01), got {self.delta}")
+        _least(bool(self.epsilon), "epsilon must name at least one value")
+        _least(0 <= self.gradient_share < 1, "gradient_share must be in [0, 1)")
+        for epsilon in self.epsilon:
+            _least(0 < epsilon <= 50, f"epsilon must be in (0, 50], got {epsilon}")
+
+    def camera_list(self) -> tuple[Camera, ...]:
+        """The cameras of the sites; empty for pictures taken as they are."""
+        return () if self.cameras == "none" else load_cameras(_find(self.cameras))
+
+    def public_camera(self) -> Camera:
+        """The domain randomisation of public pictures."""
+        return load_cameras(_find(self.public_cameras))[0]
+
+
+def load_scenario(name: str) -> Scenario:
+    """The scenario called ``name``, or in the TOML file of that path."""
+    path = Path(name) if name.endswith(".toml") else SCENARIOS / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in SCENARIOS.glob("*.toml")))
+        raise ScenarioError(f"no scenario {name!r}; there are: {known}")
+    return load(Scenario, path)
+
+
+def override(scenario: Scenario, **changes: object) -> Scenario:
+    """``scenario`` with every change that is not None."""
+    given = {key: value for key, value in changes.items() if value is not None}
+    return dataclasses.replace(scenario, **given)  # type: ignore[arg-type]
+
+
+def _find(name: str) -> Path:
+    path = Path(name)
+    return path if path.is_file() else CAMERAS / name
+
+
+def _least(holds: bool, what: str) -> None:
+    if not holds:
+        raise ScenarioError(what)

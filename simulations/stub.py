@@ -1,0 +1,50 @@
+"""An agent reached without a socket: the same service, the same statuses, no transport."""
+
+from typing import Any, NoReturn
+
+import grpc
+
+from client.agent.service import AgentService
+
+
+class AbortedError(grpc.RpcError):
+    """What a remote caller would get: a status and trailing metadata, no text of ours."""
+
+    def __init__(self, code: grpc.StatusCode, metadata: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(code.name)
+        self._code, self._metadata = code, metadata
+
+    def code(self) -> grpc.StatusCode:
+        return self._code
+
+    def trailing_metadata(self) -> tuple[tuple[str, str], ...]:
+        return self._metadata
+
+
+class InProcessStub:
+    """Has the methods of the generated ``AgentStub`` and calls the service directly."""
+
+    def __init__(self, service: AgentService) -> None:
+        self._service = service
+
+    def Describe(self, request: Any, timeout: float | None = None) -> Any:  # noqa: N802
+        return self._service.Describe(request, _Context())
+
+    def Accept(self, request: Any, timeout: float | None = None) -> Any:  # noqa: N802
+        return self._service.Accept(request, _Context())
+
+    def Train(self, request: Any, timeout: float | None = None) -> Any:  # noqa: N802
+        return self._service.Train(request, _Context())
+
+
+class _Context:
+    """The three things our methods use of a ``grpc.ServicerContext``."""
+
+    def __init__(self) -> None:
+        self._metadata: tuple[tuple[str, str], ...] = ()
+
+    def set_trailing_metadata(self, metadata: tuple[tuple[str, str], ...]) -> None:
+        self._metadata = metadata
+
+    def abort(self, code: grpc.StatusCode, details: str) -> NoReturn:
+        raise AbortedError(code, self._metadata)
