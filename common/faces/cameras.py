@@ -63,6 +63,10 @@ class Camera:
     operations: tuple[Operation, ...]
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ConfigError(f"seed must not be negative, got {self.seed}")
+
     def shoot(self, crop: Crop, view: int = 0) -> Crop:
         """``crop`` (H, W, 3) uint8 RGB as this camera sees it; ``view`` gives another draw."""
         digest = hashlib.blake2b(crop.tobytes(), digest_size=8).digest()

@@ -40,6 +40,8 @@ def decode(data: bytes) -> Picture:
         pixels = _pixels(image)
     except PictureError:
         raise
+    except Image.DecompressionBombError:
+        raise PictureError("far more pixels than allowed") from None
     except Exception as error:  # a decoder fed by strangers: every failure means "refused"
         raise PictureError(f"not a readable picture ({type(error).__name__})") from None
     return _upright(pixels, orientation)
@@ -72,7 +74,7 @@ def _open(data: bytes) -> tuple[Image.Image, int]:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         width, height = image.size
         if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-            raise PictureError(f"{width}x{height} pixels are more than allowed")
+            raise PictureError(f"{width}x{height} is more pixels than allowed")
         if min(width, height) < 1:
             raise PictureError("the picture has no pixels")
         return image, _orientation(image)
