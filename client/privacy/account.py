@@ -1,0 +1,124 @@
+"""What the ledger's rows add up to: spent, promised, reserved, released. Rules without a disk."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from client.privacy.chain import LedgerEntry
+from common.errors import LedgerError, NotReadyError, PlanError, ReplayError
+from common.privacy.accountant import Event, canonical
+from common.privacy.plan import PrivacyPlan
+
+Key = tuple[str, int]  # run and round
+
+
+@dataclass(slots=True)
+class Promise:
+    """An accepted plan: what each round costs, and which rounds are paid already."""
+
+    digest: str
+    phases: tuple[tuple[Event, int], ...]  # the event of a round, and how many rounds in a row
+    open: bool = True
+    reserved: set[int] = field(default_factory=set)
+
+    def event(self, number: int) -> Event:
+        """What round ``number`` (from 1) costs; PlanError outside the plan."""
+        first = 1
+        for event, count in self.phases:
+            if first <= number < first + count:
+                return event
+            first += count
+        raise PlanError(f"the plan has no round {number}")
+
+    def left(self) -> Iterable[Event]:
+        """What the rounds never reserved will cost; nothing once the run is finished."""
+        steps: Counter[Event] = Counter()
+        for event, count in self.phases if self.open else ():
+            steps[event] += count
+        steps.subtract(self.event(number) for number in self.reserved if self.open)
+        return (Event(e.sigma, e.rate, e.steps * count) for e, count in steps.items() if count)
+
+
+class Account:
+    """The state that follows from the rows, row by row."""
+
+    def __init__(self, entries: Iterable[LedgerEntry] = ()) -> None:
+        self._spent: Counter[tuple[float, float]] = Counter()
+        self._promises: dict[str, Promise] = {}
+        self._digests: dict[Key, str] = {}
+        self._releases: dict[Key, LedgerEntry] = {}
+        for entry in entries:
+            try:
+                self.apply(entry)
+            except (KeyError, TypeError, ValueError, PlanError) as error:
+                raise LedgerError(f"row {entry.sequence} makes no sense: {error}") from None
+
+    def apply(self, entry: LedgerEntry) -> None:
+        """Takes one more row into account."""
+        key = entry.run, entry.round
+        if entry.kind == "accept":
+            phases = json.loads(entry.detail)["phases"]
+            rounds = tuple((Event(s, q, steps), count) for s, q, steps, count in phases)
+            self._promises[entry.run] = Promise(entry.digest, rounds)
+        elif entry.kind == "reserve":
+            sigma, rate, steps = json.loads(entry.detail)
+            self._spent[sigma, rate] += steps
+            self._promises[entry.run].reserved.add(entry.round)
+            self._digests[key] = entry.digest
+        elif entry.kind == "release":
+            self._releases[key] = entry
+        elif entry.kind == "finish":
+            self._promises[entry.run].open = False
+        else:
+            raise ValueError("unknown kind of row")
+
+    def spent(self) -> tuple[Event, ...]:
+        """Everything ever reserved, over all runs; what a person's budget is charged with."""
+        return canonical(Event(*key, steps) for key, steps in self._spent.items())
+
+    def promised(self, without: str | None = None) -> tuple[Event, ...]:
+        """What the open plans may still reserve, those of run ``without`` left out."""
+        runs = (promise for run, promise in self._promises.items() if run != without)
+        return canonical(event for promise in runs for event in promise.left())
+
+    def known(self, run: str, digest: str) -> bool:
+        """Whether this very plan is accepted; ReplayError if the run has another or is over."""
+        promise = self._promises.get(run)
+        if promise is None:
+            return False
+        if promise.digest != digest:
+            raise ReplayError("the run was accepted with another plan")
+        if not promise.open:
+            raise ReplayError("the run is finished")
+        return True
+
+    def planned(self, run: str, number: int) -> Event:
+        """What ``number`` of an open ``run`` costs; NotReadyError without an accepted plan."""
+        promise = self._promises.get(run)
+        if promise is None:
+            raise NotReadyError("no plan was accepted for this run")
+        if not promise.open:
+            raise ReplayError("the run is finished")
+        return promise.event(number)
+
+    def first(self, run: str, number: int) -> bool:
+        """Whether round ``number`` of an accepted run was never reserved."""
+        return number not in self._promises[run].reserved
+
+    def released(self, run: str, number: int, digest: str) -> LedgerEntry | None:
+        """The release row of a round, if any; ReplayError if the round is another request's."""
+        if self._digests.get((run, number), digest) != digest:
+            raise ReplayError(f"round {number} was asked before with other contents")
+        return self._releases.get((run, number))
+
+
+def accept_detail(plan: PrivacyPlan) -> str:
+    """The part of a plan that is charged, in a form that outlives later versions of plans."""
+    phases = [[m.event.sigma, m.event.rate, m.event.steps, m.rounds] for m in plan.mechanisms]
+    return json.dumps({"phases": phases, "plan": plan.to_json()})
+
+
+def reserve_detail(event: Event) -> str:
+    """One event as a row stores it; floats survive JSON exactly."""
+    return json.dumps([event.sigma, event.rate, event.steps])

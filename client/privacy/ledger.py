@@ -1,0 +1,261 @@
+"""The privacy ledger: what this site has spent, in a file that survives a power cut.
+
+Spend first, then draw noise. A crash in between wastes budget; the other order would release
+something nobody paid for. Order comes from row numbers alone: the ledger has no clock to set.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from client.privacy import chain
+from client.privacy.account import Account, accept_detail, reserve_detail
+from client.privacy.anchor import Anchor
+from client.privacy.chain import Head, LedgerEntry
+from common.errors import BudgetError, LedgerError, NotReadyError, PlanError, ReplayError
+from common.privacy import accountant
+from common.privacy.accountant import Event
+from common.privacy.plan import PrivacyPlan
+
+_LEAST_KEY = 16  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one person may ever lose at this site: over the ledger's life, not a run's."""
+
+    epsilon: float
+    delta: float
+
+    def __post_init__(self) -> None:
+        if not self.epsilon > 0:
+            raise ValueError(f"epsilon must be positive, got {self.epsilon}")
+        if not 0 < self.delta < 1:
+            raise ValueError(f"delta must be in (0, 1), got {self.delta}")
+
+
+class Ledger:
+    """Accept a plan, then for each round: reserve, draw, release; replay what was released.
+
+    Guarantee: ``reserve`` and ``accept`` return only once their row is on the disk, so the
+    recorded epsilon is never below the true one, whatever crashes and whenever. What is
+    reserved is never given back. A released round answers with the same bytes for ever. A row
+    that was changed, moved, inserted or removed from the middle, and last rows lost with a
+    damaged log, are LedgerError on opening and on ``verify``. One process at a time.
+    Leaks: a ledger restored whole from an older copy of its folder looks intact here. It is
+    detected only through ``head()``: somebody else has to keep it and hand it to ``confirm``.
+    An error while writing closes the ledger to further use; reopening reads what is on disk.
+    """
+
+    def __init__(self, path: Path, key: bytes, budget: Budget) -> None:
+        if len(key) < _LEAST_KEY:
+            raise ValueError(f"the key must have at least {_LEAST_KEY} bytes")
+        self.budget = budget
+        self._key, self._process = bytes(key), os.getpid()
+        self._lock = threading.RLock()
+        self._live: set[tuple[str, int]] = set()  # reserved since opening: may be released
+        self._broken = False
+        try:
+            self._anchor = Anchor(path.with_name(path.name + ".head"))
+            self._database = _open(path)
+            self._load()
+            self._anchor.write(self.head())
+            if not self._entries:
+                self._anchor.sync()
+                _sync_folder(path.parent)
+        except (OSError, sqlite3.Error) as error:
+            raise LedgerError(f"cannot open the ledger: {error}") from error
+
+    def accept(self, run: str, plan: PrivacyPlan) -> float:
+        """Promises the whole ``plan`` to ``run``; epsilon of everything spent and promised then.
+
+        Idempotent for the same plan. Raises BudgetError when history, all open plans and this one
+        do not fit together, ReplayError when the run has another plan or is finished.
+        """
+        if not (1 <= len(run) <= 256 and run.isprintable()):
+            raise PlanError("a run's name is 1-256 printable characters")
+        with self._guard():
+            if not self._account.known(run, plan.digest):
+                self._afford((*self._committed(), *plan.events()))
+                self._append(_row("accept", run, 0, plan.digest, accept_detail(plan)))
+            return self._price(self._committed())
+
+    def reserve(self, run: str, round: int, digest: str, event: Event) -> None:
+        """Charges ``event`` for ``round`` (from 1); call before anybody is sampled.
+
+        ``digest`` names the request. Asking again before a release charges again: the earlier
+        draw may have been seen. A repeat may use up what the same run promised to later rounds,
+        never what another run was promised. Raises NotReadyError without a plan, PlanError when
+        the plan says otherwise, ReplayError for another request or a finished round, BudgetError.
+        """
+        with self._guard():
+            if self._account.planned(run, round) != event:
+                raise PlanError(f"round {round} of the plan costs something else")
+            if self._account.released(run, round, digest):
+                raise ReplayError(f"round {round} is released; replay it")
+            fresh = self._account.first(run, round)
+            if not (fresh and self._price(self._committed()) <= self.budget.epsilon):
+                others = self._account.promised(without=run)
+                self._afford((*self._account.spent(), event, *others))
+            self._append(_row("reserve", run, round, digest, reserve_detail(event)))
+            self._live.add((run, round))
+
+    def release(self, run: str, round: int, digest: str, payload: bytes) -> None:
+        """Stores the exact bytes that will leave; on the disk when it returns.
+
+        Idempotent for the same bytes, ReplayError for others. Raises NotReadyError unless the
+        round was reserved since this ledger was opened.
+        """
+        with self._guard():
+            if entry := self._account.released(run, round, digest):
+                if entry.payload_digest != chain.payload_digest(payload):
+                    raise ReplayError(f"round {round} is released with other bytes")
+                return
+            if (run, round) not in self._live:
+                raise NotReadyError(f"round {round} was not reserved")
+            self._append(_row("release", run, round, digest, "", payload), payload)
+
+    def replay(self, run: str, round: int, digest: str) -> bytes | None:
+        """The bytes released for this very request, or None; ReplayError for another request."""
+        with self._guard():
+            entry = self._account.released(run, round, digest)
+            if entry is None:
+                return None
+            query = "SELECT payload FROM entries WHERE sequence = ?"
+            row = self._database.execute(query, (entry.sequence,)).fetchone()
+            if row is None or chain.payload_digest(row[0]) != entry.payload_digest:
+                raise LedgerError(f"row {entry.sequence} is not the one written")
+            return bytes(row[0])
+
+    def finish(self, run: str) -> None:
+        """Ends a run: what its plan promised but never reserved is free again. Not to be undone."""
+        with self._guard():
+            self._account.planned(run, 1)
+            self._append(_row("finish", run, 0, "", ""))
+
+    def epsilon(self) -> float:
+        """Everything ever reserved, at the budget's delta: what a person has lost at most."""
+        with self._guard():
+            return self._price(self._account.spent())
+
+    def events(self) -> tuple[Event, ...]:
+        """Everything ever reserved, for the statement and for composing over sites."""
+        with self._guard():
+            return self._account.spent()
+
+    def entries(self) -> tuple[LedgerEntry, ...]:
+        """Every row, oldest first, without the released bytes."""
+        with self._guard():
+            return tuple(self._entries)
+
+    def head(self) -> Head:
+        """The last row's number and tag. Send it away with each release; see ``confirm``."""
+        with self._guard():
+            return chain.head_of(self._entries[-1:], self._key)
+
+    def confirm(self, head: Head) -> None:
+        """Raises LedgerError unless ``head``, kept elsewhere, is one this ledger went through."""
+        with self._guard():
+            if chain.head_of(self._entries[: head.sequence], self._key) != head:
+                raise LedgerError(
+                    "the ledger is older than, or not, the one that was countersigned"
+                )
+
+    def verify(self) -> None:
+        """Reads every row from the disk again; LedgerError unless all is as it was written."""
+        with self._guard():
+            if chain.read(self._database, self._key) != self._entries:
+                raise LedgerError("the rows on the disk are not the ones written")
+
+    def close(self) -> None:
+        """Gives the file back to other processes; harmless when done twice."""
+        with self._lock:
+            self._broken = True
+            with suppress(sqlite3.Error):
+                self._database.close()
+            self._anchor.close()
+
+    def __enter__(self) -> "Ledger":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _load(self) -> None:
+        self._entries = chain.read(self._database, self._key)
+        self._account = Account(self._entries)
+        kept = self._anchor.read()
+        if kept is None and self._entries:
+            raise LedgerError("the ledger's head file was emptied")
+        if kept and chain.head_of(self._entries[: kept.sequence], self._key) != kept:
+            raise LedgerError("last rows are missing, or the key is another")
+
+    def _append(self, draft: LedgerEntry, payload: bytes | None = None) -> None:
+        entry = chain.follow(chain.head_of(self._entries[-1:], self._key), self._key, draft)
+        chain.insert(self._database, entry, payload)
+        self._entries.append(entry)
+        self._account.apply(entry)
+        self._anchor.write(Head(entry.sequence, entry.mac))
+
+    def _committed(self) -> tuple[Event, ...]:
+        return accountant.canonical((*self._account.spent(), *self._account.promised()))
+
+    def _price(self, events: tuple[Event, ...]) -> float:
+        return accountant.epsilon(events, self.budget.delta)
+
+    def _afford(self, events: tuple[Event, ...]) -> None:
+        cost = self._price(events)
+        if not cost <= self.budget.epsilon:
+            raise BudgetError(f"epsilon would be {cost:.4g} of {self.budget.epsilon:.4g}")
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        """One thread at a time, in the process that opened the file, while it can be trusted."""
+        if os.getpid() != self._process:
+            raise LedgerError("a forked process may not use its parent's ledger")
+        with self._lock:
+            if self._broken:
+                raise LedgerError("the ledger is closed")
+            try:
+                yield
+            except (OSError, sqlite3.Error) as error:
+                self._broken = True  # what is on the disk is unknown until it is read again
+                raise LedgerError(f"the ledger cannot be used: {error}") from error
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
+    for setting in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL"):
+        database.execute(f"PRAGMA {setting}").fetchall()
+    database.execute("PRAGMA secure_delete = ON").fetchall()
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        database.executescript(f"BEGIN IMMEDIATE; {chain.SCHEMA} COMMIT;")
+    elif version != chain.VERSION:
+        raise LedgerError(f"the ledger has version {version}; this program knows {chain.VERSION}")
+    return database
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _row(
+    kind: chain.Kind, run: str, round: int, digest: str, detail: str, payload: bytes | None = None
+) -> LedgerEntry:
+    return LedgerEntry(0, kind, run, round, digest, detail, chain.payload_digest(payload), b"")

@@ -1,0 +1,251 @@
+"""The privacy plan: every noisy release of a run, fixed before the first one.
+
+The centre writes it, each site prices it against its own ledger before round 1 and refuses it
+whole if it does not fit. It is a list of mechanisms, each a Gaussian on a sum of clipped
+contributions, one contribution a person. Nothing in it is derived from anybody's face.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn, TypeAlias
+
+from common.config import build
+from common.errors import ConfigError, PlanError
+from common.privacy.accountant import Event
+
+NoiseModel = Literal["local", "distributed", "none"]
+
+_NAME = re.compile(r"[a-z0-9._-]{1,64}")
+_MOST = 10**9  # no honest plan comes near; a hostile one must not overflow anything
+_MOST_STEPS = 10**5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MomentMechanism:
+    """One Gaussian release of a sum over everybody: no sampling, one round.
+
+    ``clip`` is the L2 sensitivity of the whole contribution: what one person moves at most.
+    """
+
+    kind: Literal["mean", "scatter", "moments"]
+    sigma: float  # noise multiplier: standard deviation over clip
+    clip: float
+    name: str
+
+    def __post_init__(self) -> None:
+        _make_plain(self)
+        _check_noise(self.name, self.sigma, self.clip)
+
+    @property
+    def event(self) -> Event:
+        """What one round costs."""
+        return Event(self.sigma)
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds the mechanism takes."""
+        return 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GradientMechanism:
+    """DP-SGD over people: each step Poisson-samples them and clips one gradient a person."""
+
+    kind: Literal["gradient"] = "gradient"
+    sigma: float  # noise multiplier: standard deviation over clip
+    clip: float
+    rate: float  # Poisson sampling probability of each person
+    rounds: int
+    steps_per_round: int = 1
+    views: int = 4  # pictures of a sampled person used in a step, at most
+    learning_rate: float = 1.0
+    negatives: int = 256  # public features a step contrasts with
+    scale: float = 16.0  # inverse temperature of the contrast
+    objective: str = "contrast"
+    name: str = "gradient"
+
+    def __post_init__(self) -> None:
+        _make_plain(self)
+        _check_noise(self.name, self.sigma, self.clip)
+        if not 0 < self.rate <= 1:
+            raise PlanError(f"{self.name}: rate must be in (0, 1], got {self.rate}")
+        for key in ("rounds", "steps_per_round", "views", "negatives"):
+            if not 1 <= getattr(self, key) <= _MOST_STEPS:
+                raise PlanError(f"{self.name}: {key} must be in [1, {_MOST_STEPS}]")
+        if self.rounds * self.steps_per_round > _MOST_STEPS:
+            raise PlanError(f"{self.name}: more than {_MOST_STEPS} steps")
+        for key in ("learning_rate", "scale"):
+            if not 0 < getattr(self, key) <= _MOST:
+                raise PlanError(f"{self.name}: {key} must be in (0, {_MOST}]")
+
+    @property
+    def event(self) -> Event:
+        """What one round costs."""
+        return Event(self.sigma, self.rate, self.steps_per_round)
+
+
+Mechanism: TypeAlias = MomentMechanism | GradientMechanism
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One release of a plan: which mechanism, and which of its steps it covers."""
+
+    number: int  # from 1, through the whole plan
+    mechanism: Mechanism
+    steps: range  # of this mechanism
+
+    @property
+    def event(self) -> Event:
+        """What the ledger charges before the round samples anybody."""
+        return self.mechanism.event
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
+    """Everything a plan says besides its mechanisms."""
+
+    unit: Literal["person"] = "person"
+    adjacency: Literal["add/remove one person"] = "add/remove one person"
+    people: int  # declared for each site and public; divides sums in place of the true count
+    delta: float
+    noise: NoiseModel = "local"
+    honest_sites: int = 1  # sites that add noise for certain: n - t, dropouts and colluders off
+    trunk: str = ""  # hashes of what is public
+    tail: str = ""
+    public: str = ""
+    cohort: int = 1  # fewest sites a round may have
+    pooling: Literal["camera_type", "all"] = "camera_type"  # whose releases are averaged together
+    release_slot: float = 0.0  # seconds after which a reply leaves, whatever it took; 0 = at once
+
+    def __post_init__(self) -> None:
+        _make_plain(self)
+        for key in ("people", "cohort", "honest_sites"):
+            if not 1 <= getattr(self, key) <= _MOST:
+                raise PlanError(f"{key} must be in [1, {_MOST}]")
+        if not 0 < self.delta < 1:
+            raise PlanError(f"delta must be in (0, 1), got {self.delta}")
+        if not 0 <= self.release_slot < math.inf:
+            raise PlanError("release_slot must be finite and not negative")
+        if self.noise != "distributed" and self.honest_sites != 1:
+            raise PlanError("honest_sites belongs to distributed noise")
+        if self.cohort < self.honest_sites:
+            raise PlanError("cohort must be at least honest_sites, or a round may lack noise")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrivacyPlan(Terms):
+    """What a run may release, to whom it is close, and on whose honesty it rests.
+
+    Guarantee: a site that follows the plan releases something (epsilon, delta)-DP, epsilon =
+    ``accountant.epsilon(plan.events(), delta)``, under adding or removing one person with all
+    pictures. With ``local`` noise this holds against everybody; with ``distributed`` noise only
+    while ``honest_sites`` sites add their noise and the centre sees nothing but the sum; with
+    ``none`` there is no guarantee at all (the laboratory only).
+    Leaks: the plan itself is public, ``people`` included: it is a declared capacity, not a count.
+    """
+
+    mechanisms: tuple[Mechanism, ...]
+
+    def __post_init__(self) -> None:
+        Terms.__post_init__(self)
+        names = [m.name for m in self.mechanisms]
+        if not names:
+            raise PlanError("a plan needs at least one mechanism")
+        if len(set(names)) != len(names):
+            raise PlanError("two mechanisms have the same name")
+        silent = [m.name for m in self.mechanisms if m.sigma == 0]
+        if self.noise == "none" and silent != names:
+            raise PlanError('noise = "none" adds nothing, so every sigma must be 0')
+        if self.noise != "none" and silent:
+            raise PlanError(f'sigma = 0 needs noise = "none": {", ".join(silent)}')
+        if self.noise == "distributed" and any(m.event.steps > 1 for m in self.mechanisms):
+            # A second local step would follow a first one that carries only this site's share.
+            raise PlanError("distributed noise allows one step a round")
+
+    @property
+    def rounds(self) -> tuple[Round, ...]:
+        """Every release of the plan in order; ``rounds[n - 1]`` has number ``n``."""
+        done: list[Round] = []
+        for mechanism in self.mechanisms:
+            each = mechanism.event.steps
+            for first in range(0, mechanism.rounds * each, each):
+                done.append(Round(len(done) + 1, mechanism, range(first, first + each)))
+        return tuple(done)
+
+    def events(self) -> tuple[Event, ...]:
+        """The whole plan as the accountant sees it, one event a mechanism."""
+        return tuple(
+            dataclasses.replace(m.event, steps=m.event.steps * m.rounds) for m in self.mechanisms
+        )
+
+    def site_sigma(self, mechanism: Mechanism) -> float:
+        """The noise multiplier that one site applies: the only place where noise is shared out.
+
+        Distributed: ``honest_sites`` equal shares of variance add up to (sigma clip)^2 in the sum.
+        """
+        return mechanism.sigma / math.sqrt(self.honest_sites)
+
+    def to_json(self) -> str:
+        """Canonical JSON: equal plans give equal text, and so equal digests."""
+        table = dataclasses.asdict(self)
+        return json.dumps(table, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "PrivacyPlan":
+        """Reads ``to_json``; PlanError for anything unknown, missing, doubled or inconsistent."""
+        try:
+            table = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+            mechanisms = table.pop("mechanisms") if isinstance(table, dict) else None
+            if not isinstance(mechanisms, list):
+                raise PlanError("a plan is an object with a list of mechanisms")
+            terms = dataclasses.asdict(build(Terms, table, "plan"))
+            return cls(**terms, mechanisms=tuple(_mechanism(entry) for entry in mechanisms))
+        except KeyError as error:
+            raise PlanError(f"plan: missing {error}") from None
+        except (ConfigError, ValueError, RecursionError) as error:
+            raise PlanError(f"not a plan: {error}") from None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, in hexadecimal."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def _mechanism(entry: Any) -> Mechanism:
+    if not isinstance(entry, dict):
+        raise PlanError("a mechanism is an object")
+    if entry.get("kind") == "gradient":
+        return build(GradientMechanism, entry, "plan mechanism")
+    return build(MomentMechanism, entry, "plan mechanism")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise PlanError("a key is given twice")
+    return table
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise PlanError(f"{constant} is not a number")
+
+
+def _make_plain(settings: Any) -> None:
+    """Turns 1 into 1.0 where a float belongs: one plan must not have two digests."""
+    for entry in dataclasses.fields(settings):
+        if entry.type in (float, int):
+            object.__setattr__(settings, entry.name, entry.type(getattr(settings, entry.name)))
+
+
+def _check_noise(name: str, sigma: float, clip: float) -> None:
+    if not _NAME.fullmatch(name):
+        raise PlanError("a mechanism's name is 1-64 of a-z, 0-9, '.', '_' and '-'")
+    if not 0 <= sigma <= _MOST:
+        raise PlanError(f"{name}: sigma must be in [0, {_MOST}]")
+    if not 0 < clip <= _MOST:
+        raise PlanError(f"{name}: clip must be in (0, {_MOST}]")
