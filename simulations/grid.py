@@ -12,7 +12,7 @@ from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 
-from simulations.flower import Run, identify_task, stamp
+from simulations.flower import CENTRE, Run, identify_task, stamp
 
 CLIENT_APP_FAILED = 2  # flwr's code for a ClientApp that raised
 
@@ -42,6 +42,16 @@ class InProcessGrid(Grid):
         self.downloaded: dict[int, int] = defaultdict(int)
         self.watch: Callable[[Message], None] | None = None
         identify_task(self._run_id)
+
+    def server_context(self, run_config: dict[str, object]) -> Context:
+        """The context a ServerApp runs with on this grid."""
+        return Context(
+            run_id=self._run_id,
+            node_id=CENTRE,
+            node_config={},
+            state=RecordDict(),
+            run_config=dict(run_config),  # type: ignore[arg-type]
+        )
 
     def set_run(self, run: Run) -> None:
         self._run_id = run.run_id

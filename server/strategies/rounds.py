@@ -17,7 +17,7 @@ from flwr.serverapp.strategy import FedAvg, Strategy
 
 from common import wire
 from common.errors import RunError
-from common.privacy.plan import Phase
+from common.privacy.plan import GradientMechanism, Round
 from server import phases
 from server.charter import Charter
 from server.checkpoint import PoolArrays, RunState, write_checkpoint
@@ -70,14 +70,15 @@ class RoundLoop:
         plan = self.charter.plan
         roster = self._enlist()
         for pool in roster.pools:
-            state.pools.setdefault(pool, phases.opening(plan, initial))
+            state.pools.setdefault(pool, phases.opening(initial))
         best, waited = float("-inf"), 0
         for number in range(state.round + 1, len(plan.rounds) + 1):
-            phase = plan.rounds[number - 1]
-            if waited < 0 and phase.kind == "gradient":
+            current = plan.rounds[number - 1]
+            gradient = isinstance(current.mechanism, GradientMechanism)
+            if waited < 0 and gradient:
                 continue  # stopped early: the rounds left are neither asked for nor charged
-            self._round(number, phase, roster, state)
-            if self.charter.early_stop and self.monitor and phase.kind == "gradient":
+            self._round(current, roster, state)
+            if self.charter.early_stop and self.monitor and gradient:
                 best, waited = self._judge(state, best, waited)
             state.round = number
             write_checkpoint(self.folder, state)
@@ -117,12 +118,12 @@ class RoundLoop:
                 answers[node] = reply.content.config_records[wire.CONFIG]
         return answers
 
-    def _round(self, number: int, phase: Phase, roster: Roster, state: RunState) -> None:
-        answered = 0
-        replies = self._train(number, phase, roster, state)
+    def _round(self, current: Round, roster: Roster, state: RunState) -> None:
+        number, answered = current.number, 0
+        replies = self._train(current, roster, state)
         for pool, nodes in roster.pools.items():
             sent = state.pools[pool]
-            expected = Expected(phases.expected(phase, sent))
+            expected = Expected(phases.expected(current, sent))
             strategy = Validating(self.make_strategy(len(nodes)), expected, roster.weights(pool))
             mine = [r for r in replies if r.metadata.src_node_id in set(nodes)]
             average, _ = strategy.aggregate_train(number, mine)
@@ -132,8 +133,10 @@ class RoundLoop:
             answered += good
             if average is not None:
                 arrays = {name: array.numpy() for name, array in average.items()}
-                state.pools[pool] = phases.absorb(phase, sent, arrays, self._context(good))
-        state.history.append({"round": number, "phase": phase.kind, "sites": answered})
+                state.pools[pool] = phases.absorb(current, sent, arrays, self._context(good))
+        state.history.append(
+            {"round": number, "mechanism": current.mechanism.name, "sites": answered}
+        )
         if answered < self.charter.plan.cohort:
             raise RunError(
                 f"round {number}: {answered} sites answered, "
@@ -144,13 +147,14 @@ class RoundLoop:
         plan = self.charter.plan
         return phases.Pooled(sites=sites, plan=plan, momentum=self.charter.momentum)
 
-    def _train(self, number: int, phase: Phase, roster: Roster, state: RunState) -> list[Message]:
+    def _train(self, current: Round, roster: Roster, state: RunState) -> list[Message]:
+        number = current.number
         config = ConfigRecord(
             {wire.VERSION: wire.PROTOCOL, wire.RUN: self.charter.run, wire.ROUND: number}
         )
         messages = []
         for pool, nodes in roster.pools.items():
-            arrays = phases.request(phase, state.pools[pool])
+            arrays = phases.request(current, state.pools[pool])
             record = ArrayRecord({name: Array(array) for name, array in arrays.items()})
             content = RecordDict({wire.ARRAYS: record, wire.CONFIG: config})
             messages += [

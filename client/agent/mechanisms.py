@@ -1,0 +1,94 @@
+"""One round of a plan, performed on the site's people: what is asked, what may leave, what does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.agent.people import SitePeople
+from client.privacy.contributions import contributions
+from client.privacy.entropy import Entropy
+from client.privacy.gate import Entry, release_bound
+from client.privacy.moments import private_sum
+from common.errors import WireError
+from common.models.tail import BIAS, WEIGHT
+from common.moments.names import FRAME_BIAS, FRAME_WEIGHT, sum_name, sum_size
+from common.privacy.plan import GradientMechanism, MomentMechanism, Round
+
+Arrays = dict[str, NDArray[Any]]
+
+GRADIENT = "gradient."  # before the name of the parameter it belongs to
+MOST_PEOPLE = 1_000_000  # no site has more: only there to bound what may leave
+MOST_COORDINATES = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """This site's noise multiplier for one round, and where its draws come from."""
+
+    sigma: float
+    entropy: Entropy
+
+
+def check_request(current: Round, arrays: Mapping[str, NDArray[Any]], features: int) -> Arrays:
+    """The shared arrays of a request for ``current``; ``WireError`` for anything malformed.
+
+    ``features`` is D of this site's trunk.
+    """
+    weight, bias = _names(current)
+    if set(arrays) != {weight, bias}:
+        raise WireError(f"expected exactly {weight} and {bias}")
+    matrix, offset = arrays[weight], arrays[bias]
+    if matrix.ndim != 2 or matrix.shape[1] != features or offset.shape != matrix.shape[:1]:
+        raise WireError(f"{weight} or {bias} has the wrong shape")
+    if not 1 <= len(matrix) <= MOST_COORDINATES:
+        raise WireError(f"{weight} has too many rows")
+    for name, array in arrays.items():
+        if array.dtype != np.float32:
+            raise WireError(f"{name} must be float32")
+        if not np.isfinite(array).all():
+            raise WireError(f"{name} is not finite")
+    return {weight: matrix, bias: offset}
+
+
+def entries(current: Round, shared: Arrays) -> tuple[Entry, ...]:
+    """What the gate lets out after ``current``: nothing else can leave."""
+    mechanism = current.mechanism
+    if isinstance(mechanism, MomentMechanism):
+        size = sum_size(mechanism.kind, len(shared[FRAME_BIAS]))
+        bound = release_bound(MOST_PEOPLE, mechanism.clip, mechanism.sigma, size)
+        return (Entry(sum_name(mechanism.name), (size,), "float32", bound),)
+    size = sum(array.size for array in shared.values())
+    bound = release_bound(MOST_PEOPLE, mechanism.clip, mechanism.sigma, size)
+    return tuple(
+        Entry(GRADIENT + name, array.shape, "float32", bound) for name, array in shared.items()
+    )
+
+
+def release(
+    current: Round,
+    shared: Arrays,
+    people: SitePeople,
+    negatives: NDArray[np.float32],
+    noise: Noise,
+) -> Arrays:
+    """The noised arrays of one round. The ledger must have been charged for it.
+
+    Guarantee: a Gaussian mechanism of L2 sensitivity ``clip`` and deviation ``noise.sigma * clip``
+    on one contribution a person.
+    """
+    mechanism = current.mechanism
+    if isinstance(mechanism, GradientMechanism):
+        from client.agent.gradients import gradient_update  # torch and Opacus, only where used
+
+        return gradient_update(mechanism, shared, people, negatives, noise)
+    rows = contributions(mechanism.kind, people.bags(), shared[FRAME_WEIGHT], shared[FRAME_BIAS])
+    total = private_sum(rows, mechanism.clip, noise.sigma, noise.entropy)
+    return {sum_name(mechanism.name): total.astype(np.float32)}
+
+
+def _names(current: Round) -> tuple[str, str]:
+    gradient = isinstance(current.mechanism, GradientMechanism)
+    return (WEIGHT, BIAS) if gradient else (FRAME_WEIGHT, FRAME_BIAS)

@@ -1,0 +1,42 @@
+"""The people of a site as training sees them: bags of features, one bag a person.
+
+Leaks: features are faces. Nothing here prints, pickles or counts them for anybody else.
+"""
+
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class SitePeople:
+    """Bags of features of the people whose consent covers training, as of one moment.
+
+    ``features`` (N, D) float32 and ``person`` (N,) any integer labels. The order of the people is
+    the ascending order of their labels.
+    """
+
+    def __init__(self, features: NDArray[np.float32], person: NDArray[np.int64]) -> None:
+        if features.ndim != 2 or len(features) != len(person):
+            raise ValueError("features must be (N, D), one row for each entry of person")
+        order = np.argsort(person, kind="stable")
+        self._features = np.ascontiguousarray(features[order], np.float32)
+        _, starts = np.unique(person[order], return_index=True)
+        self._bounds = np.append(starts, len(person))
+
+    def __len__(self) -> int:
+        return len(self._bounds) - 1
+
+    def bag(self, index: int) -> NDArray[np.float32]:
+        """The features (k, D) of one person."""
+        return self._features[self._bounds[index] : self._bounds[index + 1]]
+
+    def bags(self) -> list[NDArray[np.float32]]:
+        """All bags, in the order of the people."""
+        return [self.bag(i) for i in range(len(self))]
+
+    def __repr__(self) -> str:
+        return "SitePeople(...)"  # not even how many
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("features of people are not pickled")

@@ -1,0 +1,108 @@
+"""Accepting a plan and performing its rounds: policy, ledger, noise, gate, in that order.
+
+The order is the guarantee. A round is replayed if its bytes exist; otherwise it is charged on disk
+before anybody is sampled, its noise is drawn, the gate looks at what would leave, the bytes are
+stored, and only then do they leave.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.agent import mechanisms
+from client.agent.people import SitePeople
+from client.policy import SitePolicy
+from client.privacy.entropy import Entropy
+from client.privacy.gate import Gate
+from client.privacy.ledger import Ledger
+from common import wire
+from common.errors import NotReadyError, PlanError, WireError
+from common.privacy.plan import PrivacyPlan
+
+log = logging.getLogger(__name__)
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class SiteFacts:
+    """What one agent works with; nothing of it is ever printed."""
+
+    camera_type: str  # as the operator declared it: a public fact
+    trunk: str  # hash
+    people: SitePeople
+    negatives: NDArray[np.float32]  # (M, D) features of public people, named by the plan's hash
+
+
+class Training:
+    """The agent's training room for one site.
+
+    Guarantee: everything ``train`` returns was charged in the ledger first and passed the gate;
+    the same (run, round, contents) returns the same bytes; other contents are refused.
+    Leaks: what the plan's mechanisms release, priced by the ledger; refusals depend on plan,
+    policy and ledger only, never on a face or on how many there are.
+    """
+
+    def __init__(
+        self, facts: SiteFacts, policy: SitePolicy, ledger: Ledger, entropy: Entropy
+    ) -> None:
+        self._facts, self._policy, self._ledger, self._entropy = facts, policy, ledger, entropy
+        self._plans: dict[str, PrivacyPlan] = {}
+
+    @property
+    def camera_type(self) -> str:
+        return self._facts.camera_type
+
+    @property
+    def trunk(self) -> str:
+        return self._facts.trunk
+
+    def accept(self, run: str, plan: str) -> str:
+        """Prices the whole plan for ``run`` and returns the digest of the plan as read."""
+        offered = PrivacyPlan.from_json(plan)
+        self._policy.check(offered, self._facts.trunk)
+        self._ledger.accept(run, offered)
+        self._plans[run] = offered
+        log.info("plan accepted: %d rounds", len(offered.rounds))
+        return offered.digest
+
+    def train(self, run: str, number: int, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+        """Round ``number`` of the plan of ``run``, given the shared arrays before it."""
+        plan = self._plans.get(run)
+        if plan is None:
+            raise NotReadyError("no plan was accepted for this run")
+        if not 1 <= number <= len(plan.rounds):
+            raise PlanError(f"the plan has no round {number}")
+        current = plan.rounds[number - 1]
+        digest = wire.digest(run, str(number), wire.dump(arrays))
+        stored = self._ledger.replay(run, number, digest)
+        if stored is not None:
+            return wire.load(stored)
+        shared = mechanisms.check_request(current, arrays, self._feature_dim())
+        gate = Gate(mechanisms.entries(current, shared))
+        self._ledger.reserve(run, number, digest, current.event)
+        released = mechanisms.release(
+            current, shared, self._facts.people, self._facts.negatives, self._noise(plan, number)
+        )
+        payload = wire.dump(gate.check(released))
+        self._ledger.release(run, number, digest, payload)
+        log.info("round %d released %d bytes", number, len(payload))
+        return wire.load(payload)
+
+    def _feature_dim(self) -> int:
+        return self._facts.negatives.shape[1]
+
+    def _noise(self, plan: PrivacyPlan, number: int) -> mechanisms.Noise:
+        mechanism = plan.rounds[number - 1].mechanism
+        return mechanisms.Noise(plan.site_sigma(mechanism), self._entropy)
+
+
+def finite(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Raises ``WireError`` unless every value is finite."""
+    for array in arrays.values():
+        if not np.isfinite(array).all():
+            raise WireError("a tensor is not finite")

@@ -1,0 +1,40 @@
+"""What a site allows, whatever a charter asks: the operator's file against the centre's plan."""
+
+from dataclasses import dataclass
+
+from common.errors import ConfigError, PlanError, TrunkError
+from common.privacy.plan import PrivacyPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class SitePolicy:
+    """The limits of one site. ``epsilon`` at ``delta`` is for the whole life of the ledger.
+
+    Guarantee: only plans whose noise this site adds by itself are accepted. Shared noise protects
+    nobody unless the centre sees sums alone, and no noise protects nobody at all.
+    """
+
+    epsilon: float
+    delta: float
+    rounds: int = 1000  # of one plan, at most
+
+    def __post_init__(self) -> None:
+        if not 0 < self.epsilon <= 50:
+            raise ConfigError(f"epsilon must be in (0, 50], got {self.epsilon}")
+        if not 0 < self.delta < 1e-2:
+            raise ConfigError(f"delta must be in (0, 0.01), got {self.delta}")
+        if self.rounds < 1:
+            raise ConfigError(f"rounds must be at least 1, got {self.rounds}")
+
+    def allows_noise(self, plan: PrivacyPlan) -> bool:
+        """Whether the noise model of ``plan`` protects this site's people from everybody."""
+        return plan.noise == "local"
+
+    def check(self, plan: PrivacyPlan, trunk: str) -> None:
+        """Raises ``PlanError`` or ``TrunkError`` if ``plan`` asks for more than is allowed."""
+        if not self.allows_noise(plan):
+            raise PlanError(f"noise = {plan.noise!r} is not allowed at this site")
+        if len(plan.rounds) > self.rounds:
+            raise PlanError(f"{len(plan.rounds)} rounds, this site allows {self.rounds}")
+        if plan.trunk != trunk:
+            raise TrunkError("the plan names another trunk than the one this site runs")

@@ -1,0 +1,24 @@
+"""Names and sizes of the arrays of a moment release, the same at the site and at the centre."""
+
+from common.moments.packing import packed_size
+
+FRAME_WEIGHT, FRAME_BIAS = "frame.weight", "frame.bias"  # feature (D,) -> coordinates (K,)
+
+
+def sum_name(mechanism: str) -> str:
+    """The released sum of the contributions of a mechanism."""
+    return f"moments.{mechanism}.sum"
+
+
+def count_name(mechanism: str) -> str:
+    """[people, sites] behind a pooled sum: public constants, never a count of anybody."""
+    return f"moments.{mechanism}.count"
+
+
+def sum_size(kind: str, side: int) -> int:
+    """Length of the vector a mechanism of ``kind`` releases in ``side`` coordinates."""
+    if kind == "mean":
+        return side
+    if kind == "scatter":
+        return packed_size(side)
+    return side + packed_size(side)

@@ -1,0 +1,37 @@
+"""How well a shared tail does on public people: the only figure early stopping may look at."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.metrics.verification import tar_at_far
+from common.models.tail import BIAS, WEIGHT, Tail
+
+PUBLIC = "public.safetensors"  # beside the charter: features (N, D) and person (N,)
+FAR = 1e-2
+
+
+class PublicMonitor:
+    """TAR at FAR 1e-2 of a tail on the features (N, D) of public people (N,)."""
+
+    def __init__(self, features: NDArray[np.float32], person: NDArray[np.int64]) -> None:
+        self._features, self._person = features, person
+
+    def score(self, arrays: Mapping[str, NDArray[Any]]) -> float:
+        """Higher is better; 0 where there are too few public people to say."""
+        tail = Tail(arrays[WEIGHT], arrays[BIAS])
+        return tar_at_far(tail.embed(self._features), self._person, (FAR,))[FAR] or 0.0
+
+
+def find_monitor(folder: Path) -> PublicMonitor | None:
+    """The monitor of the charter in ``folder``, if it brings public people."""
+    from safetensors.numpy import load_file
+
+    path = folder / PUBLIC
+    if not path.exists():
+        return None
+    arrays = load_file(path)
+    return PublicMonitor(arrays["features"], arrays["person"])

@@ -1,0 +1,78 @@
+"""What the centre sends before a round and what it does with the average afterwards.
+
+Both are post-processing: nothing here can cost anybody privacy, and nothing here sees a face.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import RunError
+from common.models.tail import BIAS, WEIGHT
+from common.moments.names import FRAME_BIAS, FRAME_WEIGHT, count_name, sum_name, sum_size
+from common.privacy.plan import GradientMechanism, PrivacyPlan, Round
+
+Arrays = dict[str, NDArray[np.float32]]
+
+GRADIENT = "gradient."  # before the name of the parameter it belongs to
+VELOCITY = "velocity."  # the centre's momentum, over noised updates only
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pooled:
+    """What an average was made of: so many sites, under this plan."""
+
+    sites: int
+    plan: PrivacyPlan
+    momentum: float
+
+
+def opening(initial: Mapping[str, NDArray[np.float32]]) -> Arrays:
+    """The shared arrays a pool starts from; ``RunError`` if the charter left one out."""
+    missing = {WEIGHT, BIAS, FRAME_WEIGHT, FRAME_BIAS} - set(initial)
+    if missing:
+        raise RunError(f"the charter's initial arrays lack {sorted(missing)}")
+    return dict(initial)
+
+
+def request(current: Round, shared: Mapping[str, NDArray[np.float32]]) -> Arrays:
+    """The arrays a site needs for ``current``, and no others."""
+    if isinstance(current.mechanism, GradientMechanism):
+        return {name: shared[name] for name in (WEIGHT, BIAS)}
+    return {name: shared[name] for name in (FRAME_WEIGHT, FRAME_BIAS)}
+
+
+def expected(
+    current: Round, shared: Mapping[str, NDArray[np.float32]]
+) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Shape and dtype of every array of a proper reply."""
+    mechanism = current.mechanism
+    if isinstance(mechanism, GradientMechanism):
+        return {GRADIENT + name: (shared[name].shape, "float32") for name in (WEIGHT, BIAS)}
+    size = sum_size(mechanism.kind, len(shared[FRAME_BIAS]))
+    return {sum_name(mechanism.name): ((size,), "float32")}
+
+
+def absorb(
+    current: Round,
+    shared: Mapping[str, NDArray[np.float32]],
+    average: Mapping[str, NDArray[np.float32]],
+    pooled: Pooled,
+) -> Arrays:
+    """The shared arrays after ``current``: a step of SGD, or the pooled sums of a moment."""
+    after = dict(shared)
+    mechanism = current.mechanism
+    if not isinstance(mechanism, GradientMechanism):
+        name = sum_name(mechanism.name)
+        after[name] = np.asarray(average[name] * pooled.sites, np.float32)
+        people = pooled.sites * pooled.plan.people
+        after[count_name(mechanism.name)] = np.array([people, pooled.sites], np.float32)
+        return after
+    for name in (WEIGHT, BIAS):
+        velocity = shared.get(VELOCITY + name, np.zeros_like(shared[name]))
+        velocity = pooled.momentum * velocity + average[GRADIENT + name]
+        after[VELOCITY + name] = np.asarray(velocity, np.float32)
+        after[name] = np.asarray(shared[name] - mechanism.learning_rate * velocity, np.float32)
+    return after

@@ -1,0 +1,170 @@
+"""The centre's loop: what hostile or missing replies do to a run (nothing), and how it goes on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
+
+from common import wire
+from common.errors import RunError
+from common.privacy.plan import GradientMechanism, MomentMechanism, PrivacyPlan
+from server.charter import Charter, EarlyStop
+from server.checkpoint import RunState, read_checkpoint
+from server.strategies.rounds import RoundLoop
+from simulations.grid import InProcessGrid
+from tests.fakes import TRUNK, fake_site, refusal, reply
+
+INITIAL = {
+    "tail.weight": np.ones((2, 3), np.float32),
+    "tail.bias": np.zeros(2, np.float32),
+    "frame.weight": np.ones((2, 3), np.float32),
+    "frame.bias": np.zeros(2, np.float32),
+}
+SUM = "moments.mean.sum"
+
+
+def plan(rounds: int = 0, cohort: int = 2) -> PrivacyPlan:
+    mean = MomentMechanism(kind="mean", sigma=1.0, clip=1.0, name="mean")
+    steps = GradientMechanism(sigma=1.0, clip=1.0, rate=0.5, rounds=max(rounds, 1))
+    return PrivacyPlan(
+        mechanisms=(mean, steps) if rounds else (mean,),
+        people=10,
+        delta=1e-4,
+        trunk=TRUNK,
+        cohort=cohort,
+        pooling="all",
+    )
+
+
+def good(message: Message, arrays: dict[str, np.ndarray]) -> Message:
+    if "frame.weight" in arrays:
+        return reply(message, {SUM: np.array([1, 2], np.float32)})
+    return reply(message, {f"gradient.{n}": np.full_like(a, 0.5) for n, a in arrays.items()})
+
+
+def loop(folder: Path, train: Callable[..., Message], sites: int = 3, **how: object) -> RoundLoop:
+    charter = Charter(run="r1", plan=how.pop("plan", plan()), momentum=0.0, **how)  # type: ignore[arg-type]
+    return RoundLoop(InProcessGrid(fake_site(train), sites, {}), charter, folder)
+
+
+def test_a_moment_is_summed_over_the_sites_of_a_pool(tmp_path: Path) -> None:
+    state = loop(tmp_path, good).run(RunState(), INITIAL)
+    np.testing.assert_allclose(state.pools["all"][SUM], [3, 6])
+    np.testing.assert_array_equal(state.pools["all"]["moments.mean.count"], [30, 3])
+
+
+def test_sites_are_pooled_by_the_camera_type_they_declare(tmp_path: Path) -> None:
+    charter = Charter(run="r1", plan=PrivacyPlan.from_json(by_type(plan())))
+    site = fake_site(good, lambda i: "grey" if i else "colour")
+    state = RoundLoop(InProcessGrid(site, 3, {}), charter, tmp_path).run(RunState(), INITIAL)
+    assert {p: float(a["moments.mean.count"][1]) for p, a in state.pools.items()} == {
+        "colour": 1.0,
+        "grey": 2.0,
+    }
+
+
+def test_a_gradient_round_steps_every_tail(tmp_path: Path) -> None:
+    state = loop(tmp_path, good, plan=plan(rounds=2)).run(RunState(), INITIAL)
+    np.testing.assert_allclose(state.pools["all"]["tail.weight"], 0.0)
+    assert state.round == 3
+
+
+HOSTILE: dict[str, Callable[[Message, dict[str, np.ndarray]], Message]] = {
+    "wrong shape": lambda m, a: reply(m, {SUM: np.ones(5, np.float32)}),
+    "wrong dtype": lambda m, a: reply(m, {SUM: np.ones(2, np.float64)}),
+    "nan": lambda m, a: reply(m, {SUM: np.array([np.nan, 1], np.float32)}),
+    "infinite": lambda m, a: reply(m, {SUM: np.array([np.inf, 1], np.float32)}),
+    "extra array": lambda m, a: reply(m, {SUM: np.ones(2, np.float32), "x": np.ones(1, "f4")}),
+    "missing array": lambda m, a: reply(m, {}),
+    "extra metric": lambda m, a: reply(m, {SUM: np.ones(2, "f4")}, **{wire.WEIGHT: 1, "age": 3}),
+    "no metric": lambda m, a: reply(m, {SUM: np.ones(2, "f4")}, other=1),
+    "error": lambda m, a: refusal(m),
+    "lying bytes": lambda m, a: lying(m),
+    "raises": lambda m, a: 1 / 0,  # type: ignore[return-value]
+}
+
+
+@pytest.mark.parametrize("kind", sorted(HOSTILE))
+def test_a_malformed_reply_neither_stops_a_run_nor_enters_the_average(
+    tmp_path: Path, kind: str
+) -> None:
+    def train(message: Message, arrays: dict[str, np.ndarray]) -> Message:
+        hostile = message.metadata.dst_node_id == 3
+        return (HOSTILE[kind] if hostile else good)(message, arrays)
+
+    run = loop(tmp_path, train)
+    state = run.run(RunState(), INITIAL)
+    np.testing.assert_allclose(state.pools["all"][SUM], [2, 4])
+    np.testing.assert_array_equal(state.pools["all"]["moments.mean.count"], [20, 2])
+    assert sum(run.refused.values()) == 1
+
+
+@pytest.mark.parametrize("weight", [-5, 0, 1e12])
+def test_the_weight_a_reply_claims_is_ignored(tmp_path: Path, weight: float) -> None:
+    def train(message: Message, arrays: dict[str, np.ndarray]) -> Message:
+        if message.metadata.dst_node_id == 3:
+            return reply(message, {SUM: np.array([4, 8], np.float32)}, **{wire.WEIGHT: weight})
+        return good(message, arrays)
+
+    state = loop(tmp_path, train).run(RunState(), INITIAL)
+    np.testing.assert_allclose(state.pools["all"][SUM], [6, 12])
+
+
+def test_too_few_sites_stop_a_run_with_a_clear_word(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="3 sites accepted the plan, the cohort minimum is 4"):
+        loop(tmp_path, good, plan=plan(cohort=4)).run(RunState(), INITIAL)
+    with pytest.raises(RunError, match="0 sites answered"):
+        loop(tmp_path, lambda m, a: refusal(m)).run(RunState(), INITIAL)
+
+
+def test_a_run_goes_on_from_its_checkpoint_to_the_same_end(tmp_path: Path) -> None:
+    whole = loop(tmp_path / "whole", good, plan=plan(rounds=4)).run(RunState(), INITIAL)
+    asked: list[int] = []
+
+    def failing(message: Message, arrays: dict[str, np.ndarray]) -> Message:
+        number = int(message.content.config_records[wire.CONFIG][wire.ROUND])  # type: ignore[arg-type]
+        asked.append(number)
+        return good(message, arrays) if number < 4 else refusal(message)
+
+    digest = plan(rounds=4).digest
+    with pytest.raises(RunError):
+        loop(tmp_path, failing, plan=plan(rounds=4)).run(RunState(plan=digest), INITIAL)
+    state = read_checkpoint(tmp_path, digest)
+    assert state is not None
+    assert state.round == 3
+    asked.clear()
+    resumed = loop(tmp_path, good, plan=plan(rounds=4)).run(state, INITIAL)
+    for name, array in whole.pools["all"].items():
+        np.testing.assert_array_equal(resumed.pools["all"][name], array)
+
+
+def test_a_checkpoint_of_another_plan_is_refused(tmp_path: Path) -> None:
+    loop(tmp_path, good).run(RunState(plan=plan().digest), INITIAL)
+    with pytest.raises(RunError, match="another plan"):
+        read_checkpoint(tmp_path, plan(rounds=2).digest)
+
+
+def test_gradient_rounds_stop_early_when_public_people_gain_nothing(tmp_path: Path) -> None:
+    class Flat:
+        def score(self, arrays: object) -> float:
+            return 0.5
+
+    run = loop(tmp_path, good, plan=plan(rounds=9), early_stop=EarlyStop(patience=2))
+    run.monitor = Flat()
+    state = run.run(RunState(), INITIAL)
+    assert [h["mechanism"] for h in state.history] == ["mean"] + ["gradient"] * 3
+
+
+def by_type(pooled: PrivacyPlan) -> str:
+    return pooled.to_json().replace('"pooling":"all"', '"pooling":"camera_type"')
+
+
+def lying(message: Message) -> Message:
+    array = Array(np.ones(2, np.float32))
+    object.__setattr__(array, "data", b"not an array")
+    content = RecordDict(
+        {wire.ARRAYS: ArrayRecord({SUM: array}), wire.METRICS: MetricRecord({wire.WEIGHT: 1})}
+    )
+    return Message(content, reply_to=message)
