@@ -65,7 +65,7 @@ class GradientMechanism:
     learning_rate: float = 1.0
     negatives: int = 256  # public features a step contrasts with
     scale: float = 16.0  # inverse temperature of the contrast
-    objective: str = "contrast"
+    objective: Literal["contrast", "compact"] = "contrast"
     name: str = "gradient"
 
     def __post_init__(self) -> None:
