@@ -29,10 +29,11 @@ MEANING = {
 
 def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     """Prints ``summary`` (``summarise``, schema 1) to ``console``."""
-    width = min(WIDTH, console.width) if console.is_terminal else WIDTH
-    console.print(render(summary, plain=not console.is_terminal), width=width)
+    plain = not console.is_terminal
+    width = WIDTH if plain else min(WIDTH, console.width)
+    console.print(render(summary, plain=plain), width=width)
     for line in _footnotes(summary):
-        console.print(Text(line, style="dim"), width=width)
+        console.print(Text(line, style="" if plain else "dim"), width=width)
 
 
 def render(summary: Mapping[str, Any], *, plain: bool = False) -> Table:
@@ -43,7 +44,7 @@ def render(summary: Mapping[str, Any], *, plain: bool = False) -> Table:
         title_style="" if plain else "bold",
         header_style="" if plain else "bold",
         box=None if plain else box.SIMPLE_HEAD,
-        pad_edge=False,
+        padding=(0, 1 + plain, 0, 0),
     )
     table.add_column("arm", no_wrap=True)
     table.add_column("", style="" if plain else "dim")
