@@ -70,7 +70,7 @@ class FeatureCache:
     @staticmethod
     def _read(path: Path, dim: int) -> NDArray[np.float32] | None:
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 features: NDArray[np.float32] = stored["features"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None

@@ -177,9 +177,9 @@ def _transpose(a: dict[str, Any], v: Values) -> Tensor:
 
 def _gather(a: dict[str, Any], v: Values) -> Tensor:
     x, index, axis = v[0], v[1], a.get("axis", 0)
-    flat = x.index_select(axis, index.reshape(-1) % x.shape[axis])
     axis %= x.dim()
-    return flat.reshape(*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])  # type: ignore[no-any-return]
+    flat: Tensor = x.index_select(axis, index.reshape(-1) % x.shape[axis])
+    return flat.reshape([*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]])
 
 
 _POOL = frozenset({"kernel_shape", "strides", "pads"})

@@ -22,9 +22,11 @@ from common.models.manifest import (
     find_manifest,
     read_manifest,
 )
+from common.models.onnx_export import export_graph
 from common.models.onnx_graph import Graph, parse_graph
 from common.models.onnx_import import GraphModule, output_shape, read_weights
 from common.models.runtime import Runtime
+from common.models.safetensors_import import parse_weights
 from common.models.split import TailModule, choose_cut, split
 from common.models.tail import Tail
 
@@ -143,4 +145,6 @@ def _locate(path: Path, manifest: TrunkManifest | None) -> tuple[Path, TrunkMani
 def _read_graph(weights: Path, data: bytes, manifest: TrunkManifest) -> Graph:
     if weights.suffix == ".onnx":
         return parse_graph(data, str(weights))
+    if weights.suffix == ".safetensors":
+        return export_graph(parse_weights(data, manifest, str(weights)), manifest.input_size)
     raise ModelError(f"{weights}: weights must be .onnx or .safetensors")

@@ -65,7 +65,7 @@ def run_onnx(data: bytes, x: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([session.run(None, {name: row[None]})[0] for row in x])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_embedder() -> Callable[..., onnx.ModelProto]:
     return embedder
 
