@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from common.errors import ConfigError, DataSetError
+from common.faces.cameras import Camera, Operation
+from common.faces.faceset import FaceSet
+from common.models.trunk import load_trunk
+from common.synthetic.generate import synthetic_faces
+from server.pretraining import PretrainOptions, Progress, pretrain, train_trunk
+
+CAMERA = Camera(name="dark", operations=(Operation(kind="gamma", low=1, high=2),))
+
+
+@pytest.fixture(scope="module")
+def faces() -> FaceSet:
+    return synthetic_faces(20, 6, seed=3)
+
+
+def options(**changes: object) -> PretrainOptions:
+    told = {"licence": "test", "width": 0.25, "steps": 8, "batch": 16, "check_every": 4}
+    told |= {"held_out": 0.5, "camera": CAMERA}
+    return PretrainOptions(**{**told, **changes})  # type: ignore[arg-type]
+
+
+def test_a_trunk_is_trained_folded_and_loads_again(faces: FaceSet, tmp_path: Path) -> None:
+    told: list[Progress] = []
+    made = pretrain(faces, tmp_path / "trunk", options(steps=40, check_every=20), told.append)
+    assert [p.step for p in told] == list(range(1, 41))
+    assert np.mean([p.loss for p in told[-8:]]) < np.mean([p.loss for p in told[:8]])
+    assert made.tar == max(p.tar for p in told if p.tar is not None)
+    trunk, tail = load_trunk(tmp_path / "trunk")
+    assert trunk.manifest.sha256 == made.manifest.sha256
+    assert tail.embed(trunk.features(faces.crops(range(2)))).shape == (2, 128)
+
+
+def test_the_same_seed_trains_the_same_network(faces: FaceSet) -> None:
+    rngs = [np.random.default_rng(seed) for seed in (1, 1, 2)]
+    networks = [train_trunk(faces, options(), rng).state_dict() for rng in rngs]
+    name = "projection.0.weight"
+    assert torch.equal(networks[0][name], networks[1][name])
+    assert not torch.equal(networks[0][name], networks[2][name])
+
+
+def test_training_stops_when_unseen_people_gain_nothing(faces: FaceSet) -> None:
+    told: list[Progress] = []
+    still = options(steps=500, learning_rate=1e-12, check_every=2, patience=3)
+    train_trunk(faces, still, np.random.default_rng(0), told.append)
+    assert told[-1].step < 500
+
+
+def test_too_few_people_or_impossible_options_are_refused(faces: FaceSet) -> None:
+    with pytest.raises(DataSetError, match="too few"):
+        train_trunk(faces.of_people([0, 1, 2]), options(), np.random.default_rng(0))
+    with pytest.raises(ConfigError, match="held_out"):
+        options(held_out=1.0)
+    with pytest.raises(ConfigError, match="batch"):
+        options(batch=1)
