@@ -74,7 +74,11 @@ def person_weights(people: int, draws: int, seed: int | Sequence[int]) -> Double
 def estimate(
     embeddings: ArrayLike, pairs: Pairs, weights: Doubles, fars: Sequence[float] = FARS
 ) -> Estimate:
-    """TAR at each of ``fars`` for ``embeddings`` (N, E), and under ``weights`` (B, P)."""
+    """TAR at each of ``fars`` for ``embeddings`` (N, E), and under ``weights`` (B, P).
+
+    Columns of ``weights`` are the people in ascending order of their ids. Where a site tests only
+    some of a fold's people, give it their columns of the fold's weights: arms stay paired.
+    """
     found = operating_statistics(embeddings, pairs, fars)
     tar = np.full(len(fars), np.nan)
     draws = np.full((len(fars), len(weights)), np.nan)

@@ -50,9 +50,10 @@ def test_draws_that_are_not_a_number_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("freedom", "expected"), [(3, 3.1824), (4, 2.7764), (10, 2.2281), (1e9, 1.95996)]
+    ("freedom", "expected"),
+    [(1, 12.7062), (2, 4.3027), (3, 3.1824), (4, 2.7764), (10, 2.2281), (10**9, 1.95996)],
 )
-def test_student_quantiles_are_those_of_the_tables(freedom: float, expected: float) -> None:
+def test_student_quantiles_are_those_of_the_tables(freedom: int, expected: float) -> None:
     assert student_quantile(0.975, freedom) == pytest.approx(expected, rel=0.01)
 
 
