@@ -21,6 +21,7 @@ class Promise:
     phases: tuple[tuple[Event, int], ...]  # the event of a round, and how many rounds in a row
     open: bool = True
     reserved: set[int] = field(default_factory=set)
+    overdrawn: bool = False  # a round was charged twice, so the plan's price no longer holds
 
     def event(self, number: int) -> Event:
         """What round ``number`` (from 1) costs; PlanError outside the plan."""
@@ -64,7 +65,9 @@ class Account:
         elif entry.kind == "reserve":
             sigma, rate, steps = json.loads(entry.detail)
             self._spent[sigma, rate] += steps
-            self._promises[entry.run].reserved.add(entry.round)
+            promise = self._promises[entry.run]
+            promise.overdrawn |= entry.round in promise.reserved
+            promise.reserved.add(entry.round)
             self._digests[key] = entry.digest
         elif entry.kind == "release":
             self._releases[key] = entry
@@ -77,10 +80,14 @@ class Account:
         """Everything ever reserved, over all runs; what a person's budget is charged with."""
         return canonical(Event(*key, steps) for key, steps in self._spent.items())
 
-    def promised(self, without: str | None = None) -> tuple[Event, ...]:
-        """What the open plans may still reserve, those of run ``without`` left out."""
-        runs = (promise for run, promise in self._promises.items() if run != without)
-        return canonical(event for promise in runs for event in promise.left())
+    def promised(self) -> tuple[Event, ...]:
+        """What all open plans may still reserve."""
+        return canonical(e for promise in self._promises.values() for e in promise.left())
+
+    def protected(self, against: str) -> tuple[Event, ...]:
+        """What run ``against`` may not use up: the promises to other runs that kept to theirs."""
+        others = (p for run, p in self._promises.items() if run != against and not p.overdrawn)
+        return canonical(event for promise in others for event in promise.left())
 
     def known(self, run: str, digest: str) -> bool:
         """Whether this very plan is accepted; ReplayError if the run has another or is over."""

@@ -7,6 +7,7 @@ something nobody paid for. Order comes from row numbers alone: the ledger has no
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ class Ledger:
         try:
             self._anchor = Anchor(path.with_name(path.name + ".head"))
             self._database = _open(path)
+            self._shut = weakref.finalize(self, _shut, self._database, self._process)
             self._load()
             self._anchor.write(self.head())
             if not self._entries:
@@ -89,9 +91,10 @@ class Ledger:
         """Charges ``event`` for ``round`` (from 1); call before anybody is sampled.
 
         ``digest`` names the request. Asking again before a release charges again: the earlier
-        draw may have been seen. A repeat may use up what the same run promised to later rounds,
-        never what another run was promised. Raises NotReadyError without a plan, PlanError when
-        the plan says otherwise, ReplayError for another request or a finished round, BudgetError.
+        draw may have been seen. A repeat may use up what the same run was promised for later
+        rounds, never what another run was promised. Raises NotReadyError without a plan,
+        PlanError when the plan says otherwise, ReplayError for another request or a released
+        round, BudgetError.
         """
         with self._guard():
             if self._account.planned(run, round) != event:
@@ -100,7 +103,7 @@ class Ledger:
                 raise ReplayError(f"round {round} is released; replay it")
             fresh = self._account.first(run, round)
             if not (fresh and self._price(self._committed()) <= self.budget.epsilon):
-                others = self._account.promised(without=run)
+                others = self._account.protected(against=run)
                 self._afford((*self._account.spent(), event, *others))
             self._append(_row("reserve", run, round, digest, reserve_detail(event)))
             self._live.add((run, round))
@@ -176,8 +179,7 @@ class Ledger:
         """Gives the file back to other processes; harmless when done twice."""
         with self._lock:
             self._broken = True
-            with suppress(sqlite3.Error):
-                self._database.close()
+            self._shut()
             self._anchor.close()
 
     def __enter__(self) -> "Ledger":
@@ -245,6 +247,12 @@ def _open(path: Path) -> sqlite3.Connection:
     elif version != chain.VERSION:
         raise LedgerError(f"the ledger has version {version}; this program knows {chain.VERSION}")
     return database
+
+
+def _shut(database: sqlite3.Connection, process: int) -> None:
+    if os.getpid() == process:  # SQLite in a forked child would clear away its parent's log
+        with suppress(sqlite3.Error):
+            database.close()
 
 
 def _sync_folder(path: Path) -> None:
