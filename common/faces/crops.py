@@ -44,6 +44,7 @@ class EncodedCrops:
     start: Indices
     stop: Indices
     source: str = "memory"  # begins every error message; never a path with a person in it
+    ordinal: Indices | None = None  # (N,) numbers in the whole pack, if this is a part of it
 
     @classmethod
     def of(cls, encoded: Sequence[bytes]) -> Self:
@@ -59,14 +60,20 @@ class EncodedCrops:
         try:
             picture = decode(self.blob[self.start[index] : self.stop[index]].tobytes())
         except PictureError as error:
-            raise PictureError(f"{self.source}: picture {index}: {error}") from None
+            raise PictureError(f"{self._place(index)}: {error}") from None
         if picture.shape != (SIDE, SIDE, 3):
             height, width = picture.shape[:2]
-            raise PictureError(f"{self.source}: picture {index} is {width}x{height}, not 112x112")
+            raise PictureError(f"{self._place(index)} is {width}x{height}, not 112x112")
         return picture
 
+    def _place(self, index: int) -> str:
+        number = index if self.ordinal is None else self.ordinal[index]
+        return f"{self.source}: picture {number}"
+
     def take(self, indices: Indices) -> Self:
-        return type(self)(self.blob, self.start[indices], self.stop[indices], self.source)
+        numbers = np.arange(len(self)) if self.ordinal is None else self.ordinal
+        start, stop = self.start[indices], self.stop[indices]
+        return type(self)(self.blob, start, stop, self.source, numbers[indices])
 
     def digest(self) -> str:
         total = hashlib.sha256(b"encoded")

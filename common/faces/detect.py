@@ -6,6 +6,7 @@ that way are coarser.
 """
 
 import math
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -62,6 +63,7 @@ class YuNetDetector:
     """YuNet through OpenCV (Wu et al. 2023, doi:10.1007/s11633-023-1423-y)."""
 
     def __init__(self, weights: Path, threshold: float = 0.7) -> None:
+        self._busy = threading.Lock()  # OpenCV's detector keeps the size it was told last
         try:
             model = np.frombuffer(_with_fixed_input(weights), np.uint8)
             self._net = cv2.FaceDetectorYN.create(
@@ -83,8 +85,9 @@ class YuNetDetector:
 
     def _find_at(self, picture: Picture, scale: float) -> tuple[Face, ...]:
         small = _scaled(picture, scale)
-        self._net.setInputSize((small.shape[1], small.shape[0]))
-        _, rows = self._net.detect(np.ascontiguousarray(small[..., ::-1]))
+        with self._busy:
+            self._net.setInputSize((small.shape[1], small.shape[0]))
+            _, rows = self._net.detect(np.ascontiguousarray(small[..., ::-1]))
         if rows is None:
             return ()
         faces = [_from_row(row / np.float32(scale), float(row[14])) for row in np.asarray(rows)]

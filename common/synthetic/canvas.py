@@ -84,3 +84,12 @@ class Sheet:
     def across(self) -> Map:
         """Distance from the middle line; a face is drawn once for both sides."""
         return np.abs(self.x)
+
+    def rows(self, low: float, high: float) -> slice:
+        """The rows of pixels (at least one) that hold every point with y between the two."""
+        touched = np.flatnonzero(((self.y > low) & (self.y < high)).any(axis=1))
+        return slice(int(touched[0]), int(touched[-1]) + 1) if len(touched) else slice(1)
+
+    def part(self, rows: slice) -> "Sheet":
+        """Those rows only."""
+        return Sheet(self.x[rows], self.y[rows])

@@ -34,7 +34,8 @@ def render(person: Person, variation: Variation) -> Crop:
     picture = wear.background(screen, rng)
     lay(picture, colour, cover)
     if variation.glasses:
-        wear.paint_glasses(picture, person, face, float(rng.uniform(0, 1) ** 3))
+        rows, glare = face.rows(person.eyes.y - 18, person.eyes.y + 20), rng.uniform(0, 1) ** 3
+        wear.paint_glasses(picture[:, rows], person, face.part(rows), float(glare))
     return _photographed(picture, variation, rng)
 
 
@@ -83,8 +84,8 @@ def _figure(
 ) -> tuple[Colours, Map]:
     """Colours of head, hair and body without light, and their coverage."""
     texture = Texture.drawn(person.texture)
-    expression, tone = variation.expression, paint.skin_tone(person)
-    drop = 3.5 * expression.open * np.clip((face.y - person.mouth.y) / 8, 0, 1)
+    tone = paint.skin_tone(person)
+    drop = 3.5 * variation.expression.open * np.clip((face.y - person.mouth.y) / 8, 0, 1)
     jaw = Sheet(face.x, face.y - drop)
     outside = relief.outside(person, jaw)
     behind, front = wear.hair_masks(person, variation, face, outside, texture)
@@ -95,16 +96,29 @@ def _figure(
     ears = wear.paint_ears(figure, person, face, tone)
     if person.hair.style in ("long", "curly"):
         lay(figure, 0.8 * hair, behind)
-    skin = paint.skin(person, face, texture)
-    paint.paint_nostrils(skin, person, face)
-    paint.paint_beard(skin, person, jaw, texture)
-    paint.paint_mouth(skin, person, expression, face)
-    paint.paint_brows(skin, person, expression, face, texture)
-    paint.paint_eyes(skin, person, expression, face)
     head = soft(outside, 1.2)
-    lay(figure, skin, head)
+    lay(figure, _painted_skin(person, variation, face, jaw), head)
     lay(figure, hair, front)
     return figure, np.maximum.reduce([body, behind, ears, head, front])
+
+
+def _painted_skin(person: Person, variation: Variation, face: Sheet, jaw: Sheet) -> Colours:
+    """Skin with everything on it; each part is painted only on the rows where it can show."""
+    texture, expression = Texture.drawn(person.texture), variation.expression
+    skin = paint.skin(person, face, texture)
+    e, m, tip = person.eyes.y, person.mouth.y, person.nose.tip_y
+    rows = face.rows(tip - 8, tip + 8)
+    paint.paint_nostrils(skin[:, rows], person, face.part(rows))
+    if person.hair.beard != "none":
+        rows = jaw.rows(m - 28, m + 60)
+        paint.paint_beard(skin[:, rows], person, jaw.part(rows), texture)
+    rows = face.rows(m - 14, m + 16)
+    paint.paint_mouth(skin[:, rows], person, expression, face.part(rows))
+    rows = face.rows(e - 24, e + 2)
+    paint.paint_brows(skin[:, rows], person, expression, face.part(rows), texture)
+    rows = face.rows(e - 14, e + 12)
+    paint.paint_eyes(skin[:, rows], person, expression, face.part(rows))
+    return skin
 
 
 def _photographed(picture: Colours, variation: Variation, rng: np.random.Generator) -> Crop:

@@ -141,6 +141,9 @@ def test_a_broken_picture_inside_a_pack_is_named_by_its_ordinal(pack: Pack) -> N
     assert faces.crop(4).shape == (112, 112, 3)
     with pytest.raises(PictureError, match=r"small\.npz: picture 5: "):
         faces.crop(5)
+    part = faces.subset([2, 4, 5, 7]).subset([1, 2])
+    with pytest.raises(PictureError, match=r"small\.npz: picture 5: "):
+        part.crop(1)
 
 
 def test_a_picture_of_another_size_is_refused_when_it_is_read(pack: Pack) -> None:
