@@ -21,6 +21,7 @@ EPSILON_ERROR = 0.01  # what the convolution adds on top, so that it never repor
 LEAST_SIGMA = 1e-3  # less noise than this is priced as none
 ROUNDING = 1e-6  # added to the closed form: far above any rounding error, far below any figure
 _MOST_SIGMA = 1e9
+_MOST_REACH = 700.0  # e to this power is still a float64
 _MOST_POINTS = 2**23
 _LEAST_DELTA = 1e-10  # below it, the rounding of a float64 convolution would dominate
 _LARGE = tuple(float(2**k * m // 4) for k in range(4, 10) for m in range(4, 8))
@@ -180,7 +181,7 @@ def _privacy_loss(history: tuple[Event, ...], delta_error: float) -> "DiscretePR
     with np.errstate(all="ignore"):  # log(0) and exp overflow sit outside the support
         reach = _reach(history, delta_error)
         mesh = EPSILON_ERROR / math.sqrt(sum(steps) * math.log(12 / delta_error) / 2)
-        if not reach / mesh < _MOST_POINTS:
+        if not (reach < _MOST_REACH and reach / mesh < _MOST_POINTS):
             raise ValueError("the privacy loss does not fit on a grid of reasonable size")
         domain = prv.Domain.create_aligned(-reach, reach, mesh)
         grids = [
