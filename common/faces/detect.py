@@ -84,13 +84,15 @@ class YuNetDetector:
         return ()
 
     def _find_at(self, picture: Picture, scale: float) -> tuple[Face, ...]:
-        small = _scaled(picture, scale)
+        small = _padded(_scaled(picture, scale)[..., ::-1])
         with self._busy:
             self._net.setInputSize((small.shape[1], small.shape[0]))
-            _, rows = self._net.detect(np.ascontiguousarray(small[..., ::-1]))
+            _, rows = self._net.detect(small)
         if rows is None:
             return ()
-        faces = [_from_row(row / np.float32(scale), float(row[14])) for row in np.asarray(rows)]
+        size = picture.shape[1], picture.shape[0]
+        found = np.asarray(rows, np.float64)
+        faces = [_from_row(row[:14] / scale, float(row[14]), size) for row in found]
         return _by_size([face for face in faces if face is not None])
 
 
@@ -183,11 +185,23 @@ def _scaled(picture: Picture, scale: float) -> Picture:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _from_row(row: NDArray[Any], score: float) -> Face | None:
-    """A row of YuNet's answer: box, five points, score; nothing if a number is not finite."""
-    if not np.isfinite(row[:14]).all():
-        return None
+def _padded(picture: Picture) -> Picture:
+    """Black to the right and below up to whole steps of the network, and at least two of them.
+
+    OpenCV pads by itself too, but on pictures a few pixels wide it then reads stray memory.
+    """
+    height, width = (max(64, -(-side // 32) * 32) for side in picture.shape[:2])
+    padded = np.zeros((height, width, 3), np.uint8)
+    padded[: picture.shape[0], : picture.shape[1]] = picture
+    return padded
+
+
+def _from_row(row: NDArray[Any], score: float, size: tuple[int, int]) -> Face | None:
+    """A box and five points as YuNet gives them; nothing unless they lie about the picture."""
     left, top, width, height = (float(v) for v in row[:4])
+    within = width > 0 and height > 0 and -width < left < size[0] and -height < top < size[1]
+    if not within or not np.abs(row).max() < 4 * max(size):
+        return None
     return Face((left, top, width, height), score, row[4:14].reshape(5, 2).astype(np.float32))
 
 
