@@ -50,7 +50,8 @@ class Ledger:
     damaged log, are LedgerError on opening and on ``verify``. One process at a time.
     Leaks: a ledger restored whole from an older copy of its folder looks intact here. It is
     detected only through ``head()``: somebody else has to keep it and hand it to ``confirm``.
-    An error while writing closes the ledger to further use; reopening reads what is on disk.
+    An error while writing (a full disk, an interrupt) closes the ledger to further use; reopening
+    reads what is on the disk. A forked child cannot use it.
     """
 
     def __init__(self, path: Path, key: bytes, budget: Budget) -> None:
@@ -76,8 +77,9 @@ class Ledger:
     def accept(self, run: str, plan: PrivacyPlan) -> float:
         """Promises the whole ``plan`` to ``run``; epsilon of everything spent and promised then.
 
-        Idempotent for the same plan. Raises BudgetError when history, all open plans and this one
-        do not fit together, ReplayError when the run has another plan or is finished.
+        Priced at the budget's delta, whatever delta the plan names. Idempotent for the same plan.
+        Raises BudgetError when history, all open plans and this one do not fit together,
+        ReplayError when the run has another plan or is finished.
         """
         if not (1 <= len(run) <= 256 and run.isprintable()):
             raise PlanError("a run's name is 1-256 printable characters")
@@ -97,15 +99,16 @@ class Ledger:
         round, BudgetError.
         """
         with self._guard():
-            if self._account.planned(run, round) != event:
+            planned = self._account.planned(run, round)
+            if planned != event:
                 raise PlanError(f"round {round} of the plan costs something else")
             if self._account.released(run, round, digest):
                 raise ReplayError(f"round {round} is released; replay it")
             fresh = self._account.first(run, round)
             if not (fresh and self._price(self._committed()) <= self.budget.epsilon):
                 others = self._account.protected(against=run)
-                self._afford((*self._account.spent(), event, *others))
-            self._append(_row("reserve", run, round, digest, reserve_detail(event)))
+                self._afford((*self._account.spent(), planned, *others))
+            self._append(_row("reserve", run, round, digest, reserve_detail(planned)))
             self._live.add((run, round))
 
     def release(self, run: str, round: int, digest: str, payload: bytes) -> None:
@@ -204,10 +207,12 @@ class Ledger:
 
     def _append(self, draft: LedgerEntry, payload: bytes | None = None) -> None:
         entry = chain.follow(chain.head_of(self._entries[-1:], self._key), self._key, draft)
+        self._broken = True  # until it is whole: what is on the disk is known only after a reading
         chain.insert(self._database, entry, payload)
         self._entries.append(entry)
         self._account.apply(entry)
         self._anchor.write(Head(entry.sequence, entry.mac))
+        self._broken = False
 
     def _committed(self) -> tuple[Event, ...]:
         return accountant.canonical((*self._account.spent(), *self._account.promised()))
@@ -231,16 +236,16 @@ class Ledger:
             try:
                 yield
             except (OSError, sqlite3.Error) as error:
-                self._broken = True  # what is on the disk is unknown until it is read again
+                self._broken = True
                 raise LedgerError(f"the ledger cannot be used: {error}") from error
 
 
 def _open(path: Path) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
-    for setting in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL"):
+    # Not locking_mode = EXCLUSIVE: a forked child that ends would then delete its parent's log.
+    for setting in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
         database.execute(f"PRAGMA {setting}").fetchall()
-    database.execute("PRAGMA secure_delete = ON").fetchall()
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
         database.executescript(f"BEGIN IMMEDIATE; {chain.SCHEMA} COMMIT;")
@@ -250,7 +255,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _shut(database: sqlite3.Connection, process: int) -> None:
-    if os.getpid() == process:  # SQLite in a forked child would clear away its parent's log
+    if os.getpid() == process:
         with suppress(sqlite3.Error):
             database.close()
 
@@ -266,4 +271,5 @@ def _sync_folder(path: Path) -> None:
 def _row(
     kind: chain.Kind, run: str, round: int, digest: str, detail: str, payload: bytes | None = None
 ) -> LedgerEntry:
-    return LedgerEntry(0, kind, run, round, digest, detail, chain.payload_digest(payload), b"")
+    released = chain.payload_digest(payload)
+    return LedgerEntry(0, kind, str(run), int(round), str(digest), detail, released, b"")

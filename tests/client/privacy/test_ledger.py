@@ -2,15 +2,19 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import client
 from client.privacy.ledger import Budget, Ledger
 from common.errors import (
     BudgetError,
@@ -24,6 +28,7 @@ from common.privacy.accountant import Event, epsilon
 from common.privacy.plan import GradientMechanism, MomentMechanism, PrivacyPlan
 
 KEY = b"k" * 32
+ROOT = Path(client.__file__).parents[1]
 DELTA = 1e-5
 BUDGET = Budget(8.0, DELTA)
 
@@ -259,6 +264,39 @@ def test_a_second_agent_on_the_same_ledger_is_refused(ledger: Ledger, path: Path
     os.close(reader)
     os.close(writer)
     ledger.accept("run", PLAN)
+
+
+FORK = """
+import os, sys
+from pathlib import Path
+from client.privacy.ledger import Budget, Ledger
+from common.privacy.accountant import Event
+from common.privacy.plan import MomentMechanism, PrivacyPlan
+
+mechanism = MomentMechanism(kind="mean", sigma=9.0, clip=1.0, name="mean")
+ledger = Ledger(Path(sys.argv[1]), b"k" * 32, Budget(8.0, 1e-5))
+ledger.accept("run", PrivacyPlan(mechanisms=(mechanism,), people=9, delta=1e-5))
+child = os.fork()
+if child:
+    os.waitpid(child, 0)
+    ledger.reserve("run", 1, "request", Event(9.0))
+    os._exit(0)  # as a crash would
+"""
+
+
+def test_a_forked_child_that_ends_takes_nothing_of_its_parents_ledger_along(path: Path) -> None:
+    subprocess.run([sys.executable, "-c", FORK, str(path)], check=True, cwd=ROOT)
+    with Ledger(path, KEY, BUDGET) as ledger:
+        assert ledger.events() == (Event(9.0),)
+
+
+def test_rounds_of_any_integer_type_are_stored_as_they_are_read(path: Path) -> None:
+    with Ledger(path, KEY, BUDGET) as ledger:
+        ledger.accept("run", PLAN)
+        ledger.reserve("run", True, "request", Event(4.0))
+        ledger.release("run", np.int64(1), "request", b"bytes")  # type: ignore[arg-type]
+    with Ledger(path, KEY, BUDGET) as ledger:
+        assert ledger.replay("run", 1, "request") == b"bytes"
 
 
 def _refused(call: Any) -> bool:
