@@ -43,7 +43,7 @@ class PretrainOptions:
     architecture: str = "tiny"
     embedding: int = 128
     width: float = 1.0
-    steps: int = 2600
+    steps: int = 1200
     batch: int = 64  # pictures
     learning_rate: float = 0.1
     weight_decay: float = 5e-4
@@ -52,7 +52,7 @@ class PretrainOptions:
     camera: Camera | None = None
     camera_share: float = 0.5  # of the pictures pass the camera
     held_out: float = 0.1  # share of the people that training never sees
-    check_every: int = 250  # steps
+    check_every: int = 200  # steps
     patience: int = 4  # checks without improvement before training stops
     seed: int = 0
 
