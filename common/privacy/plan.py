@@ -22,6 +22,7 @@ NoiseModel = Literal["local", "distributed", "none"]
 _NAME = re.compile(r"[a-z0-9._-]{1,64}")
 _MOST = 10**9  # no honest plan comes near; a hostile one must not overflow anything
 _MOST_STEPS = 10**5
+_MOST_MECHANISMS = 64  # pricing a plan takes a fraction of a second for each sampled one
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,8 +155,8 @@ class PrivacyPlan(Terms):
     def __post_init__(self) -> None:
         Terms.__post_init__(self)
         names = [m.name for m in self.mechanisms]
-        if not names:
-            raise PlanError("a plan needs at least one mechanism")
+        if not 1 <= len(names) <= _MOST_MECHANISMS:
+            raise PlanError(f"a plan has 1 to {_MOST_MECHANISMS} mechanisms")
         if len(set(names)) != len(names):
             raise PlanError("two mechanisms have the same name")
         silent = [m.name for m in self.mechanisms if m.sigma == 0]

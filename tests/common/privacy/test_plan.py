@@ -132,6 +132,13 @@ def test_a_second_local_step_under_a_share_of_the_noise_is_refused() -> None:
         plan(mechanisms=(two,), noise="distributed", cohort=4, honest_sites=4)
 
 
+def test_a_plan_too_long_to_price_is_refused() -> None:
+    many = tuple(MomentMechanism(kind="mean", sigma=1.0, clip=1.0, name=f"m{i}") for i in range(65))
+    plan(mechanisms=many[:64])
+    with pytest.raises(PlanError, match="1 to 64"):
+        plan(mechanisms=many)
+
+
 def test_two_mechanisms_of_one_name_are_refused() -> None:
     one = MomentMechanism(kind="mean", sigma=1.0, clip=1.0, name="same")
     with pytest.raises(PlanError, match="same name"):
