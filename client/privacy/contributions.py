@@ -18,16 +18,24 @@ Contribution = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 def mean(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """The person's mean (K,) over own pictures (k, K)."""
-    return points.mean(axis=0)
+    return np.asarray(points.mean(axis=0), np.float64)
 
 
 def scatter(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The person's covariance around the own mean, packed: (K (K + 1) / 2,). Zero for one picture."""
+    """The person's covariance around the own mean, packed; zero for a single picture.
+
+    (k, K) -> (K (K + 1) / 2,), see ``pack_symmetric``.
+    """
     centred = points - points.mean(axis=0)
     return pack_symmetric(centred.T @ centred / len(points))
 
 
-CONTRIBUTIONS: dict[str, Contribution] = {"mean": mean, "scatter": scatter}
+def moments(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean and scatter in one vector, (K + K (K + 1) / 2,): clipped and noised together."""
+    return np.concatenate([mean(points), scatter(points)])
+
+
+CONTRIBUTIONS: dict[str, Contribution] = {"mean": mean, "scatter": scatter, "moments": moments}
 
 
 def contributions(
