@@ -9,8 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, MetricRecord
-from flwr.app import RecordDict
+from flwr.app import (
+    Array,
+    ArrayRecord,
+    ConfigRecord,
+    Context,
+    Error,
+    Message,
+    MetricRecord,
+    RecordDict,
+)
 from flwr.clientapp import ClientApp
 
 from common import wire
@@ -30,14 +38,14 @@ def make_app(connect: Connect) -> ClientApp:
     return app
 
 
-def dial(context: Context) -> rpc.AgentStub:
+def dial(context: Context) -> Any:
     """The agent named by the node, or the simulated one of this partition."""
     address = context.node_config.get("agent-address")
     if address is None:
         folder = Path(str(context.run_config["agent-folder"]))
         address = f"unix://{folder.resolve() / str(context.node_config['partition-id'])}.sock"
     limits = [("grpc.max_receive_message_length", wire.MAX_ELEMENTS)]
-    return rpc.AgentStub(grpc.insecure_channel(str(address), limits))
+    return rpc.AgentStub(grpc.insecure_channel(str(address), limits))  # type: ignore[no-untyped-call]
 
 
 def _guarded(connect: Connect, relay: Relay) -> Callable[[Message, Context], Message]:
@@ -63,7 +71,7 @@ def _describe(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
 
 
 def _accept(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
-    config = content.config_records[wire.CONFIG]
+    config: Any = content.config_records[wire.CONFIG]
     request = pb.AcceptRequest(
         protocol=config[wire.VERSION], run=config[wire.RUN], plan=config[wire.PLAN]
     )
@@ -72,7 +80,7 @@ def _accept(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
 
 
 def _train(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
-    config = content.config_records[wire.CONFIG]
+    config: Any = content.config_records[wire.CONFIG]
     request = pb.TrainRequest(
         protocol=config[wire.VERSION], run=config[wire.RUN], round=config[wire.ROUND]
     )

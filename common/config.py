@@ -86,7 +86,9 @@ def _cast(value: Any, expected: Any, where: str) -> Any:
     if expected is Path and type(value) is str:
         return Path(value)
     if expected is not Any and type(value) is not expected:
-        raise ConfigError(f"{where}: expected {getattr(expected, '__name__', expected)}, got {value!r}")
+        raise ConfigError(
+            f"{where}: expected {getattr(expected, '__name__', expected)}, got {value!r}"
+        )
     return value
 
 

@@ -25,7 +25,7 @@ class ToldError(click.ClickException):
 
     def __init__(self, error: MascaronError) -> None:
         super().__init__(f"{error.reason}: {error}")
-        self.exit_code = EXIT_CODES.get(error.reason, 1)
+        self.exit_code = EXIT_CODES.get(error.reason, 1)  # type: ignore[misc]
 
 
 def told(command: Callable[P, R]) -> Callable[P, R]:

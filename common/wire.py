@@ -9,6 +9,7 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ WEIGHT = "num-examples"  # the key flwr's strategies weigh by; always a public c
 RUN, ROUND, PLAN, VERSION = "run", "round", "plan", "protocol"
 CAMERA_TYPE, TRUNK, PLAN_DIGEST = "camera-type", "trunk", "plan-digest"
 
-DTYPES = {"float32": np.dtype("<f4"), "float64": np.dtype("<f8")}
+DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float64": np.dtype("<f8")}
 MAX_TENSORS = 64
 MAX_ELEMENTS = 64 * 2**20  # over all tensors of one message
 MAX_NAME = 128
@@ -77,7 +78,7 @@ def decode(dtype: str, shape: Sequence[int], data: bytes) -> NDArray[np.generic]
     if elements > MAX_ELEMENTS or len(data) != elements * DTYPES[dtype].itemsize:
         raise WireError("shape and length of a tensor disagree")
     array = np.frombuffer(data, DTYPES[dtype]).reshape(tuple(shape))
-    return array.astype(array.dtype.newbyteorder("="))
+    return np.asarray(array.astype(array.dtype.newbyteorder("=")))
 
 
 def dump(arrays: Arrays) -> bytes:

@@ -18,7 +18,7 @@ from common.errors import RunError
 CHECKPOINT = "checkpoint.safetensors"
 SEPARATOR = "/"  # between a pool and an array name in the file
 
-PoolArrays = dict[str, NDArray[np.generic]]
+PoolArrays = dict[str, NDArray[Any]]
 
 
 @dataclass(slots=True)

@@ -17,17 +17,17 @@ def main() -> None:
 
 @main.command()
 @click.option("--faces", type=FILE, help="Pack or folder of public people; default: synthetic.")
-@click.option("--people", type=int, default=2000, show_default=True, help="Synthetic people.")
-@click.option("--pictures", type=int, default=12, show_default=True, help="Of each of them.")
-@click.option("--steps", type=int, default=4000, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--people", type=int, default=600, show_default=True, help="Synthetic people.")
+@click.option("--pictures", type=int, default=8, show_default=True, help="Of each of them.")
+@click.option("--steps", type=int, default=1200, show_default=True)
+@click.option("--seed", type=int, default=7001, show_default=True)
 @click.option("--out", type=FILE, required=True, help="Folder for the trunk and its manifest.")
 @told
 def pretrain(out: Path, **options: object) -> None:
     """Train a trunk on public or synthetic faces and write it with its manifest to OUT."""
     from server.commands.pretrain import pretrain_command
 
-    result(pretrain_command(out, **options))  # type: ignore[arg-type]
+    result(pretrain_command(out, **options))
 
 
 @main.group()

@@ -5,6 +5,7 @@ Both are post-processing: nothing here can cost anybody privacy, and nothing her
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from common.models.tail import BIAS, WEIGHT
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT, count_name, sum_name, sum_size
 from common.privacy.plan import GradientMechanism, PrivacyPlan, Round
 
-Arrays = dict[str, NDArray[np.float32]]
+Arrays = dict[str, NDArray[Any]]
 
 GRADIENT = "gradient."  # before the name of the parameter it belongs to
 VELOCITY = "velocity."  # the centre's momentum, over noised updates only
@@ -29,7 +30,7 @@ class Pooled:
     momentum: float
 
 
-def opening(initial: Mapping[str, NDArray[np.float32]]) -> Arrays:
+def opening(initial: Mapping[str, NDArray[Any]]) -> Arrays:
     """The shared arrays a pool starts from; ``RunError`` if the charter left one out."""
     missing = {WEIGHT, BIAS, FRAME_WEIGHT, FRAME_BIAS} - set(initial)
     if missing:
@@ -37,7 +38,7 @@ def opening(initial: Mapping[str, NDArray[np.float32]]) -> Arrays:
     return dict(initial)
 
 
-def request(current: Round, shared: Mapping[str, NDArray[np.float32]]) -> Arrays:
+def request(current: Round, shared: Mapping[str, NDArray[Any]]) -> Arrays:
     """The arrays a site needs for ``current``, and no others."""
     if isinstance(current.mechanism, GradientMechanism):
         return {name: shared[name] for name in (WEIGHT, BIAS)}
@@ -45,7 +46,7 @@ def request(current: Round, shared: Mapping[str, NDArray[np.float32]]) -> Arrays
 
 
 def expected(
-    current: Round, shared: Mapping[str, NDArray[np.float32]]
+    current: Round, shared: Mapping[str, NDArray[Any]]
 ) -> dict[str, tuple[tuple[int, ...], str]]:
     """Shape and dtype of every array of a proper reply."""
     mechanism = current.mechanism
@@ -57,8 +58,8 @@ def expected(
 
 def absorb(
     current: Round,
-    shared: Mapping[str, NDArray[np.float32]],
-    average: Mapping[str, NDArray[np.float32]],
+    shared: Mapping[str, NDArray[Any]],
+    average: Mapping[str, NDArray[Any]],
     pooled: Pooled,
 ) -> Arrays:
     """The shared arrays after ``current``: a step of SGD, or the pooled sums of a moment."""

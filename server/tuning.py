@@ -19,10 +19,11 @@ class TuningOptions:
     """Adam with cosine decay; every batch holds ``people`` persons with ``pictures`` each."""
 
     steps: int = 600
-    people: int = 128
+    people: int = 200
     pictures: int = 4
     learning_rate: float = 1e-3
-    scale: float = 16.0
+    scale: float = 20.0
+    pull: float = 0.01  # weight of the squared distance to where the tail started
 
 
 def tune_tail(
@@ -43,6 +44,7 @@ def tune_tail(
     people, each = min(options.people, len(pictures)), options.pictures
     table = torch.from_numpy(np.ascontiguousarray(views, np.float32))  # (N, V, D)
     module = tail.module().train()
+    start = [parameter.detach().clone() for parameter in module.parameters()]
     optimiser = torch.optim.Adam(module.parameters(), lr=options.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps)
     label = torch.arange(people).repeat_interleave(each)
@@ -52,8 +54,10 @@ def tune_tail(
         picture = torch.from_numpy(np.concatenate(chosen))
         view = torch.from_numpy(rng.integers(0, views.shape[1], len(picture)))
         loss = in_batch_contrast(module(table[picture, view]), label, options.scale)
+        for now, before in zip(module.parameters(), start, strict=True):
+            loss = loss + options.pull * (now - before).square().sum()
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
     return Tail(module.weight.detach().numpy(), module.bias.detach().numpy())

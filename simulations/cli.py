@@ -47,7 +47,7 @@ def run(scenario: str, verbose: bool, **options: object) -> None:
     quiet_logs(verbose)
     from simulations.commands.run import run_command
 
-    run_command(scenario, **options)  # type: ignore[arg-type]
+    run_command(scenario, **options)
 
 
 @main.command()

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ScenarioError
-from common.faces.cameras import Camera
+from common.faces.cameras import Camera, narrowed
 from common.faces.faceset import REPORT_SITE, FaceSet
 from common.models.cache import CacheKey, FeatureCache
 from common.models.tail import Tail
 from common.models.trunk import Trunk
+from common.moments.reference import PublicViews
 from common.wire import digest
 from simulations.scenario import Scenario
 
@@ -32,16 +33,14 @@ class Material:
 
     ``features[t]`` (N, D) are all faces through camera type ``types[t]``; where pictures are taken
     as they are, every type holds the same array and ``taken`` (N,) says which type each picture
-    is. ``site`` (N,) is what the pack declares, or None. ``public`` (M, V, D) are the public
-    people under domain randomisation.
+    is. ``site`` (N,) is what the pack declares, or None.
     """
 
     types: tuple[str, ...]
     features: tuple[Features, ...]
     person: NDArray[np.int64]
     fold: NDArray[np.int8]
-    public: Features
-    public_person: NDArray[np.int64]
+    public: PublicViews
     trunk: str
     tail: Tail
     taken: NDArray[np.int64] | None = None
@@ -66,50 +65,91 @@ class Studio:
     cache: FeatureCache
     progress: Progress
 
-    def shoot(self, faces: FaceSet, camera: Camera | None, view: int, what: str) -> Features:
-        """(N, D) features of all ``faces`` through ``camera``."""
+    def shoot(self, faces: FaceSet, lens: "Lens", what: str) -> Features:
+        """(N, D) features of all ``faces`` through ``lens``."""
 
         def crops() -> Iterator[NDArray[np.uint8]]:
             for index in range(len(faces)):
                 crop = faces.crop(index)
-                yield crop if camera is None else camera.shoot(crop, view)
+                camera = lens.camera_of(index)
+                yield crop if camera is None else camera.shoot(crop, lens.view)
 
-        key = CacheKey(
-            faces=faces.digest, camera="" if camera is None else camera_digest(camera), view=view
-        )
+        key = CacheKey(faces=faces.digest, camera=lens.digest, view=lens.view)
         done = self.progress.start(what, len(faces))
         return self.cache.features(self.trunk, crops(), key, done)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lens:
+    """Which camera sees which picture: ``cameras[chosen[i]]`` sees picture i; none: as it is."""
+
+    cameras: tuple[Camera, ...] = ()
+    chosen: NDArray[np.int64] | None = None  # None: the first camera sees all
+    view: int = 0
+
+    def camera_of(self, index: int) -> Camera | None:
+        """The camera that sees picture number ``index``."""
+        if not self.cameras:
+            return None
+        return self.cameras[0 if self.chosen is None else int(self.chosen[index])]
+
+    @property
+    def digest(self) -> str:
+        """Names the lens by everything that decides what it does."""
+        chosen = b"" if self.chosen is None else self.chosen.tobytes()
+        return digest(repr(self.cameras), chosen) if self.cameras else ""
 
 
 def prepare(
     scenario: Scenario, faces: FaceSet, public: FaceSet, tail: Tail, studio: Studio
 ) -> Material:
     """Computes, or reads from the cache, every feature the scenario needs."""
-    assert faces.fold is not None
-    randomised = scenario.public_camera()
-    views = [
-        studio.shoot(public, randomised, v, f"public people, view {v + 1} of {scenario.views}")
-        for v in range(scenario.views)
-    ]
+    if faces.fold is None:
+        raise ScenarioError("faces need folds")
     plain = Material(
         types=(),
         features=(),
         person=faces.person,
         fold=faces.fold,
-        public=np.stack(views, axis=1),
-        public_person=public.person,
+        public=_public(scenario, public, studio),
         trunk=studio.trunk.hash,
         tail=tail,
     )
     cameras = scenario.camera_list()
     if not cameras:
         return _as_they_are(plain, faces, studio)
-    features = tuple(studio.shoot(faces, c, 0, f"faces through {c.name}") for c in cameras)
+    features = tuple(
+        studio.shoot(faces, Lens(cameras=(c,)), f"faces through {c.name}") for c in cameras
+    )
     return dataclasses.replace(plain, types=tuple(c.name for c in cameras), features=features)
 
 
+def _public(scenario: Scenario, public: FaceSet, studio: Studio) -> PublicViews:
+    base, views = scenario.public_camera(), scenario.views
+    randomised = [
+        studio.shoot(public, Lens(cameras=(base,), view=v), f"public people, view {v + 1}/{views}")
+        for v in range(views)
+    ]
+    fixed = tuple(narrowed(base, number) for number in range(scenario.simulated_cameras))
+    rng = np.random.default_rng([base.seed, len(fixed)])
+    count = min(scenario.simulated_views, len(fixed))
+    seen = np.stack([rng.permutation(len(fixed))[:count] for _ in range(len(public))])
+    simulated = [
+        studio.shoot(
+            public, Lens(cameras=fixed, chosen=seen[:, u]), f"simulated cameras {u + 1}/{count}"
+        )
+        for u in range(count)
+    ]
+    return PublicViews(
+        randomised=np.stack(randomised, axis=1),
+        simulated=np.stack(simulated, axis=1),
+        camera=seen,
+        person=public.person,
+    )
+
+
 def _as_they_are(plain: Material, faces: FaceSet, studio: Studio) -> Material:
-    features = studio.shoot(faces, None, 0, "faces as they are")
+    features = studio.shoot(faces, Lens(), "faces as they are")
     declared = faces.camera_type or (AS_IT_IS,) * len(faces)
     types, taken = np.unique(np.array(declared), return_inverse=True)
     if faces.site is not None and not (faces.site != REPORT_SITE).any():
@@ -121,8 +161,3 @@ def _as_they_are(plain: Material, faces: FaceSet, studio: Studio) -> Material:
         taken=taken.astype(np.int64),
         site=faces.site,
     )
-
-
-def camera_digest(camera: Camera) -> str:
-    """Names a camera by everything that decides what it does."""
-    return digest(repr(camera))

@@ -21,31 +21,36 @@ class Scenario:
 
     ``cameras`` and ``public_cameras`` name files in ``simulations/cameras`` (or paths);
     ``"none"`` takes pictures as they are, with the sites and camera types the pack declares.
-    ``views`` is how often every public picture is shot. ``draws`` is the size of the bootstrap.
+    Every public picture is shot ``views`` times through the randomised camera and
+    ``simulated_views`` times through some of ``simulated_cameras`` fixed ones drawn from it.
+    ``draws`` is the size of the bootstrap.
     """
 
     name: str
     sites: int
     cameras: str = "four.toml"
     public_cameras: str = "randomised.toml"
-    views: int = 6
+    views: int = 8
+    simulated_views: int = 4
+    simulated_cameras: int = 32
+    public_steps: int = 600  # of tuning the tail on public people
     delta: float = 1e-4
     epsilon: tuple[float, ...] = (8.0, 2.0)
     seeds: int = 5
     panel: int = 10  # volunteers a site who agree to be public inside the federation
     report_pictures: int = 8  # at most so many pictures of a report person count
     draws: int = 400
-    gradient_share: float = 0.0  # of the budget, spent on DP-SGD before the moments
 
     def __post_init__(self) -> None:
         _least(self.sites >= 1, "sites must be at least 1")
         _least(self.views >= 1 and self.seeds >= 1, "views and seeds must be at least 1")
+        _least(self.simulated_views >= 1, "simulated_views must be at least 1")
+        _least(self.simulated_cameras >= 1, "simulated_cameras must be at least 1")
         _least(self.panel >= 0, "panel must not be negative")
         _least(self.report_pictures >= 2, "report_pictures must be at least 2")
         _least(self.draws >= 50, "draws must be at least 50")
         _least(0 < self.delta < 1e-2, f"delta must be in (0, 0.01), got {self.delta}")
         _least(bool(self.epsilon), "epsilon must name at least one value")
-        _least(0 <= self.gradient_share < 1, "gradient_share must be in [0, 1)")
         for epsilon in self.epsilon:
             _least(0 < epsilon <= 50, f"epsilon must be in (0, 50], got {epsilon}")
 

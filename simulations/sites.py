@@ -96,7 +96,9 @@ def report_pictures(material: Material, scenario: Scenario, folds: frozenset[int
         pictures = np.flatnonzero(np.isin(material.fold, sorted(folds)))
     order = np.argsort(material.person[pictures], kind="stable")
     person = material.person[pictures][order]
-    starts = np.flatnonzero(np.r_[True, person[1:] != person[:-1]]) if len(person) else []
+    first = np.ones(len(person), bool)
+    first[1:] = person[1:] != person[:-1]
+    starts = np.flatnonzero(first)
     rank = np.arange(len(person)) - np.repeat(starts, np.diff(np.r_[starts, len(person)]))
     kept: Indices = np.sort(pictures[order][rank < scenario.report_pictures])
     if not len(kept):

@@ -7,7 +7,7 @@ import grpc
 from client.agent.service import AgentService
 
 
-class AbortedError(grpc.RpcError):
+class AbortedError(grpc.RpcError):  # type: ignore[misc]
     """What a remote caller would get: a status and trailing metadata, no text of ours."""
 
     def __init__(self, code: grpc.StatusCode, metadata: tuple[tuple[str, str], ...]) -> None:

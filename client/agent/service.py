@@ -20,8 +20,11 @@ log = logging.getLogger(__name__)
 class Trainer(Protocol):
     """What the service calls; see client/agent/training.py."""
 
-    camera_type: str
-    trunk: str
+    @property
+    def camera_type(self) -> str: ...
+
+    @property
+    def trunk(self) -> str: ...
 
     def accept(self, run: str, plan: str) -> str: ...
 

@@ -20,7 +20,7 @@ from client.privacy.entropy import Entropy
 from client.privacy.gate import Gate
 from client.privacy.ledger import Ledger
 from common import wire
-from common.errors import NotReadyError, PlanError, WireError
+from common.errors import NotReadyError, PlanError
 from common.privacy.plan import PrivacyPlan
 
 log = logging.getLogger(__name__)
@@ -94,15 +94,8 @@ class Training:
         return wire.load(payload)
 
     def _feature_dim(self) -> int:
-        return self._facts.negatives.shape[1]
+        return int(self._facts.negatives.shape[1])
 
     def _noise(self, plan: PrivacyPlan, number: int) -> mechanisms.Noise:
         mechanism = plan.rounds[number - 1].mechanism
         return mechanisms.Noise(plan.site_sigma(mechanism), self._entropy)
-
-
-def finite(arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Raises ``WireError`` unless every value is finite."""
-    for array in arrays.values():
-        if not np.isfinite(array).all():
-            raise WireError("a tensor is not finite")

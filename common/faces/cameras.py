@@ -8,7 +8,7 @@ crop through the same camera is the same picture in every run and in any order.
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -82,6 +82,25 @@ class Camera:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _File:
     camera: tuple[Camera, ...]
+
+
+def narrowed(camera: Camera, number: int) -> Camera:
+    """One plausible fixed camera out of a randomised one: number ``number`` of as many as wanted.
+
+    Each operation happens always or never, as its chance falls, and keeps a quarter of its range
+    around a middle drawn on a logarithmic scale. The draw depends on seed and number only.
+    """
+    rng = np.random.default_rng([camera.seed, number, 1])
+    operations = []
+    for operation in camera.operations:
+        low, high = math.log1p(operation.low), math.log1p(operation.high)
+        middle, reach = rng.uniform(low, high), (high - low) / 8
+        if rng.uniform() < operation.chance:
+            ends = max(low, middle - reach), min(high, middle + reach)
+            least, most = (min(max(math.expm1(e), operation.low), operation.high) for e in ends)
+            operations.append(replace(operation, low=least, high=most, chance=1.0))
+    seed = int(rng.integers(2**31))
+    return Camera(name=f"{camera.name}-{number}", operations=tuple(operations), seed=seed)
 
 
 def load_cameras(path: Path) -> tuple[Camera, ...]:

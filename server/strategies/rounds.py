@@ -9,11 +9,12 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg, Strategy
+from numpy.typing import NDArray
 
 from common import wire
 from common.errors import RunError
@@ -25,11 +26,13 @@ from server.strategies.validating import Expected, Validating
 
 log = logging.getLogger(__name__)
 
+STOPPED = -1  # rounds waited, once early stopping has spoken
+
 
 class Monitor(Protocol):
     """A figure on public people: higher is better. Early stopping may look at nothing else."""
 
-    def score(self, arrays: Mapping[str, object]) -> float: ...
+    def score(self, arrays: Mapping[str, NDArray[Any]]) -> float: ...
 
 
 @dataclass(slots=True)
@@ -75,11 +78,15 @@ class RoundLoop:
         for number in range(state.round + 1, len(plan.rounds) + 1):
             current = plan.rounds[number - 1]
             gradient = isinstance(current.mechanism, GradientMechanism)
-            if waited < 0 and gradient:
+            if waited == STOPPED and gradient:
                 continue  # stopped early: the rounds left are neither asked for nor charged
             self._round(current, roster, state)
             if self.charter.early_stop and self.monitor and gradient:
-                best, waited = self._judge(state, best, waited)
+                score = _score(self.monitor, state)
+                better = score >= best + self.charter.early_stop.least_gain
+                best, waited = (score, 0) if better else (best, waited + 1)
+                if waited >= self.charter.early_stop.patience:
+                    waited = STOPPED
             state.round = number
             write_checkpoint(self.folder, state)
         return state
@@ -105,8 +112,9 @@ class RoundLoop:
         return roster
 
     def _ask(self, kind: str, config: dict[str, str], nodes: list[int]) -> dict[int, ConfigRecord]:
-        message = {wire.VERSION: wire.PROTOCOL, wire.RUN: self.charter.run, **config}
-        content = RecordDict({wire.CONFIG: ConfigRecord(message)})
+        record = ConfigRecord({wire.VERSION: wire.PROTOCOL, wire.RUN: self.charter.run})
+        record.update(config)
+        content = RecordDict({wire.CONFIG: record})
         asked = [Message(content, n, kind, ttl=self.charter.timeout) for n in nodes]
         answers = {}
         for reply in self.grid.send_and_receive(asked, timeout=self.charter.timeout):
@@ -163,14 +171,9 @@ class RoundLoop:
             ]
         return list(self.grid.send_and_receive(messages, timeout=self.charter.timeout))
 
-    def _judge(self, state: RunState, best: float, waited: int) -> tuple[float, int]:
-        """The best public score so far and the rounds since; -1 rounds means stop."""
-        assert self.monitor is not None
-        stop = self.charter.early_stop
-        assert stop is not None
-        scores = [self.monitor.score(arrays) for arrays in state.pools.values()]
-        score = sum(scores) / len(scores)
-        state.history[-1]["public"] = score
-        if score >= best + stop.least_gain:
-            return score, 0
-        return best, waited + 1 if waited + 1 < stop.patience else -1
+
+def _score(monitor: Monitor, state: RunState) -> float:
+    """The mean score over the pools, also noted in the history."""
+    score = sum(monitor.score(arrays) for arrays in state.pools.values()) / len(state.pools)
+    state.history[-1]["public"] = score
+    return score

@@ -1,0 +1,64 @@
+"""A gradient round: DP-SGD over the site's people on the linear tail, through Opacus.
+
+What leaves is the drift of the tail over the round's steps, in units of gradients: the centre
+multiplies it by the plan's learning rate. Pictures, losses and sample sizes stay.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from client.agent.people import SitePeople
+from client.privacy.objective import OBJECTIVES
+from client.privacy.sampler import choose, poisson
+from client.privacy.step import private_step, sgd
+from common.errors import PlanError
+from common.models.tail import BIAS, WEIGHT, Tail
+from common.privacy.plan import GradientMechanism
+
+if TYPE_CHECKING:
+    from client.agent.mechanisms import Noise
+
+Arrays = dict[str, NDArray[Any]]
+
+GRADIENT = "gradient."  # before the name of the parameter it belongs to
+
+
+def gradient_update(
+    mechanism: GradientMechanism,
+    shared: Mapping[str, NDArray[Any]],
+    people: SitePeople,
+    negatives: NDArray[np.float32],
+    noise: "Noise",
+) -> Arrays:
+    """The tail's drift after ``steps_per_round`` private steps, negated: one array a parameter.
+
+    Sums are divided by rate * ``people`` of the plan at the centre, a public constant, never by
+    how many took part.
+    """
+    if mechanism.objective not in OBJECTIVES:
+        raise PlanError(f"no objective {mechanism.objective!r}")
+    module = Tail(shared[WEIGHT], shared[BIAS]).module()
+    optimizer = sgd(module, rate=1.0, sigma=noise.sigma, clip=mechanism.clip, entropy=noise.entropy)
+    for _ in range(mechanism.steps_per_round):
+        public = _some(negatives, mechanism.negatives, noise)
+        objective = OBJECTIVES[mechanism.objective](module, public, mechanism.scale)
+        sampled = poisson(len(people), mechanism.rate, noise.entropy)
+        bags = [_views(people.bag(i), mechanism.views, noise) for i in sampled]
+        private_step(module, objective, bags, optimizer)
+    after = {WEIGHT: module.weight, BIAS: module.bias}
+    return {
+        GRADIENT + name: (shared[name] - value.detach().numpy()).astype(np.float32)
+        for name, value in after.items()
+    }
+
+
+def _some(negatives: NDArray[np.float32], most: int, noise: "Noise") -> torch.Tensor:
+    return torch.from_numpy(negatives[choose(len(negatives), most, noise.entropy)])
+
+
+def _views(bag: NDArray[np.float32], most: int, noise: "Noise") -> torch.Tensor:
+    return torch.from_numpy(bag[choose(len(bag), most, noise.entropy)])

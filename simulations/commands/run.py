@@ -1,0 +1,125 @@
+"""`mascaron-lab run`: material, arms, table, summary."""
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from common.errors import DataSetError, ScenarioError
+from common.faces.splits import parse_folds
+from common.models.cache import FeatureCache
+from simulations.material import Material, Studio, prepare
+from simulations.progress import Bars
+from simulations.run import SUMMARY, Run
+from simulations.scenario import Scenario, load_scenario, override
+from simulations.sites import Folds, rotation
+from simulations.sources import Sources
+from simulations.table import print_summary
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Everything ``mascaron-lab run`` may be told besides the scenario."""
+
+    faces: Path | None = None
+    public: Path | None = None
+    trunk: Path | None = None
+    train_folds: str = "1-6"
+    choose_folds: str = "7"
+    report_folds: str = "8"
+    cross_fit: str | None = None
+    camera: str | None = None
+    epsilon: tuple[float, ...] = ()
+    delta: float | None = None
+    seeds: int | None = None
+    sites: int | None = None
+    out: Path | None = None
+    cache: Path | None = None
+    entropy: str = "seeded"
+    keep_going: bool = False
+    aligned: bool = False
+    detector: Path | None = None
+
+    def scenario(self, name: str) -> Scenario:
+        """The scenario called ``name`` with what the command line overrides."""
+        return override(
+            load_scenario(name),
+            cameras=self.camera,
+            epsilon=self.epsilon or None,
+            delta=self.delta,
+            seeds=self.seeds,
+            sites=self.sites,
+        )
+
+    def turns(self) -> list[Folds]:
+        """Which people train, choose and report, once or in rotation."""
+        if self.cross_fit:
+            return rotation(parse_folds(self.cross_fit))
+        choose = parse_folds(self.choose_folds) if self.choose_folds.strip() else frozenset()
+        return [
+            Folds(
+                train=parse_folds(self.train_folds),
+                choose=choose,
+                report=parse_folds(self.report_folds),
+            )
+        ]
+
+
+def run_command(name: str, **options: Any) -> None:
+    """Runs scenario ``name``; prints the table to stderr and the summary's path to stdout."""
+    given = RunOptions(**options)
+    console = Console(stderr=True)
+    scenario = given.scenario(name)
+    turns = given.turns()
+    folder = given.out or Path("runs") / scenario.name
+    summary = measure(scenario, turns, given, folder, console)
+    print_summary(summary, console)
+    click.echo(json.dumps({"summary": str(folder / SUMMARY)}))
+
+
+def measure(
+    scenario: Scenario, turns: list[Folds], given: RunOptions, folder: Path, console: Console
+) -> dict[str, Any]:
+    """The summary of ``scenario``, measured into ``folder``."""
+    logging.getLogger("flwr").setLevel(logging.ERROR)  # its progress lines are not ours
+    with Bars(console) as bars:
+        material = _material(scenario, given, folder, bars, console)
+        run = Run(
+            scenario=scenario,
+            material=material,
+            turns=turns if material.site is None else turns[:1],
+            folder=folder,
+            progress=bars,
+            entropy=given.entropy,
+        )
+        return run.everything()
+
+
+def _material(
+    scenario: Scenario, given: RunOptions, folder: Path, bars: Bars, console: Console
+) -> Material:
+    sources = Sources(
+        faces=given.faces,
+        public=given.public,
+        trunk=given.trunk,
+        aligned=given.aligned,
+        detector=given.detector,
+        keep_going=given.keep_going,
+    )
+    trunk, tail = sources.load_trunk()
+    faces, skipped = sources.load_faces()
+    public, public_skipped = sources.load_public()
+    if skipped or public_skipped:
+        console.print(f"skipped {skipped} pictures of faces and {public_skipped} public ones")
+    if len(public.people) < 2:
+        raise DataSetError("the public faces need at least two people")
+    if scenario.cameras != "none" and faces.site is not None:
+        raise ScenarioError(
+            "the pack declares its sites; use --camera none, or a pack without a site array"
+        )
+    studio = Studio(trunk, FeatureCache(given.cache or folder / "features"), bars)
+    return prepare(scenario, faces, public, tail, studio)

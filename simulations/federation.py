@@ -1,0 +1,134 @@
+"""One federated run inside this process: real ServerApp, courier, agents, ledgers and gate.
+
+Nothing is faked but the transport and, unless asked otherwise, the entropy.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flwr.app import Context, Message
+from numpy.typing import NDArray
+
+from client.agent.people import SitePeople
+from client.agent.service import AgentService
+from client.agent.training import SiteFacts, Training
+from client.app import make_app
+from client.policy import SitePolicy
+from client.privacy.entropy import Entropy, OsEntropy
+from client.privacy.ledger import Budget, Ledger
+from common.errors import RunError
+from common.privacy.plan import PrivacyPlan
+from server.app import app as server_app
+from server.charter import Charter
+from server.checkpoint import read_checkpoint
+from simulations.entropy import SeededEntropy
+from simulations.grid import InProcessGrid
+from simulations.stub import InProcessStub
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class LaboratoryPolicy(SitePolicy):
+    """Allows every noise model, so that the arms nobody may run on real people can be compared."""
+
+    def allows_noise(self, plan: PrivacyPlan) -> bool:
+        return True
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Door:
+    """One simulated site before its agent exists: name, declared camera type, people."""
+
+    name: str
+    camera_type: str
+    people: SitePeople
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outcome:
+    """What a run left behind: shared arrays by pool, what each site spent, bytes, what left."""
+
+    pools: dict[str, Arrays]
+    spent: dict[str, float]  # epsilon at the plan's delta, by site
+    uploaded: dict[str, int]  # bytes of arrays, by site
+    downloaded: dict[str, int]
+    left: list[tuple[str, str, tuple[int, ...]]]  # site, array name, shape
+    entropy: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Federation:
+    """The sites of one repetition, ready to run plans."""
+
+    doors: list[Door]
+    trunk: str
+    negatives: NDArray[np.float32]  # (M, D) public features
+    entropy: str = "seeded"
+
+    def run(
+        self, plan: PrivacyPlan, initial: Arrays, folder: Path, seed: tuple[int, ...]
+    ) -> Outcome:
+        """Runs ``plan`` from ``initial``; ``folder`` gets charter, checkpoint and ledgers.
+
+        Every site gets a fresh ledger whose budget is exactly what the plan costs.
+        """
+        Charter(run=f"run-{'-'.join(map(str, seed))}", plan=plan).save(folder, initial)
+        ledgers = [self._ledger(door, plan, folder) for door in self.doors]
+        stubs = [
+            self._stub(door, ledger, plan, (*seed, number))
+            for number, (door, ledger) in enumerate(zip(self.doors, ledgers, strict=True))
+        ]
+        config = {"charter": str(folder), "folder": str(folder), "resume": False}
+        left: list[tuple[str, str, tuple[int, ...]]] = []
+
+        def connect(context: Context) -> InProcessStub:
+            return stubs[int(context.node_config["partition-id"])]
+
+        def watch(reply: Message) -> None:
+            name = self.doors[reply.metadata.src_node_id - 2].name
+            for record in reply.content.array_records.values() if reply.has_content() else ():
+                left.extend((name, key, tuple(a.shape)) for key, a in record.items())
+
+        grid = InProcessGrid(make_app(connect), len(self.doors), {**config, "agent-folder": ""})
+        grid.watch = watch
+        try:
+            server_app(grid, grid.server_context(config))
+            spent = [ledger.epsilon() for ledger in ledgers]
+        finally:
+            for ledger in ledgers:
+                ledger.close()
+        state = read_checkpoint(folder, plan.digest)
+        if state is None:
+            raise RunError("the run left no checkpoint")
+        return Outcome(
+            pools=state.pools,
+            spent=dict(zip((door.name for door in self.doors), spent, strict=True)),
+            uploaded=self._by_name(grid.uploaded),
+            downloaded=self._by_name(grid.downloaded),
+            left=left,
+            entropy=self.entropy,
+        )
+
+    def _by_name(self, nodes: Mapping[int, int]) -> dict[str, int]:
+        return {door.name: nodes.get(n + 2, 0) for n, door in enumerate(self.doors)}
+
+    def _ledger(self, door: Door, plan: PrivacyPlan, folder: Path) -> Ledger:
+        budget = Budget(epsilon=float("inf"), delta=plan.delta)
+        return Ledger(folder / f"{door.name}.db", secrets.token_bytes(32), budget)
+
+    def _stub(
+        self, door: Door, ledger: Ledger, plan: PrivacyPlan, seed: tuple[int, ...]
+    ) -> InProcessStub:
+        entropy: Entropy = OsEntropy() if self.entropy == "os" else SeededEntropy(*seed)
+        facts = SiteFacts(
+            camera_type=door.camera_type,
+            trunk=self.trunk,
+            people=door.people,
+            negatives=self.negatives,
+        )
+        policy = LaboratoryPolicy(epsilon=50.0, delta=plan.delta)
+        return InProcessStub(AgentService(Training(facts, policy, ledger, entropy)))

@@ -1,0 +1,137 @@
+"""Runs a scenario: every fold, seed and arm, piece by piece, so that it can stop and go on."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.models.tail import Tail
+from common.moments.reference import Reference, make_reference
+from common.privacy.plan import NoiseModel
+from common.privacy.statement import statement
+from common.wire import digest
+from server.tuning import TuningOptions, tune_tail
+from simulations.arms import Arm, Experiment
+from simulations.evaluation import Jury
+from simulations.material import Material, Progress
+from simulations.pieces import PieceKey, Pieces, epsilon_key, write_json
+from simulations.results import Meta, summarise
+from simulations.scenario import Scenario
+from simulations.sites import Folds, open_sites, pictures_of_folds, report_pictures
+
+PIECES, SUMMARY = "pieces", "summary.json"
+
+Row = tuple[str, float | None, Callable[[Experiment], Arm]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One scenario on given material. ``folder`` receives pieces and summary."""
+
+    scenario: Scenario
+    material: Material
+    turns: list[Folds]
+    folder: Path
+    progress: Progress
+    entropy: str = "seeded"
+
+    def everything(self) -> dict[str, Any]:
+        """Measures whatever is missing and returns the summary, also written to the folder."""
+        pieces = Pieces(self.folder / PIECES, self.identity)
+        rows = list(self._rows())
+        total = len(self.turns) * self.scenario.seeds * len(rows)
+        step = self.progress.start("arms", total)
+        public, reference = self._public()
+        experiment: Experiment | None = None
+        for number, folds in enumerate(self.turns):
+            pictures = report_pictures(self.material, self.scenario, folds.report)
+            fold = min(folds.report) if self.material.site is None else number
+            jury = Jury(self.material, pictures, self.scenario.draws, fold)
+            for seed in range(self.scenario.seeds):
+                experiment = self._experiment(public, reference, folds, (fold, seed))
+                for name, epsilon, arm in rows:
+                    key = PieceKey(fold, seed, name, epsilon)
+                    if key not in pieces:
+                        made = arm(experiment)
+                        pieces.write(key, jury.judge(experiment.sites, made.tails, made.spent))
+                    step(1)
+        summary = summarise(pieces, self._meta(experiment))
+        write_json(summary, self.folder / SUMMARY)
+        return summary
+
+    @property
+    def identity(self) -> str:
+        """A digest of what decides the pieces; more seeds or epsilons may join the same folder."""
+        scenario = dataclasses.replace(self.scenario, seeds=1, epsilon=(1.0,))
+        faces = np.concatenate([f.sum(axis=1) for f in self.material.features])
+        parts = [repr(scenario), repr(self.turns), self.material.trunk, self.entropy]
+        return digest(*parts, faces.tobytes())
+
+    def _rows(self) -> Iterator[Row]:
+        yield "base", 0.0, lambda e: e.base()
+        yield "public", 0.0, lambda e: e.tuned()
+        if self.scenario.panel:
+            yield "panel", None, lambda e: e.panel()
+        yield "local", 0.0, lambda e: e.local()
+        for epsilon in self.scenario.epsilon:
+            yield "private", epsilon, lambda e, x=epsilon: e.federated("local", x)  # type: ignore[misc]
+            yield "private_secagg", epsilon, lambda e, x=epsilon: e.federated("distributed", x)  # type: ignore[misc]
+        yield "nonprivate", None, lambda e: e.federated("none", None)
+        yield "upper_bound", None, lambda e: e.upper_bound()
+
+    def _public(self) -> tuple[Tail, Reference]:
+        views = self.material.public
+        rng = np.random.default_rng(0)
+        options = TuningOptions(steps=self.scenario.public_steps)
+        tail = tune_tail(self.material.tail, views.randomised, views.person, options, rng)
+        return tail, make_reference(tail, views)
+
+    def _experiment(
+        self, public: Tail, reference: Reference, folds: Folds, seed: tuple[int, int]
+    ) -> Experiment:
+        return Experiment(
+            scenario=self.scenario,
+            material=self.material,
+            reference=reference,
+            public=public,
+            sites=open_sites(self.material, self.scenario, folds, seed[1]),
+            seed=seed,
+            entropy=self.entropy,
+        )
+
+    def _meta(self, experiment: Experiment | None) -> Meta:
+        extra: dict[str, Any] = {
+            "epsilons": list(self.scenario.epsilon),
+            "turns": [
+                {key: sorted(getattr(folds, key)) for key in ("train", "choose", "report")}
+                for folds in self.turns
+            ],
+            "trunk": self.material.trunk,
+        }
+        if experiment is not None:
+            extra["statements"] = self._statements(experiment)
+        return Meta(
+            scenario=self.scenario.name,
+            entropy=self.entropy,
+            delta=self.scenario.delta,
+            extra=extra,
+        )
+
+    def _statements(self, experiment: Experiment) -> dict[str, Any]:
+        """What the private arms cost, in plain words, by row and epsilon."""
+        chosen = pictures_of_folds(self.material, self.turns[-1].choose)
+        development = len(np.unique(self.material.person[chosen]))
+        told: dict[str, Any] = {}
+        noises: tuple[tuple[str, NoiseModel], ...]
+        noises = (("private", "local"), ("private_secagg", "distributed"))
+        for row, noise in noises:
+            for epsilon in self.scenario.epsilon:
+                plan = experiment.plan(noise, epsilon)
+                spent = {site.name: plan.events() for site in experiment.sites}
+                told.setdefault(row, {})[epsilon_key(epsilon)] = statement(
+                    plan, spent, entropy=self.entropy, development_people=development
+                )
+        return told

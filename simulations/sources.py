@@ -1,0 +1,62 @@
+"""Where an experiment's faces and trunk come from: what the command line names, or our own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.errors import ScenarioError
+from common.faces.faceset import FaceSet
+from common.faces.splits import with_folds
+from common.models.tail import Tail
+from common.models.trunk import Trunk, load_trunk
+
+STARTER = Path(__file__).parent / "starter"
+SYNTHETIC_PEOPLE, SYNTHETIC_PUBLIC, SYNTHETIC_PICTURES = 160, 80, 5
+SYNTHETIC_SEED, PUBLIC_SEED = 2, 3  # the starter trunk was trained on people of seed 7001
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sources:
+    """What ``mascaron-lab run`` was given; None means the project's own synthetic faces."""
+
+    faces: Path | None = None
+    public: Path | None = None
+    trunk: Path | None = None
+    aligned: bool = False
+    detector: Path | None = None
+    keep_going: bool = False
+    threads: int = 2
+
+    def load_faces(self) -> tuple[FaceSet, int]:
+        """The people who train and report, with folds, and how many pictures were skipped."""
+        if self.faces is None:
+            return _synthetic(SYNTHETIC_PEOPLE, SYNTHETIC_SEED), 0
+        faces, skipped = self._read(self.faces)
+        return with_folds(faces), skipped
+
+    def load_public(self) -> tuple[FaceSet, int]:
+        """The public people, disjoint from the others by the operator's word."""
+        if self.public is None:
+            if self.faces is not None:
+                raise ScenarioError("--faces needs --public: people whose pictures are public")
+            return _synthetic(SYNTHETIC_PUBLIC, PUBLIC_SEED), 0
+        return self._read(self.public)
+
+    def load_trunk(self) -> tuple[Trunk, Tail]:
+        """The frozen trunk and the tail it came with."""
+        return load_trunk(self.trunk or STARTER, threads=self.threads)
+
+    def _read(self, path: Path) -> tuple[FaceSet, int]:
+        from common.faces.detect import make_detector
+        from common.faces.folder import FolderOptions
+        from common.faces.load import load_faces
+
+        detector = None if self.aligned or path.is_file() else make_detector(self.detector)
+        options = FolderOptions(aligned=self.aligned, detector=detector, keep_going=self.keep_going)
+        faces, skipped = load_faces(path, options)
+        return faces, skipped.total
+
+
+def _synthetic(people: int, seed: int) -> FaceSet:
+    from common.synthetic.generate import synthetic_faces
+
+    return synthetic_faces(people, SYNTHETIC_PICTURES, seed)
