@@ -1,7 +1,7 @@
 """A gradient round: DP-SGD over the site's people on the linear tail, through Opacus.
 
-What leaves is the drift of the tail over the round's steps, in units of gradients: the centre
-multiplies it by the plan's learning rate. Pictures, losses and sample sizes stay.
+What leaves is how far the tail moved over the round's steps, divided by the learning rate: one
+step gives the noised sum over rate * people. Pictures, losses and sample sizes stay.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from common.models.tail import BIAS, WEIGHT, Tail
 from common.privacy.plan import GradientMechanism
 
 if TYPE_CHECKING:
-    from client.agent.mechanisms import Noise
+    from client.agent.mechanisms import Terms
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -32,33 +32,34 @@ def gradient_update(
     shared: Mapping[str, NDArray[Any]],
     people: SitePeople,
     negatives: NDArray[np.float32],
-    noise: "Noise",
+    terms: "Terms",
 ) -> Arrays:
-    """The tail's drift after ``steps_per_round`` private steps, negated: one array a parameter.
+    """Start minus end of the tail over ``steps_per_round`` private steps / learning rate.
 
-    Sums are divided by rate * ``people`` of the plan at the centre, a public constant, never by
-    how many took part.
+    Sums are divided by rate * the plan's people, a public constant, never by how many took part.
     """
     if mechanism.objective not in OBJECTIVES:
         raise PlanError(f"no objective {mechanism.objective!r}")
     module = Tail(shared[WEIGHT], shared[BIAS]).module()
-    optimizer = sgd(module, rate=1.0, sigma=noise.sigma, clip=mechanism.clip, entropy=noise.entropy)
+    optimizer = sgd(module, rate=1.0, sigma=terms.sigma, clip=mechanism.clip, entropy=terms.entropy)
     for _ in range(mechanism.steps_per_round):
-        public = _some(negatives, mechanism.negatives, noise)
+        public = _some(negatives, mechanism.negatives, terms)
         objective = OBJECTIVES[mechanism.objective](module, public, mechanism.scale)
-        sampled = poisson(len(people), mechanism.rate, noise.entropy)
-        bags = [_views(people.bag(i), mechanism.views, noise) for i in sampled]
+        sampled = poisson(len(people), mechanism.rate, terms.entropy)
+        bags = [_views(people.bag(i), mechanism.views, terms) for i in sampled]
         private_step(module, objective, bags, optimizer)
     after = {WEIGHT: module.weight, BIAS: module.bias}
     return {
-        GRADIENT + name: (shared[name] - value.detach().numpy()).astype(np.float32)
+        GRADIENT + name: np.asarray(
+            (shared[name] - value.detach().numpy()) / mechanism.learning_rate, np.float32
+        )
         for name, value in after.items()
     }
 
 
-def _some(negatives: NDArray[np.float32], most: int, noise: "Noise") -> torch.Tensor:
-    return torch.from_numpy(negatives[choose(len(negatives), most, noise.entropy)])
+def _some(negatives: NDArray[np.float32], most: int, terms: "Terms") -> torch.Tensor:
+    return torch.from_numpy(negatives[choose(len(negatives), most, terms.entropy)])
 
 
-def _views(bag: NDArray[np.float32], most: int, noise: "Noise") -> torch.Tensor:
-    return torch.from_numpy(bag[choose(len(bag), most, noise.entropy)])
+def _views(bag: NDArray[np.float32], most: int, terms: "Terms") -> torch.Tensor:
+    return torch.from_numpy(bag[choose(len(bag), most, terms.entropy)])

@@ -25,11 +25,13 @@ MOST_COORDINATES = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
-    """This site's noise multiplier for one round, and where its draws come from."""
+class Terms:
+    """How one round is noised: this site's multiplier, the source of its draws, and the public
+    number of people that stands in wherever a count would tell something."""
 
     sigma: float
     entropy: Entropy
+    people: int
 
 
 def check_request(current: Round, arrays: Mapping[str, NDArray[Any]], features: int) -> Arrays:
@@ -72,20 +74,20 @@ def release(
     shared: Arrays,
     people: SitePeople,
     negatives: NDArray[np.float32],
-    noise: Noise,
+    terms: Terms,
 ) -> Arrays:
     """The noised arrays of one round. The ledger must have been charged for it.
 
-    Guarantee: a Gaussian mechanism of L2 sensitivity ``clip`` and deviation ``noise.sigma * clip``
+    Guarantee: a Gaussian mechanism of L2 sensitivity ``clip`` and deviation ``terms.sigma * clip``
     on one contribution a person.
     """
     mechanism = current.mechanism
     if isinstance(mechanism, GradientMechanism):
         from client.agent.gradients import gradient_update  # torch and Opacus, only where used
 
-        return gradient_update(mechanism, shared, people, negatives, noise)
+        return gradient_update(mechanism, shared, people, negatives, terms)
     rows = contributions(mechanism.kind, people.bags(), shared[FRAME_WEIGHT], shared[FRAME_BIAS])
-    total = private_sum(rows, mechanism.clip, noise.sigma, noise.entropy)
+    total = private_sum(rows, mechanism.clip, terms.sigma, terms.entropy)
     return {sum_name(mechanism.name): total.astype(np.float32)}
 
 

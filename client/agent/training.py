@@ -86,7 +86,7 @@ class Training:
         gate = Gate(mechanisms.entries(current, shared))
         self._ledger.reserve(run, number, digest, current.event)
         released = mechanisms.release(
-            current, shared, self._facts.people, self._facts.negatives, self._noise(plan, number)
+            current, shared, self._facts.people, self._facts.negatives, self._terms(plan, number)
         )
         payload = wire.dump(gate.check(released))
         self._ledger.release(run, number, digest, payload)
@@ -96,6 +96,6 @@ class Training:
     def _feature_dim(self) -> int:
         return int(self._facts.negatives.shape[1])
 
-    def _noise(self, plan: PrivacyPlan, number: int) -> mechanisms.Noise:
+    def _terms(self, plan: PrivacyPlan, number: int) -> mechanisms.Terms:
         mechanism = plan.rounds[number - 1].mechanism
-        return mechanisms.Noise(plan.site_sigma(mechanism), self._entropy)
+        return mechanisms.Terms(plan.site_sigma(mechanism), self._entropy, plan.people)
