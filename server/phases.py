@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from common.errors import RunError
 from common.models.tail import BIAS, WEIGHT
-from common.moments.names import FRAME_BIAS, FRAME_WEIGHT, count_name, sum_name, sum_size
+from common.moments.names import FRAME_BIAS, FRAME_WEIGHT, GRADIENT, count_name, sum_name, sum_size
 from common.privacy.plan import GradientMechanism, PrivacyPlan, Round
 
 Arrays = dict[str, NDArray[Any]]
 
-GRADIENT = "gradient."  # before the name of the parameter it belongs to
 VELOCITY = "velocity."  # the centre's momentum, over noised updates only
 
 

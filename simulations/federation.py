@@ -117,8 +117,10 @@ class Federation:
         return {door.name: nodes.get(n + 2, 0) for n, door in enumerate(self.doors)}
 
     def _ledger(self, door: Door, plan: PrivacyPlan, folder: Path) -> Ledger:
+        key = secrets.token_bytes(32)
+        (folder / f"{door.name}.key").write_bytes(key)
         budget = Budget(epsilon=float("inf"), delta=plan.delta)
-        return Ledger(folder / f"{door.name}.db", secrets.token_bytes(32), budget)
+        return Ledger(folder / f"{door.name}.db", key, budget)
 
     def _stub(
         self, door: Door, ledger: Ledger, plan: PrivacyPlan, seed: tuple[int, ...]

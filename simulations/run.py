@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from common.errors import ScenarioError
 from common.models.tail import Tail
 from common.moments.reference import Reference, make_reference
 from common.privacy.plan import NoiseModel
@@ -27,6 +28,14 @@ PIECES, SUMMARY = "pieces", "summary.json"
 Row = tuple[str, float | None, Callable[[Experiment], Arm]]
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Measured:
+    """The summary of a run, and its first experiment for whoever wants to look closer."""
+
+    summary: dict[str, Any]
+    first: Experiment
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """One scenario on given material. ``folder`` receives pieces and summary."""
@@ -38,29 +47,32 @@ class Run:
     progress: Progress
     entropy: str = "seeded"
 
-    def everything(self) -> dict[str, Any]:
-        """Measures whatever is missing and returns the summary, also written to the folder."""
+    def everything(self) -> "Measured":
+        """Measures whatever is missing; the summary is also written to the folder."""
         pieces = Pieces(self.folder / PIECES, self.identity)
         rows = list(self._rows())
         total = len(self.turns) * self.scenario.seeds * len(rows)
         step = self.progress.start("arms", total)
         public, reference = self._public()
-        experiment: Experiment | None = None
+        first: Experiment | None = None
         for number, folds in enumerate(self.turns):
             pictures = report_pictures(self.material, self.scenario, folds.report)
             fold = min(folds.report) if self.material.site is None else number
             jury = Jury(self.material, pictures, self.scenario.draws, fold)
             for seed in range(self.scenario.seeds):
                 experiment = self._experiment(public, reference, folds, (fold, seed))
+                first = first or experiment
                 for name, epsilon, arm in rows:
                     key = PieceKey(fold, seed, name, epsilon)
                     if key not in pieces:
                         made = arm(experiment)
                         pieces.write(key, jury.judge(experiment.sites, made.tails, made.spent))
                     step(1)
-        summary = summarise(pieces, self._meta(experiment))
+        if first is None:
+            raise ScenarioError("no folds to report")
+        summary = summarise(pieces, self._meta(first))
         write_json(summary, self.folder / SUMMARY)
-        return summary
+        return Measured(summary, first)
 
     @property
     def identity(self) -> str:
@@ -102,7 +114,7 @@ class Run:
             entropy=self.entropy,
         )
 
-    def _meta(self, experiment: Experiment | None) -> Meta:
+    def _meta(self, experiment: Experiment) -> Meta:
         extra: dict[str, Any] = {
             "epsilons": list(self.scenario.epsilon),
             "turns": [
@@ -110,9 +122,8 @@ class Run:
                 for folds in self.turns
             ],
             "trunk": self.material.trunk,
+            "statements": self._statements(experiment),
         }
-        if experiment is not None:
-            extra["statements"] = self._statements(experiment)
         return Meta(
             scenario=self.scenario.name,
             entropy=self.entropy,

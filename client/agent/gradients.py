@@ -17,14 +17,13 @@ from client.privacy.sampler import choose, poisson
 from client.privacy.step import private_step, sgd
 from common.errors import PlanError
 from common.models.tail import BIAS, WEIGHT, Tail
+from common.moments.names import GRADIENT
 from common.privacy.plan import GradientMechanism
 
 if TYPE_CHECKING:
     from client.agent.mechanisms import Terms
 
 Arrays = dict[str, NDArray[Any]]
-
-GRADIENT = "gradient."  # before the name of the parameter it belongs to
 
 
 def gradient_update(

@@ -14,12 +14,11 @@ from client.privacy.gate import Entry, release_bound
 from client.privacy.moments import private_sum
 from common.errors import WireError
 from common.models.tail import BIAS, WEIGHT
-from common.moments.names import FRAME_BIAS, FRAME_WEIGHT, sum_name, sum_size
+from common.moments.names import FRAME_BIAS, FRAME_WEIGHT, GRADIENT, sum_name, sum_size
 from common.privacy.plan import GradientMechanism, MomentMechanism, Round
 
 Arrays = dict[str, NDArray[Any]]
 
-GRADIENT = "gradient."  # before the name of the parameter it belongs to
 MOST_PEOPLE = 1_000_000  # no site has more: only there to bound what may leave
 MOST_COORDINATES = 2048
 

@@ -1,8 +1,9 @@
-"""Names and sizes of the arrays of a moment release, the same at the site and at the centre."""
+"""Names and sizes of the arrays that sites release, the same at the site and at the centre."""
 
 from common.moments.packing import packed_size
 
 FRAME_WEIGHT, FRAME_BIAS = "frame.weight", "frame.bias"  # feature (D,) -> coordinates (K,)
+GRADIENT = "gradient."  # before the name of the parameter an update belongs to
 
 
 def sum_name(mechanism: str) -> str:

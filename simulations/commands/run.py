@@ -14,7 +14,7 @@ from common.faces.splits import parse_folds
 from common.models.cache import FeatureCache
 from simulations.material import Material, Studio, prepare
 from simulations.progress import Bars
-from simulations.run import SUMMARY, Run
+from simulations.run import SUMMARY, Measured, Run
 from simulations.scenario import Scenario, load_scenario, override
 from simulations.sites import Folds, rotation
 from simulations.sources import Sources
@@ -76,15 +76,15 @@ def run_command(name: str, **options: Any) -> None:
     scenario = given.scenario(name)
     turns = given.turns()
     folder = given.out or Path("runs") / scenario.name
-    summary = measure(scenario, turns, given, folder, console)
+    summary = measure(scenario, turns, given, folder, console).summary
     print_summary(summary, console)
     click.echo(json.dumps({"summary": str(folder / SUMMARY)}))
 
 
 def measure(
     scenario: Scenario, turns: list[Folds], given: RunOptions, folder: Path, console: Console
-) -> dict[str, Any]:
-    """The summary of ``scenario``, measured into ``folder``."""
+) -> Measured:
+    """Measures ``scenario`` into ``folder``."""
     logging.getLogger("flwr").setLevel(logging.ERROR)  # its progress lines are not ours
     with Bars(console) as bars:
         material = _material(scenario, given, folder, bars, console)
