@@ -34,7 +34,8 @@ class SitePolicy:
         """Raises ``PlanError`` or ``TrunkError`` if ``plan`` asks for more than is allowed."""
         if not self.allows_noise(plan):
             raise PlanError(f"noise = {plan.noise!r} is not allowed at this site")
-        if len(plan.rounds) > self.rounds:
-            raise PlanError(f"{len(plan.rounds)} rounds, this site allows {self.rounds}")
+        rounds = sum(mechanism.rounds for mechanism in plan.mechanisms)  # never listed one by one
+        if rounds > self.rounds:
+            raise PlanError(f"{rounds} rounds, this site allows {self.rounds}")
         if plan.trunk != trunk:
             raise TrunkError("the plan names another trunk than the one this site runs")

@@ -40,7 +40,10 @@ def gradient_update(
     if mechanism.objective not in OBJECTIVES:
         raise PlanError(f"no objective {mechanism.objective!r}")
     module = Tail(shared[WEIGHT], shared[BIAS]).module()
-    optimizer = sgd(module, rate=1.0, sigma=terms.sigma, clip=mechanism.clip, entropy=terms.entropy)
+    rate = mechanism.learning_rate / (mechanism.rate * terms.people)
+    optimizer = sgd(
+        module, rate=rate, sigma=terms.sigma, clip=mechanism.clip, entropy=terms.entropy
+    )
     for _ in range(mechanism.steps_per_round):
         public = _some(negatives, mechanism.negatives, terms)
         objective = OBJECTIVES[mechanism.objective](module, public, mechanism.scale)

@@ -54,8 +54,11 @@ def check_request(current: Round, arrays: Mapping[str, NDArray[Any]], features: 
     return {weight: matrix, bias: offset}
 
 
-def entries(current: Round, shared: Arrays) -> tuple[Entry, ...]:
-    """What the gate lets out after ``current``: nothing else can leave."""
+def entries(current: Round, shared: Arrays, people: int) -> tuple[Entry, ...]:
+    """What the gate lets out after ``current``: nothing else can leave.
+
+    ``people`` is the plan's public number, which divides sums of gradients.
+    """
     mechanism = current.mechanism
     if isinstance(mechanism, MomentMechanism):
         size = sum_size(mechanism.kind, len(shared[FRAME_BIAS]))
@@ -63,6 +66,7 @@ def entries(current: Round, shared: Arrays) -> tuple[Entry, ...]:
         return (Entry(sum_name(mechanism.name), (size,), "float32", bound),)
     size = sum(array.size for array in shared.values())
     bound = release_bound(MOST_PEOPLE, mechanism.clip, mechanism.sigma, size)
+    bound *= mechanism.steps_per_round / (mechanism.rate * people)
     return tuple(
         Entry(GRADIENT + name, array.shape, "float32", bound) for name, array in shared.items()
     )

@@ -6,6 +6,7 @@ stored, and only then do they leave.
 """
 
 import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,7 @@ class Training:
     ) -> None:
         self._facts, self._policy, self._ledger, self._entropy = facts, policy, ledger, entropy
         self._plans: dict[str, PrivacyPlan] = {}
+        self._turn = threading.Lock()  # a repeat waits for the bytes instead of being charged
 
     @property
     def camera_type(self) -> str:
@@ -72,6 +74,10 @@ class Training:
 
     def train(self, run: str, number: int, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
         """Round ``number`` of the plan of ``run``, given the shared arrays before it."""
+        with self._turn:
+            return self._train(run, number, arrays)
+
+    def _train(self, run: str, number: int, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
         plan = self._plans.get(run)
         if plan is None:
             raise NotReadyError("no plan was accepted for this run")
@@ -83,7 +89,7 @@ class Training:
         if stored is not None:
             return wire.load(stored)
         shared = mechanisms.check_request(current, arrays, self._feature_dim())
-        gate = Gate(mechanisms.entries(current, shared))
+        gate = Gate(mechanisms.entries(current, shared, plan.people))
         self._ledger.reserve(run, number, digest, current.event)
         released = mechanisms.release(
             current, shared, self._facts.people, self._facts.negatives, self._terms(plan, number)
