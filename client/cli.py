@@ -23,12 +23,19 @@ def ledger() -> None:
 @ledger.command()
 @click.argument("path", type=FILE)
 @click.option("--key", type=FILE, required=True, help="File with the ledger's key.")
+@click.option(
+    "--delta",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=1e-4,
+    show_default=True,
+    help="At which epsilon is stated.",
+)
 @told
-def show(path: Path, key: Path) -> None:
+def show(path: Path, key: Path, delta: float) -> None:
     """Print every entry of the ledger at PATH and the epsilon spent so far."""
     from client.commands.ledger import show_ledger
 
-    result(show_ledger(path, key))
+    result(show_ledger(path, key, delta))
 
 
 @ledger.command()

@@ -23,7 +23,7 @@ from common.privacy import accountant
 from common.privacy.accountant import Event
 from common.privacy.plan import PrivacyPlan
 
-_LEAST_KEY = 16  # bytes
+LEAST_KEY = 16  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ class Ledger:
     """
 
     def __init__(self, path: Path, key: bytes, budget: Budget) -> None:
-        if len(key) < _LEAST_KEY:
-            raise ValueError(f"the key must have at least {_LEAST_KEY} bytes")
+        if len(key) < LEAST_KEY:
+            raise ValueError(f"the key must have at least {LEAST_KEY} bytes")
         self.budget = budget
         self._key, self._process = bytes(key), os.getpid()
         self._lock = threading.RLock()
