@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,10 +59,19 @@ class Jury:
             self._known[key] = estimate(embedded, pairs, weights)
         return self._known[key]
 
+    @property
+    def _person(self) -> NDArray[np.int64]:
+        return self.material.person[self.pictures]
+
+    @cached_property
+    def _weights(self) -> NDArray[np.float64]:
+        """Of all report people: sites that see some of them share the same resamples."""
+        return person_weights(len(np.unique(self._person)), self.draws, (self.fold, 2))
+
     def _bench(self, camera: int) -> tuple[NDArray[np.int64], Pairs, NDArray[np.float64]]:
         if camera not in self._pairs:
             pictures = self.material.seen(self.pictures, camera)
-            pairs = Pairs.of(self.material.person[pictures])
-            weights = person_weights(pairs.people, self.draws, (self.fold, 2))
-            self._pairs[camera] = (pictures, pairs, weights)
+            person = self.material.person[pictures]
+            weights = self._weights[:, np.isin(np.unique(self._person), person)]
+            self._pairs[camera] = (pictures, Pairs.of(person), weights)
         return self._pairs[camera]

@@ -28,27 +28,36 @@ Features = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Material:
-    """Features and labels, no pictures.
+class Labels:
+    """Whose the N pictures are and where they were taken: enough to deal people to sites.
 
-    ``features[t]`` (N, D) are all faces through camera type ``types[t]``; where pictures are taken
-    as they are, every type holds the same array and ``taken`` (N,) says which type each picture
-    is. ``site`` (N,) is what the pack declares, or None.
+    Where pictures are taken as they are, ``taken`` (N,) says through which of ``types``; otherwise
+    every picture is seen through all of them. ``site`` (N,) is what the pack declares, or None.
     """
 
-    types: tuple[str, ...]
-    features: tuple[Features, ...]
+    types: tuple[str, ...]  # of cameras
     person: NDArray[np.int64]
     fold: NDArray[np.int8]
-    public: PublicViews
-    trunk: str
-    tail: Tail
     taken: NDArray[np.int64] | None = None
     site: NDArray[np.int64] | None = None
 
     def seen(self, pictures: NDArray[np.int64], camera: int) -> NDArray[np.int64]:
         """Those of ``pictures`` that exist at camera type number ``camera``."""
         return pictures if self.taken is None else pictures[self.taken[pictures] == camera]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Material(Labels):
+    """Features and labels, no pictures.
+
+    ``features[t]`` (N, D) are all faces through camera type ``types[t]``, the same array for all
+    types where pictures are taken as they are.
+    """
+
+    features: tuple[Features, ...]
+    public: PublicViews
+    trunk: str
+    tail: Tail
 
 
 class Progress(Protocol):
@@ -104,24 +113,38 @@ def prepare(
     scenario: Scenario, faces: FaceSet, public: FaceSet, tail: Tail, studio: Studio
 ) -> Material:
     """Computes, or reads from the cache, every feature the scenario needs."""
+    labels = labels_of(scenario, faces)
+    views = _public(scenario, public, studio)
+    features = tuple(
+        studio.shoot(faces, Lens(cameras=(c,)), f"faces through {c.name}")
+        for c in scenario.camera_list()
+    ) or (studio.shoot(faces, Lens(), "faces as they are"),) * len(labels.types)
+    told = {entry.name: getattr(labels, entry.name) for entry in dataclasses.fields(labels)}
+    return Material(**told, features=features, public=views, trunk=studio.trunk.hash, tail=tail)
+
+
+def labels_of(scenario: Scenario, faces: FaceSet) -> Labels:
+    """The labels of ``faces`` in ``scenario``; touches no picture.
+
+    ``ScenarioError`` or ``ConfigError`` if cameras, folds and declared sites do not fit together.
+    """
     if faces.fold is None:
         raise ScenarioError("faces need folds")
-    plain = Material(
-        types=(),
-        features=(),
+    cameras = scenario.camera_list()
+    if cameras:
+        types = tuple(camera.name for camera in cameras)
+        return Labels(types=types, person=faces.person, fold=faces.fold)
+    if faces.site is not None and not (faces.site != REPORT_SITE).any():
+        raise ScenarioError("the pack's site array leaves nobody to train")
+    declared = faces.camera_type or (AS_IT_IS,) * len(faces)
+    names, taken = np.unique(np.array(declared), return_inverse=True)
+    return Labels(
+        types=tuple(map(str, names)),
         person=faces.person,
         fold=faces.fold,
-        public=_public(scenario, public, studio),
-        trunk=studio.trunk.hash,
-        tail=tail,
+        taken=taken.astype(np.int64),
+        site=faces.site,
     )
-    cameras = scenario.camera_list()
-    if not cameras:
-        return _as_they_are(plain, faces, studio)
-    features = tuple(
-        studio.shoot(faces, Lens(cameras=(c,)), f"faces through {c.name}") for c in cameras
-    )
-    return dataclasses.replace(plain, types=tuple(c.name for c in cameras), features=features)
 
 
 def _public(scenario: Scenario, public: FaceSet, studio: Studio) -> PublicViews:
@@ -145,19 +168,4 @@ def _public(scenario: Scenario, public: FaceSet, studio: Studio) -> PublicViews:
         simulated=np.stack(simulated, axis=1),
         camera=seen,
         person=public.person,
-    )
-
-
-def _as_they_are(plain: Material, faces: FaceSet, studio: Studio) -> Material:
-    features = studio.shoot(faces, Lens(), "faces as they are")
-    declared = faces.camera_type or (AS_IT_IS,) * len(faces)
-    types, taken = np.unique(np.array(declared), return_inverse=True)
-    if faces.site is not None and not (faces.site != REPORT_SITE).any():
-        raise ScenarioError("the pack's site array leaves nobody to train")
-    return dataclasses.replace(
-        plain,
-        types=tuple(map(str, types)),
-        features=(features,) * len(types),
-        taken=taken.astype(np.int64),
-        site=faces.site,
     )

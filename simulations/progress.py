@@ -28,6 +28,10 @@ class Bars:
         task = self._bars.add_task(what, total=total)
         return lambda steps: self._bars.advance(task, steps)
 
+    def say(self, text: str) -> None:
+        """One line that stays, above the bars."""
+        self._console.print(text, highlight=False)
+
     def __enter__(self) -> "Bars":
         self._bars.start()
         return self

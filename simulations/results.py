@@ -4,8 +4,9 @@
 other report people (bootstrap by person) and other seeds. Null where FAR x impostor pairs < 10.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,13 +77,13 @@ class _Rates:
         return Measured.of(tar.reshape(grid), draws.reshape(*grid, -1))
 
 
-def summarise(pieces: Pieces, meta: Meta) -> dict[str, Any]:
-    """The summary of everything in ``pieces``.
+def summarise(pieces: Pieces, meta: Meta, keys: Iterable[PieceKey] | None = None) -> dict[str, Any]:
+    """The summary of ``keys``, or of everything in ``pieces``.
 
     Raises ``RunError`` where arms were not measured on the same folds, seeds and sites, or no
     piece is there: a mean over what happens to be finished would compare different people.
     """
-    arms, cells = _arms(pieces)
+    arms, cells = _arms(pieces.folder, pieces if keys is None else keys)
     rows: list[dict[str, Any]] = []
     spent: dict[str, dict[str, float]] = {}
     at_gain: dict[Arm, _Rates] = {}
@@ -110,20 +111,20 @@ def summarise(pieces: Pieces, meta: Meta) -> dict[str, Any]:
     } | dict(meta.extra)
 
 
-def _arms(pieces: Pieces) -> tuple[list[Arm], list[Cell]]:
+def _arms(folder: Path, keys: Iterable[PieceKey]) -> tuple[list[Arm], list[Cell]]:
     """The arms in the order of the table, and the cells that every one of them must have."""
     cells: dict[Arm, set[Cell]] = {}
-    for key in pieces:
+    for key in keys:
         cells.setdefault((key.row, key.epsilon), set()).add((key.fold, key.seed))
     if not cells:
-        raise RunError(f"{pieces.folder}: nothing was measured yet")
+        raise RunError(f"{folder}: nothing was measured yet")
     every = set().union(*cells.values())
     grid = {(fold, seed) for fold, _ in every for _, seed in every}
     for (row, epsilon), present in cells.items():
         if present != grid:
             fold, seed = min(grid - present)
             raise RunError(
-                f"{pieces.folder}: row {row!r}, epsilon {epsilon_key(epsilon)}, has no piece for "
+                f"{folder}: row {row!r}, epsilon {epsilon_key(epsilon)}, has no piece for "
                 f"fold {fold}, seed {seed}; finish the run first"
             )
     return sorted(cells, key=_place), sorted(grid)

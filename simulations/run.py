@@ -14,14 +14,14 @@ from common.moments.reference import Reference, make_reference
 from common.privacy.plan import NoiseModel
 from common.privacy.statement import statement
 from common.wire import digest
-from server.tuning import TuningOptions, tune_tail
+from server.tuning import TuningOptions, tune_public
 from simulations.arms import Arm, Experiment
 from simulations.evaluation import Jury
 from simulations.material import Material, Progress
 from simulations.pieces import PieceKey, Pieces, epsilon_key, write_json
 from simulations.results import Meta, summarise
 from simulations.scenario import Scenario
-from simulations.sites import Folds, open_sites, pictures_of_folds, report_pictures
+from simulations.sites import Folds, check_people, open_sites, pictures_of_folds, report_pictures
 
 PIECES, SUMMARY = "pieces", "summary.json"
 
@@ -49,7 +49,8 @@ class Run:
 
     def everything(self) -> "Measured":
         """Measures whatever is missing; the summary is also written to the folder."""
-        pieces = Pieces(self.folder / PIECES, self.identity)
+        check_people(self.material, self.scenario, self.turns)
+        pieces, asked = Pieces(self.folder / PIECES, self.identity), []
         rows = list(self._rows())
         total = len(self.turns) * self.scenario.seeds * len(rows)
         step = self.progress.start("arms", total)
@@ -64,13 +65,14 @@ class Run:
                 first = first or experiment
                 for name, epsilon, arm in rows:
                     key = PieceKey(fold, seed, name, epsilon)
+                    asked.append(key)
                     if key not in pieces:
                         made = arm(experiment)
                         pieces.write(key, jury.judge(experiment.sites, made.tails, made.spent))
                     step(1)
         if first is None:
             raise ScenarioError("no folds to report")
-        summary = summarise(pieces, self._meta(first))
+        summary = summarise(pieces, self._meta(first), asked)
         write_json(summary, self.folder / SUMMARY)
         return Measured(summary, first)
 
@@ -78,9 +80,14 @@ class Run:
     def identity(self) -> str:
         """A digest of what decides the pieces; more seeds or epsilons may join the same folder."""
         scenario = dataclasses.replace(self.scenario, seeds=1, epsilon=(1.0,))
-        faces = np.concatenate([f.sum(axis=1) for f in self.material.features])
-        parts = [repr(scenario), repr(self.turns), self.material.trunk, self.entropy]
-        return digest(*parts, faces.tobytes())
+        material, public = self.material, self.material.public
+        turns = [[sorted(part) for part in dataclasses.astuple(folds)] for folds in self.turns]
+        parts = [repr(scenario), repr(turns), material.trunk, material.tail.hash, self.entropy]
+        seen = (public.randomised, public.simulated)
+        arrays = [f.sum(axis=-1) for f in (*material.features, *seen)]
+        arrays += [public.camera, public.person, material.person, material.fold]
+        arrays += [a for a in (material.taken, material.site) if a is not None]
+        return digest(*parts, *(array.tobytes() for array in arrays))
 
     def _rows(self) -> Iterator[Row]:
         yield "base", 0.0, lambda e: e.base()
@@ -98,7 +105,7 @@ class Run:
         views = self.material.public
         rng = np.random.default_rng(0)
         options = TuningOptions(steps=self.scenario.public_steps)
-        tail = tune_tail(self.material.tail, views.randomised, views.person, options, rng)
+        tail = tune_public(self.material.tail, views.randomised, views.person, options, rng)
         return tail, make_reference(tail, views)
 
     def _experiment(
@@ -114,13 +121,14 @@ class Run:
             entropy=self.entropy,
         )
 
+    def _folds(self) -> list[dict[str, list[int]]]:
+        parts = ("train", "choose", "report")
+        return [{key: sorted(getattr(folds, key)) for key in parts} for folds in self.turns]
+
     def _meta(self, experiment: Experiment) -> Meta:
         extra: dict[str, Any] = {
             "epsilons": list(self.scenario.epsilon),
-            "turns": [
-                {key: sorted(getattr(folds, key)) for key in ("train", "choose", "report")}
-                for folds in self.turns
-            ],
+            "turns": [] if self.material.site is not None else self._folds(),
             "trunk": self.material.trunk,
             "statements": self._statements(experiment),
         }
@@ -133,8 +141,9 @@ class Run:
 
     def _statements(self, experiment: Experiment) -> dict[str, Any]:
         """What the private arms cost, in plain words, by row and epsilon."""
+        declared = self.material.site is not None  # then nobody was set apart to choose by
         chosen = pictures_of_folds(self.material, self.turns[-1].choose)
-        development = len(np.unique(self.material.person[chosen]))
+        development = 0 if declared else len(np.unique(self.material.person[chosen]))
         told: dict[str, Any] = {}
         noises: tuple[tuple[str, NoiseModel], ...]
         noises = (("private", "local"), ("private_secagg", "distributed"))

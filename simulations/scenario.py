@@ -44,6 +44,7 @@ class Scenario:
     def __post_init__(self) -> None:
         _least(self.sites >= 1, "sites must be at least 1")
         _least(self.views >= 1 and self.seeds >= 1, "views and seeds must be at least 1")
+        _least(self.public_steps >= 0, "public_steps must not be negative")
         _least(self.simulated_views >= 1, "simulated_views must be at least 1")
         _least(self.simulated_cameras >= 1, "simulated_cameras must be at least 1")
         _least(self.panel >= 0, "panel must not be negative")
@@ -79,8 +80,11 @@ def override(scenario: Scenario, **changes: object) -> Scenario:
 
 
 def _find(name: str) -> Path:
-    path = Path(name)
-    return path if path.is_file() else CAMERAS / name
+    for path in (Path(name), CAMERAS / name):
+        if path.is_file():
+            return path
+    known = ", ".join(sorted(p.name for p in CAMERAS.glob("*.toml")))
+    raise ScenarioError(f"no cameras {name!r}; there are: {known}")
 
 
 def _least(holds: bool, what: str) -> None:

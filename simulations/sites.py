@@ -1,5 +1,6 @@
 """Who is where: people of the training folds dealt to sites, and who reports, by fold and seed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from common.errors import ScenarioError
 from common.faces.faceset import REPORT_SITE
 from common.faces.splits import deal
-from simulations.material import Material
+from simulations.material import Labels
 from simulations.scenario import Scenario
 
 Indices = NDArray[np.int64]
@@ -51,71 +52,107 @@ def rotation(folds: frozenset[int]) -> list[Folds]:
     return turns
 
 
-def open_sites(
-    material: Material, scenario: Scenario, folds: Folds, seed: int
-) -> list[SimulatedSite]:
+def check_people(labels: Labels, scenario: Scenario, turns: Sequence[Folds]) -> None:
+    """Raises ``ScenarioError`` if some turn cannot fill its sites or has nobody to report."""
+    for folds in turns:
+        open_sites(labels, scenario, folds, 0)
+        report_pictures(labels, scenario, folds.report)
+
+
+def open_sites(labels: Labels, scenario: Scenario, folds: Folds, seed: int) -> list[SimulatedSite]:
     """The sites of one repetition, with all pictures of their people.
 
     People without two pictures train nobody here: a scatter of one picture is zero. Where the pack
-    declares sites, those are taken; otherwise people are dealt evenly.
+    declares sites, those are taken; otherwise people are dealt evenly, site s to camera type s
+    modulo their number.
     """
-    if material.site is not None:
-        return _declared(material)
-    pictures = pictures_of_folds(material, folds.train)
-    people, counts = np.unique(material.person[pictures], return_counts=True)
-    able = people[counts > 1]
-    if len(able) < scenario.sites:
-        raise ScenarioError(
-            f"{len(able)} people with two pictures cannot fill {scenario.sites} sites"
-        )
-    dealt = deal(able, scenario.sites, np.random.default_rng([seed, 1]))
+    if labels.site is not None:
+        return _declared(labels)
+    pictures, rng = pictures_of_folds(labels, folds.train), np.random.default_rng([seed, 1])
+    if labels.taken is None:
+        dealt = _dealt(labels, pictures, range(scenario.sites), rng)
+    else:  # each person is dealt among the sites of the camera type with most of their pictures
+        dealt = {}
+        kinds = len(labels.types)
+        for camera, mine in enumerate(_by_camera(labels, pictures)):
+            numbers = range(camera, scenario.sites, kinds)
+            if numbers:
+                dealt |= _dealt(labels, mine, numbers, rng)
     width = len(str(scenario.sites - 1))
     return [
         SimulatedSite(
-            name=f"site-{number:0{width}d}",
-            camera=number % len(material.types),
-            pictures=pictures[np.isin(material.person[pictures], mine)],
+            name=f"site-{number:0{width}d}", camera=number % len(labels.types), pictures=mine
         )
-        for number, mine in enumerate(dealt)
+        for number, mine in sorted(dealt.items())
     ]
 
 
-def pictures_of_folds(material: Material, folds: frozenset[int]) -> Indices:
+def pictures_of_folds(labels: Labels, folds: frozenset[int]) -> Indices:
     """Pictures of the people of ``folds``; report people of a declared pack are none of them."""
-    chosen = np.isin(material.fold, sorted(folds))
-    if material.site is not None:
-        chosen &= material.site != REPORT_SITE
+    chosen = np.isin(labels.fold, sorted(folds))
+    if labels.site is not None:
+        chosen &= labels.site != REPORT_SITE
     return np.flatnonzero(chosen)
 
 
-def report_pictures(material: Material, scenario: Scenario, folds: frozenset[int]) -> Indices:
-    """At most ``scenario.report_pictures`` pictures of every report person, in order."""
-    if material.site is not None:
-        pictures = np.flatnonzero(material.site == REPORT_SITE)
+def report_pictures(labels: Labels, scenario: Scenario, folds: frozenset[int]) -> Indices:
+    """At most ``scenario.report_pictures`` pictures of every report person, in order.
+
+    So many through each camera type, where pictures are taken as they are.
+    """
+    if labels.site is not None:
+        pictures = np.flatnonzero(labels.site == REPORT_SITE)
     else:
-        pictures = np.flatnonzero(np.isin(material.fold, sorted(folds)))
-    order = np.argsort(material.person[pictures], kind="stable")
-    person = material.person[pictures][order]
-    first = np.ones(len(person), bool)
-    first[1:] = person[1:] != person[:-1]
-    starts = np.flatnonzero(first)
-    rank = np.arange(len(person)) - np.repeat(starts, np.diff(np.r_[starts, len(person)]))
-    kept: Indices = np.sort(pictures[order][rank < scenario.report_pictures])
-    if not len(kept):
-        raise ScenarioError(f"nobody to report in folds {sorted(folds)}")
-    return kept
+        pictures = np.flatnonzero(np.isin(labels.fold, sorted(folds)))
+    if not len(pictures):
+        where = "the pack's site array has no -1" if labels.site is not None else "no pictures"
+        raise ScenarioError(f"nobody to report in folds {sorted(folds)}: {where}")
+    person = labels.person[pictures]
+    key = person * len(labels.types) + (0 if labels.taken is None else labels.taken[pictures])
+    order = np.argsort(key, kind="stable")
+    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+    rank = np.arange(len(key)) - np.repeat(starts, np.diff(np.r_[starts, len(key)]))
+    return np.sort(pictures[order][rank < scenario.report_pictures])
 
 
-def _declared(material: Material) -> list[SimulatedSite]:
-    assert material.site is not None
+def _by_camera(labels: Labels, pictures: Indices) -> list[Indices]:
+    """``pictures`` by camera type, each person in the one type that has most of them."""
+    assert labels.taken is not None
+    people, person = np.unique(labels.person[pictures], return_inverse=True)
+    counts = np.zeros((len(people), len(labels.types)), np.int64)
+    np.add.at(counts, (person, labels.taken[pictures]), 1)
+    chosen = counts.argmax(axis=1)[person]
+    kinds = range(len(labels.types))
+    return [labels.seen(pictures[chosen == camera], camera) for camera in kinds]
+
+
+def _dealt(
+    labels: Labels, pictures: Indices, numbers: range, rng: np.random.Generator
+) -> dict[int, Indices]:
+    """``pictures`` of the people who have two, dealt to the sites ``numbers`` by person."""
+    people, counts = np.unique(labels.person[pictures], return_counts=True)
+    able = people[counts > 1]
+    if len(able) < len(numbers):
+        raise ScenarioError(
+            f"{len(able)} people with two pictures cannot fill {len(numbers)} sites"
+        )
+    dealt = deal(able, len(numbers), rng)
+    return {
+        number: pictures[np.isin(labels.person[pictures], mine)]
+        for number, mine in zip(numbers, dealt, strict=True)
+    }
+
+
+def _declared(labels: Labels) -> list[SimulatedSite]:
+    assert labels.site is not None
     sites = []
-    for number in np.unique(material.site[material.site != REPORT_SITE]).tolist():
-        pictures = np.flatnonzero(material.site == number)
-        cameras = np.unique(material.taken[pictures]) if material.taken is not None else [0]
+    for number in np.unique(labels.site[labels.site != REPORT_SITE]).tolist():
+        pictures = np.flatnonzero(labels.site == number)
+        cameras = np.unique(labels.taken[pictures]) if labels.taken is not None else [0]
         if len(cameras) != 1:
             raise ScenarioError(f"site {number} declares {len(cameras)} camera types, not one")
-        people, counts = np.unique(material.person[pictures], return_counts=True)
-        able = np.isin(material.person[pictures], people[counts > 1])
+        people, counts = np.unique(labels.person[pictures], return_counts=True)
+        able = np.isin(labels.person[pictures], people[counts > 1])
         if able.any():
             sites.append(
                 SimulatedSite(

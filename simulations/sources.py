@@ -26,6 +26,10 @@ class Sources:
     keep_going: bool = False
     threads: int = 2
 
+    def __post_init__(self) -> None:
+        if self.faces is not None and self.public is None:
+            raise ScenarioError("--faces needs --public: people whose pictures are public")
+
     def load_faces(self) -> tuple[FaceSet, int]:
         """The people who train and report, with folds, and how many pictures were skipped."""
         if self.faces is None:
@@ -36,8 +40,6 @@ class Sources:
     def load_public(self) -> tuple[FaceSet, int]:
         """The public people, disjoint from the others by the operator's word."""
         if self.public is None:
-            if self.faces is not None:
-                raise ScenarioError("--faces needs --public: people whose pictures are public")
             return _synthetic(SYNTHETIC_PUBLIC, PUBLIC_SEED), 0
         return self._read(self.public)
 

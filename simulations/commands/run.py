@@ -12,13 +12,13 @@ from rich.console import Console
 from common.errors import DataSetError, ScenarioError
 from common.faces.splits import parse_folds
 from common.models.cache import FeatureCache
-from simulations.material import Material, Studio, prepare
+from simulations.material import Material, Studio, labels_of, prepare
 from simulations.progress import Bars
 from simulations.run import SUMMARY, Measured, Run
 from simulations.scenario import Scenario, load_scenario, override
-from simulations.sites import Folds, rotation
+from simulations.sites import Folds, check_people, rotation
 from simulations.sources import Sources
-from simulations.table import print_summary
+from simulations.table import WIDTH, print_summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class RunOptions:
 def run_command(name: str, **options: Any) -> None:
     """Runs scenario ``name``; prints the table to stderr and the summary's path to stdout."""
     given = RunOptions(**options)
-    console = Console(stderr=True)
+    console = stderr_console()
     scenario = given.scenario(name)
     turns = given.turns()
     folder = given.out or Path("runs") / scenario.name
@@ -81,13 +81,19 @@ def run_command(name: str, **options: Any) -> None:
     click.echo(json.dumps({"summary": str(folder / SUMMARY)}))
 
 
+def stderr_console() -> Console:
+    """Where progress and tables go; as wide as the table where nobody looks at it."""
+    console = Console(stderr=True)
+    return console if console.is_terminal else Console(stderr=True, width=WIDTH)
+
+
 def measure(
     scenario: Scenario, turns: list[Folds], given: RunOptions, folder: Path, console: Console
 ) -> Measured:
     """Measures ``scenario`` into ``folder``."""
     logging.getLogger("flwr").setLevel(logging.ERROR)  # its progress lines are not ours
     with Bars(console) as bars:
-        material = _material(scenario, given, folder, bars, console)
+        material = _material(scenario, turns, given, folder, bars)
         run = Run(
             scenario=scenario,
             material=material,
@@ -100,7 +106,7 @@ def measure(
 
 
 def _material(
-    scenario: Scenario, given: RunOptions, folder: Path, bars: Bars, console: Console
+    scenario: Scenario, turns: list[Folds], given: RunOptions, folder: Path, bars: Bars
 ) -> Material:
     sources = Sources(
         faces=given.faces,
@@ -114,12 +120,15 @@ def _material(
     faces, skipped = sources.load_faces()
     public, public_skipped = sources.load_public()
     if skipped or public_skipped:
-        console.print(f"skipped {skipped} pictures of faces and {public_skipped} public ones")
+        bars.say(f"skipped {skipped} pictures of faces and {public_skipped} public ones")
     if len(public.people) < 2:
         raise DataSetError("the public faces need at least two people")
     if scenario.cameras != "none" and faces.site is not None:
         raise ScenarioError(
             "the pack declares its sites; use --camera none, or a pack without a site array"
         )
+    labels = labels_of(scenario, faces)  # whatever cannot work fails before a picture is shot
+    check_people(labels, scenario, turns if labels.site is None else turns[:1])
+    scenario.public_camera()
     studio = Studio(trunk, FeatureCache(given.cache or folder / "features"), bars)
     return prepare(scenario, faces, public, tail, studio)
