@@ -4,7 +4,9 @@ A folder with ``charter.json`` (run id, privacy plan, deadlines) and ``initial.s
 shared part every pool starts from). The plan names the hashes of everything else.
 """
 
+import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.config import build
-from common.errors import PlanError, RunError
+from common.errors import ConfigError, PlanError, RunError
 from common.privacy.plan import PrivacyPlan
 
 CHARTER, INITIAL = "charter.json", "initial.safetensors"
@@ -25,6 +27,10 @@ class EarlyStop:
     patience: int = 10
     least_gain: float = 1e-3  # of TAR at FAR 1e-2 on public people
 
+    def __post_init__(self) -> None:
+        if self.patience < 1 or not 0 <= self.least_gain <= 1:
+            raise ConfigError("early_stop needs patience >= 1 and least_gain in [0, 1]")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Charter:
@@ -35,6 +41,14 @@ class Charter:
     timeout: float = 3600.0
     momentum: float = 0.9  # of the centre, over noised updates only
     early_stop: EarlyStop | None = None
+
+    def __post_init__(self) -> None:
+        if not self.run:
+            raise ConfigError("run must not be empty")
+        if not 0 < self.timeout < math.inf:
+            raise ConfigError(f"timeout must be positive and finite, got {self.timeout}")
+        if not 0 <= self.momentum < 1:
+            raise ConfigError(f"momentum must be in [0, 1), got {self.momentum}")
 
     def save(self, folder: Path, initial: dict[str, NDArray[np.generic]]) -> None:
         """Writes both files of the charter into ``folder``."""
@@ -47,7 +61,7 @@ class Charter:
             "plan": json.loads(self.plan.to_json()),
             "timeout": self.timeout,
             "momentum": self.momentum,
-            **({"early_stop": vars_of(stop)} if stop else {}),
+            **({"early_stop": dataclasses.asdict(stop)} if stop else {}),
         }
         save_file(dict(initial), folder / INITIAL)
         (folder / CHARTER).write_text(json.dumps(table, indent=2) + "\n", "utf-8")
@@ -61,11 +75,6 @@ class _File:
     early_stop: EarlyStop | None = None
 
 
-def vars_of(stop: EarlyStop) -> dict[str, float]:
-    """The fields of a slotted dataclass as a table."""
-    return {"patience": stop.patience, "least_gain": stop.least_gain}
-
-
 def load_charter(folder: Path) -> tuple[Charter, dict[str, NDArray[np.generic]]]:
     """The charter in ``folder`` and its initial arrays; ``RunError`` if either cannot be read."""
     from safetensors import SafetensorError
@@ -74,16 +83,19 @@ def load_charter(folder: Path) -> tuple[Charter, dict[str, NDArray[np.generic]]]
     path = folder / CHARTER
     try:
         table = json.loads(path.read_text("utf-8"))
+        if not isinstance(table, dict) or not isinstance(table.get("plan"), dict):
+            raise ConfigError("expected a table with a plan")
         plan = PrivacyPlan.from_json(json.dumps(table.pop("plan")))
-        initial = load_file(folder / INITIAL)
-    except (OSError, ValueError, KeyError, AttributeError, SafetensorError, PlanError) as error:
+        file = build(_File, table, "charter")
+        charter = Charter(
+            run=file.run,
+            plan=plan,
+            timeout=file.timeout,
+            momentum=file.momentum,
+            early_stop=file.early_stop,
+        )
+        return charter, dict(load_file(folder / INITIAL))
+    except (ConfigError, PlanError) as error:
+        raise RunError(f"cannot read the charter {path}: {error}") from error
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
         raise RunError(f"cannot read the charter {path}: {type(error).__name__}") from error
-    file = build(_File, table, str(path))
-    charter = Charter(
-        run=file.run,
-        plan=plan,
-        timeout=file.timeout,
-        momentum=file.momentum,
-        early_stop=file.early_stop,
-    )
-    return charter, dict(initial)

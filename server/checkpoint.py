@@ -49,6 +49,11 @@ def write_checkpoint(folder: Path, state: RunState) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(folder / CHECKPOINT)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)  # the rename too
+    finally:
+        os.close(descriptor)
 
 
 def read_checkpoint(folder: Path, plan: str) -> RunState | None:
@@ -66,7 +71,9 @@ def read_checkpoint(folder: Path, plan: str) -> RunState | None:
                 pool, name = key.rsplit(SEPARATOR, 1)
                 pools.setdefault(pool, {})[name] = file.get_tensor(key)
         state = RunState(facts["round"], pools, facts["history"], facts["plan"])
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        if type(state.round) is not int or state.round < 0 or not isinstance(state.history, list):
+            raise ValueError("not the state of a run")
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise RunError(f"cannot read {path}: {type(error).__name__}") from error
     if state.plan != plan:
         raise RunError(f"{path} belongs to another plan; choose another folder or do not resume")

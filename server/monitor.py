@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import RunError
 from common.metrics.verification import tar_at_far
 from common.models.tail import BIAS, WEIGHT, Tail
 
@@ -27,11 +28,21 @@ class PublicMonitor:
 
 
 def find_monitor(folder: Path) -> PublicMonitor | None:
-    """The monitor of the charter in ``folder``, if it brings public people."""
+    """The monitor of the charter in ``folder``, if it brings public people.
+
+    ``RunError`` if they cannot be read.
+    """
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     path = folder / PUBLIC
     if not path.exists():
         return None
-    arrays = load_file(path)
-    return PublicMonitor(arrays["features"], arrays["person"])
+    try:
+        arrays = load_file(path)
+        features, person = arrays["features"], arrays["person"]
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise RunError(f"cannot read {path}: {type(error).__name__}") from error
+    if features.ndim != 2 or person.shape != features.shape[:1] or person.dtype.kind not in "iu":
+        raise RunError(f"{path}: features must be (N, D) and person (N,) integers")
+    return PublicMonitor(features, person)

@@ -82,11 +82,14 @@ class Pieces:
 
     def __init__(self, folder: Path, run: str = "") -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
         mark = folder / _MARK
-        if not mark.exists():
-            write_json({"run": run}, mark)
-        elif _read_mark(mark) != run:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not mark.exists():
+                write_json({"run": run}, mark)
+        except OSError as error:
+            raise RunError(f"cannot write to {folder}: {error.strerror}") from error
+        if _read_mark(mark) != run:
             raise RunError(f"{folder} holds pieces of another run; choose another folder")
 
     def __contains__(self, key: PieceKey) -> bool:

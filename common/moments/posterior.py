@@ -14,6 +14,7 @@ from common.moments.packing import unpack_symmetric
 from common.moments.reference import Doubles, Reference
 
 WANDER = 2.0  # prior variance of a new camera's scatter, in those of the simulated ones
+LEAST_WANDER = 1e-4  # where the public cameras are too few to show any
 LEAST_SCALE = 1e-3
 
 
@@ -77,7 +78,7 @@ def shared_parts(
 
 def prior_scatter(reference: Reference) -> Belief:
     """What public people say of the scatter behind a camera nobody has seen."""
-    camera = WANDER * reference.wander * reference.scale
+    camera = WANDER * max(reference.wander, LEAST_WANDER) * reference.scale
     return Belief(np.diag(reference.within), 2 * camera)
 
 
@@ -90,8 +91,8 @@ def _mean(reference: Reference, pool: Pool) -> Belief:
 def _scatter(
     reference: Reference, others: Sequence[Pool], own: Pool | None, pools: Sequence[Pool]
 ) -> Belief:
-    camera = WANDER * reference.wander * reference.scale
     level = _level(reference, pools)
+    camera = _wander(reference, _observed(reference, pools, level)) * reference.scale
     belief = Belief(np.diag(reference.within), camera)
     if others:
         together = _observed(reference, others, level)
@@ -101,6 +102,16 @@ def _scatter(
         return belief
     seen = _observed(reference, [own], level)
     return belief.after(seen.value, seen.variance)
+
+
+def _wander(reference: Reference, observed: Belief) -> float:
+    """How far cameras are from what public people told: the public guess, or what is seen.
+
+    What is seen beyond sampling and noise, in l_i l_j, is the moment estimate of that variance.
+    """
+    moved = np.square(observed.value - np.diag(reference.within)) - observed.variance
+    seen = float(moved.sum()) / float(reference.scale.sum())
+    return max(WANDER * max(reference.wander, LEAST_WANDER), seen)
 
 
 def _observed(reference: Reference, pools: Sequence[Pool], level: float) -> Belief:

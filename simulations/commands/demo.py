@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
-from simulations.commands.run import RunOptions, measure
+from simulations.commands.run import RunOptions, measure, stderr_console
 from simulations.federation import Outcome
 from simulations.run import SUMMARY
 from simulations.table import print_summary
@@ -19,8 +18,10 @@ EPSILON = 8.0
 
 def demo_command(out: Path) -> None:
     """Runs scenario ``demo`` on synthetic faces and shows the table, the spend and the outbox."""
-    console = Console(stderr=True)
-    given = RunOptions(out=out, entropy="os")
+    console = stderr_console()
+    given = RunOptions(
+        out=out, entropy="os", train_folds="1-4", choose_folds="", report_folds="5-8"
+    )
     scenario, turns = given.scenario("demo"), given.turns()
     console.print("A federation of four sites. Every face in it is invented.", style="bold")
     run = measure(scenario, turns, given, out, console)
@@ -48,13 +49,11 @@ def _outbox(outcome: Outcome) -> Table:
     for column in ("site", "epsilon spent", "left the site", "bytes out", "bytes in"):
         table.add_column(column, justify="left" if column == "left the site" else "right")
     for site, epsilon in outcome.spent.items():
-        arrays = Counter(
-            f"{name} {list(shape)}" for door, name, shape in outcome.left if door == site
-        )
+        left = [f"{name} {list(shape)}" for door, name, shape in outcome.left if door == site]
         table.add_row(
             site,
             f"{epsilon:.3f}",
-            ", ".join(left),
+            "\n".join(left),
             f"{outcome.uploaded[site]:,}",
             f"{outcome.downloaded[site]:,}",
         )
