@@ -7,6 +7,8 @@ import click
 from common.console import result, told
 
 FILE = click.Path(path_type=Path)
+MANY = click.IntRange(min=1)
+SEED = click.IntRange(min=0)
 
 
 @click.group()
@@ -16,11 +18,20 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--faces", type=FILE, help="Pack or folder of public people; default: synthetic.")
-@click.option("--people", type=int, default=600, show_default=True, help="Synthetic people.")
-@click.option("--pictures", type=int, default=8, show_default=True, help="Of each of them.")
-@click.option("--steps", type=int, default=1200, show_default=True)
-@click.option("--seed", type=int, default=7001, show_default=True)
+@click.option(
+    "--faces", type=FILE, help="Pack or folder of public people, aligned; else synthetic."
+)
+@click.option("--licence", help="Terms of the weights; needed with --faces.")
+@click.option(
+    "--people", type=MANY, default=600, show_default=True, help="Synthetic people without --faces."
+)
+@click.option("--pictures", type=MANY, default=8, show_default=True, help="Of each of them.")
+@click.option("--seed", type=SEED, default=7001, show_default=True, help="Of the synthetic people.")
+@click.option("--training-seed", type=SEED, default=0, show_default=True)
+@click.option("--steps", type=MANY, default=1200, show_default=True, help="Of training, at most.")
+@click.option(
+    "--camera", type=FILE, help="TOML of cameras: half of the pictures pass its first one."
+)
 @click.option("--out", type=FILE, required=True, help="Folder for the trunk and its manifest.")
 @told
 def pretrain(out: Path, **options: object) -> None:
@@ -36,9 +47,9 @@ def plan() -> None:
 
 
 @plan.command()
-@click.option("--epsilon", type=float, required=True)
+@click.option("--epsilon", type=float, required=True, help="Of the whole run.")
 @click.option("--delta", type=float, default=1e-4, show_default=True)
-@click.option("--people", type=int, required=True, help="Declared people of a site.")
+@click.option("--people", type=MANY, required=True, help="Declared people of a site.")
 @told
 def price(epsilon: float, delta: float, people: int) -> None:
     """Show the noise that the moment releases of a run at EPSILON would carry."""
