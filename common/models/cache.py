@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import RunError
 from common.models.trunk import Trunk
 
 _BATCH = 64  # crops
@@ -35,8 +36,11 @@ class FeatureCache:
     """``features`` by (trunk, faces, camera, view); a damaged file is as good as none."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)
+        except OSError as error:
+            raise RunError(f"cannot write to {folder}: {error.strerror}") from error
         self.folder = folder
 
     def features(
