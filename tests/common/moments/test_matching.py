@@ -1,0 +1,139 @@
+"""The tail a site matches with: affine, finite whatever comes, its own part limited."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from common.models.tail import Tail
+from common.moments.matching import (
+    OWN_SHRINK,
+    RIDGE,
+    discriminant,
+    own_part,
+    site_tail,
+    whitening,
+)
+from common.moments.packing import pack_symmetric
+from common.moments.posterior import Belief, SharedPart, prior_scatter
+from common.moments.reference import MEAN_RADIUS, PublicViews, Reference, make_reference
+
+World = Callable[..., PublicViews]
+
+
+@pytest.fixture
+def known(identity: Tail, world: World) -> Reference:
+    return make_reference(identity, world(planted=0.5))
+
+
+def bags(people: int, pictures: int = 3, size: float = 0.3) -> list[np.ndarray]:
+    rng = np.random.default_rng(people)
+    centre = 3 + rng.standard_normal((people, 1, 6))
+    return list((centre + size * rng.standard_normal((people, pictures, 6))).astype(np.float32))
+
+
+def test_own_part_is_limited_as_a_release_would_be(known: Reference) -> None:
+    own = own_part(known, bags(5, size=1e4))
+    assert np.linalg.norm(own.mean) <= MEAN_RADIUS + 1e-9
+    assert np.linalg.norm(pack_symmetric(own.scatter)) <= known.radius * (1 + 1e-9)
+    small = own_part(known, bags(5, size=1e-3))
+    assert np.linalg.norm(pack_symmetric(small.scatter)) < 1e-3 * known.radius
+
+
+def test_own_part_counts_people_and_those_with_two_pictures(known: Reference) -> None:
+    mixed: Sequence[np.ndarray] = [*bags(4), *bags(3, pictures=1)]
+    own = own_part(known, mixed)
+    assert (own.people, own.paired) == (7, 4)
+    np.testing.assert_allclose(own.scatter, own_part(known, bags(4)).scatter)
+
+
+def test_own_part_shows_nothing_of_itself(known: Reference) -> None:
+    text = repr(own_part(known, bags(3)))
+    assert "people=" not in text
+    assert "array" not in text
+
+
+def test_tail_is_the_affine_map_that_whitening_by_hand_gives(known: Reference) -> None:
+    own = own_part(known, bags(4))
+    scatter = turned(known)
+    mean = Belief(np.full(6, 0.2), np.full(6, 1e-12))
+    shared = SharedPart(mean, Belief(scatter, np.full((6, 6), 1e-12)))
+    tail = site_tail(known, own, shared)
+    features = np.concatenate(bags(9))
+    points = known.frame.embed(features).astype(np.float64)
+    values, vectors = np.linalg.eigh(scatter)
+    white = vectors @ np.diag((values + RIDGE * values.mean()) ** -0.5) @ vectors.T
+    np.testing.assert_allclose(white, whitening(scatter, RIDGE), rtol=1e-6)
+    by_hand = (points - 0.2) @ discriminant(known, scatter)
+    np.testing.assert_allclose(tail.embed(features), by_hand, rtol=1e-3, atol=1e-3)
+
+
+def test_discriminant_keeps_what_tells_people_apart(known: Reference) -> None:
+    matrix = discriminant(known, np.diag(known.within))
+    white = whitening(np.diag(known.within), RIDGE)
+    # Up to a turn, it is the whitening with every direction weighted by less than one.
+    gains = np.linalg.svd(np.linalg.inv(white) @ matrix, compute_uv=False)
+    assert ((gains > 0.5) & (gains <= 1)).all()
+
+
+def test_a_site_without_people_matches_with_what_is_shared(known: Reference) -> None:
+    nobody = own_part(known, [])
+    assert (nobody.people, nobody.paired) == (0, 0)
+    alone = site_tail(known, nobody, None)
+    features = np.concatenate(bags(5))
+    matrix = discriminant(known, np.diag(known.within))
+    by_hand = (known.frame.embed(features) - known.uncentred) @ matrix
+    np.testing.assert_allclose(alone.embed(features), by_hand, rtol=1e-3, atol=1e-3)
+    mean = Belief(np.full(6, 0.3), np.full(6, 0.01))
+    shared = site_tail(known, nobody, SharedPart(mean, prior_scatter(known)))
+    by_hand = (known.frame.embed(features) - 0.3) @ matrix
+    np.testing.assert_allclose(shared.embed(features), by_hand, rtol=1e-3, atol=1e-3)
+
+
+def test_own_mean_counts_by_the_number_of_own_people(known: Reference) -> None:
+    nearly = np.zeros((1, 6), np.float32)
+    one = int(OWN_SHRINK)
+    own = own_part(known, bags(one))
+    half = (own.mean + known.uncentred) / 2
+    matrix = np.linalg.pinv(site_tail(known, own, None).weight.astype(np.float64))
+    centre = -matrix @ site_tail(known, own, None).embed(nearly)[0]  # the feature it maps to 0
+    np.testing.assert_allclose(
+        known.frame.embed(centre[None].astype(np.float32))[0], half, atol=1e-3
+    )
+
+
+DEGENERATE = {
+    "nobody": [],
+    "one picture": [np.ones((1, 6), np.float32)],
+    "the same picture twice": [np.ones((2, 6), np.float32)] * 3,
+    "one direction only": [np.outer([1, 2, 3], np.ones(6)).astype(np.float32)] * 4,
+    "huge": [np.array([[1e15] * 6, [-1e15] * 6], np.float32)],
+    "tiny": [np.array([[1e-30] * 6, [-1e-30] * 6], np.float32)],
+}
+
+
+@pytest.mark.parametrize("kind", DEGENERATE)
+def test_degenerate_people_give_a_finite_tail(known: Reference, kind: str) -> None:
+    own = own_part(known, DEGENERATE[kind])
+    for scatter in (np.diag(known.within), np.zeros((6, 6)), -np.eye(6), np.ones((6, 6))):
+        belief = Belief(scatter, np.full((6, 6), 1e-3))
+        mean = Belief(np.zeros(6), np.full(6, 1e-3))
+        for shared in (None, SharedPart(None, belief), SharedPart(mean, belief)):
+            tail = site_tail(known, own, shared)  # Tail itself refuses what is not finite
+            assert np.isfinite(tail.embed(np.ones((1, 6), np.float32))).all()
+
+
+@given(arrays(np.float64, (4, 4), elements=st.floats(-5, 5)), st.floats(0.01, 10))
+def test_whitening_is_symmetric_and_positive(matrix: np.ndarray, ridge: float) -> None:
+    white = whitening(matrix, ridge)
+    np.testing.assert_allclose(white, white.T, rtol=1e-6, atol=1e-6 * np.abs(white).max())
+    assert np.linalg.eigvalsh((white + white.T) / 2).min() > 0
+
+
+def turned(known: Reference) -> np.ndarray:
+    matrix = np.diag(known.within[::-1]).copy()
+    matrix[0, 1] = matrix[1, 0] = 0.3 * known.within.min()
+    return matrix
