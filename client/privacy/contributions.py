@@ -48,6 +48,7 @@ def contributions(
     contribute = CONTRIBUTIONS[kind]
     rows = np.zeros((len(bags), sum_size(kind, len(bias))))
     matrix, offset = weight.astype(np.float64).T, bias.astype(np.float64)
-    for row, bag in zip(rows, bags, strict=True):
-        row[:] = contribute(bag.astype(np.float64) @ matrix + offset)
+    with np.errstate(invalid="ignore", over="ignore"):  # such a person counts as zero, silently
+        for row, bag in zip(rows, bags, strict=True):
+            row[:] = contribute(bag.astype(np.float64) @ matrix + offset)
     return rows

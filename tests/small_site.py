@@ -1,0 +1,99 @@
+"""One small site: people with features, a ledger on disk, and what a courier may ask of it."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from client.agent.people import SitePeople
+from client.agent.training import SiteFacts, Training
+from client.policy import SitePolicy
+from client.privacy.entropy import OsEntropy
+from client.privacy.ledger import Budget, Ledger
+from common.models.tail import BIAS, WEIGHT
+from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
+from common.privacy.plan import GradientMechanism, MomentMechanism, PrivacyPlan
+from tests.fakes import TRUNK
+
+D, K = 6, 4
+KEY = bytes(32)
+RUN = "r1"
+Arrays = dict[str, Any]
+
+
+@dataclass
+class Site:
+    """An agent in the making: change what you like, then ask for ``training``."""
+
+    folder: Path
+    features: np.ndarray = field(default_factory=lambda: features(5, 3))
+    person: np.ndarray = field(default_factory=lambda: np.repeat(np.arange(5), 3))
+    policy: SitePolicy = field(default_factory=lambda: SitePolicy(epsilon=8.0, delta=1e-4))
+    entropy: Any = field(default_factory=OsEntropy)
+    _ledger: Ledger | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        if self._ledger is None:
+            budget = Budget(self.policy.epsilon, self.policy.delta)
+            self._ledger = Ledger(self.folder / "ledger.db", KEY, budget)
+        return self._ledger
+
+    def training(self, kind: type[Training] = Training) -> Training:
+        facts = SiteFacts(
+            camera_type="door",
+            trunk=TRUNK,
+            people=SitePeople(self.features, self.person),
+            negatives=np.random.default_rng(9).normal(size=(8, D)).astype(np.float32),
+        )
+        return kind(facts, self.policy, self.ledger, self.entropy)
+
+    def restart(self) -> None:
+        """What a crash does: the ledger is opened again from the disk."""
+        if self._ledger is not None:
+            self._ledger.close()
+        self._ledger = None
+
+    def kinds(self) -> list[str]:
+        return [entry.kind for entry in self.ledger.entries()]
+
+
+def features(people: int, pictures: int, seed: int = 1) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(people * pictures, D)).astype(np.float32)
+
+
+def mean_plan(**terms: Any) -> PrivacyPlan:
+    mechanism = MomentMechanism(kind="mean", sigma=2.0, clip=1.0, name="mean")
+    return PrivacyPlan(**{**_terms((mechanism,)), **terms})
+
+
+def long_plan(**terms: Any) -> PrivacyPlan:
+    """Round 1 the mean, round 2 the scatter, rounds 3 and 4 gradients."""
+    mean = MomentMechanism(kind="mean", sigma=3.0, clip=1.0, name="mean")
+    scatter = MomentMechanism(kind="scatter", sigma=3.0, clip=1.0, name="scatter")
+    steps = GradientMechanism(sigma=3.0, clip=1.0, rate=0.5, rounds=2, negatives=4)
+    return PrivacyPlan(**{**_terms((mean, scatter, steps)), **terms})
+
+
+def noiseless(plan: PrivacyPlan) -> PrivacyPlan:
+    mechanisms = tuple(dataclasses.replace(m, sigma=0.0) for m in plan.mechanisms)
+    return dataclasses.replace(plan, mechanisms=mechanisms, noise="none")
+
+
+def _terms(mechanisms: tuple[Any, ...]) -> dict[str, Any]:
+    return {"mechanisms": mechanisms, "people": 5, "delta": 1e-4, "trunk": TRUNK}
+
+
+def frame(seed: int = 2) -> Arrays:
+    rng = np.random.default_rng(seed)
+    weight = rng.normal(size=(K, D)).astype(np.float32)
+    return {FRAME_WEIGHT: weight, FRAME_BIAS: np.zeros(K, np.float32)}
+
+
+def tail(seed: int = 2) -> Arrays:
+    rng = np.random.default_rng(seed)
+    weight = rng.normal(size=(K, D)).astype(np.float32)
+    return {WEIGHT: weight, BIAS: rng.normal(size=K).astype(np.float32)}
