@@ -87,7 +87,7 @@ def test_a_site_without_people_matches_with_what_is_shared(known: Reference) -> 
     matrix = discriminant(known, np.diag(known.within))
     by_hand = (known.frame.embed(features) - known.uncentred) @ matrix
     np.testing.assert_allclose(alone.embed(features), by_hand, rtol=1e-3, atol=1e-3)
-    mean = Belief(np.full(6, 0.3), np.full(6, 0.01))
+    mean = Belief(np.full(6, 0.3), np.full(6, 1e-12))
     shared = site_tail(known, nobody, SharedPart(mean, prior_scatter(known)))
     by_hand = (known.frame.embed(features) - 0.3) @ matrix
     np.testing.assert_allclose(shared.embed(features), by_hand, rtol=1e-3, atol=1e-3)
