@@ -1,0 +1,158 @@
+"""A gradient round is the textbook step, and nobody moves it by more than the clip."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional as F  # noqa: N812
+
+from client.agent.gradients import gradient_update
+from client.agent.mechanisms import Terms
+from client.agent.people import SitePeople
+from common.models.tail import BIAS, WEIGHT
+from common.privacy.plan import GradientMechanism
+from tests.small_site import D, K, features, tail
+
+PEOPLE = 7  # declared, whatever there are
+
+
+class Still:
+    """Everybody is sampled, every picture in order, no noise."""
+
+    kind = "still"
+
+    def uniform(self, n: int) -> np.ndarray:
+        return np.zeros(n)
+
+    def normal(self, n: int) -> np.ndarray:
+        return np.zeros(n)
+
+
+class Counting(Still):
+    """Unit noise whose draws are counted."""
+
+    def __init__(self) -> None:
+        self.drawn: list[int] = []
+
+    def normal(self, n: int) -> np.ndarray:
+        self.drawn.append(n)
+        return np.ones(n)
+
+
+def mechanism(**changes: Any) -> GradientMechanism:
+    told = {"sigma": 0.0, "clip": 0.7, "rate": 0.5, "rounds": 1, "views": 8, "negatives": 8}
+    return GradientMechanism(**{**told, "learning_rate": 0.3, "scale": 4.0, **changes})
+
+
+def update(
+    told: GradientMechanism, held: np.ndarray, person: np.ndarray, entropy: Any = None
+) -> dict[str, np.ndarray]:
+    terms = Terms(told.sigma, entropy or Still(), PEOPLE)
+    return gradient_update(told, tail(), SitePeople(held, person), negatives(), terms)
+
+
+def negatives() -> np.ndarray:
+    return features(8, 1, seed=5)
+
+
+def flat(left: dict[str, np.ndarray]) -> np.ndarray:
+    return np.concatenate([left[f"gradient.{name}"].ravel() for name in (WEIGHT, BIAS)])
+
+
+def by_hand(told: GradientMechanism, held: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Written out from the paper: contrast, one gradient a person, norm, factor, sum, step."""
+    weight, bias = (torch.tensor(tail()[n], dtype=torch.float64) for n in (WEIGHT, BIAS))
+    start = torch.cat([weight.ravel(), bias])
+    point = start.clone()
+    for _ in range(told.steps_per_round):
+        total = torch.zeros_like(point)
+        for number in np.unique(person):
+            bag = torch.tensor(held[person == number], dtype=torch.float64)
+            at = point.clone().requires_grad_(True)
+            loss = contrast(at, bag, told.scale)
+            if len(bag) < 2:
+                continue
+            (gradient,) = torch.autograd.grad(loss, at)
+            total += gradient * min(1.0, told.clip / float(gradient.norm()))
+        point = point - told.learning_rate * total / (told.rate * PEOPLE)
+    return np.asarray((start - point) / told.learning_rate)
+
+
+def contrast(point: torch.Tensor, bag: torch.Tensor, scale: float) -> torch.Tensor:
+    weight, bias = point[: K * D].view(K, D), point[K * D :]
+    own = F.normalize(bag @ weight.T + bias)
+    other = F.normalize(torch.tensor(negatives(), dtype=torch.float64) @ weight.T + bias)
+    losses = [
+        F.softplus(torch.logsumexp(scale * other @ own[a], 0) - scale * own[a] @ own[p])
+        for a in range(len(bag))
+        for p in range(len(bag))
+        if a != p
+    ]
+    return torch.stack(losses).mean() if losses else torch.zeros(())
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_round_without_noise_is_the_step_worked_out_by_hand(steps: int) -> None:
+    held, person = features(9, 1), np.array([0, 0, 0, 1, 1, 2, 3, 3, 3])
+    told = mechanism(steps_per_round=steps)
+    np.testing.assert_allclose(
+        flat(update(told, held, person)), by_hand(told, held, person), atol=1e-5
+    )
+
+
+def test_the_learning_rate_and_the_number_who_took_part_do_not_scale_what_leaves() -> None:
+    held, person = features(4, 2), np.repeat(np.arange(4), 2)
+    slow, fast = (flat(update(mechanism(learning_rate=r), held, person)) for r in (0.1, 1.0))
+    np.testing.assert_allclose(slow, fast, atol=1e-5)
+    rare, common = (flat(update(mechanism(rate=r), held, person)) for r in (0.25, 0.5))
+    np.testing.assert_allclose(rare, 2 * common, atol=1e-5)  # Still samples all at any rate
+
+
+@given(
+    pictures=st.lists(st.integers(1, 4), min_size=1, max_size=5),
+    broken=st.booleans(),
+    objective=st.sampled_from(["contrast", "compact"]),
+    seed=st.integers(0, 99),
+)
+def test_a_person_moves_a_step_by_at_most_the_clip(
+    pictures: list[int], broken: bool, objective: str, seed: int
+) -> None:
+    person = np.repeat(np.arange(len(pictures)), pictures)
+    held = features(len(person), 1, seed)
+    if broken:
+        held[0, 0] = np.nan  # of the person who will leave
+    told = mechanism(objective=objective)
+    whole = flat(update(told, held, person))
+    without = flat(update(told, held[person > 0], person[person > 0]))
+    moved = float(np.linalg.norm(whole - without)) * told.rate * PEOPLE
+    assert moved <= told.clip * (1 + 1e-4)
+    assert not broken or moved <= 1e-5
+
+
+@given(people=st.integers(0, 6), pictures=st.integers(1, 3))
+def test_how_many_people_there_are_shows_in_no_shape(people: int, pictures: int) -> None:
+    held, person = features(people, pictures), np.repeat(np.arange(people), pictures)
+    left = update(mechanism(sigma=1.0), held, person)
+    assert {n: (a.shape, a.dtype.name) for n, a in left.items()} == {
+        "gradient.tail.weight": ((K, D), "float32"),
+        "gradient.tail.bias": ((K,), "float32"),
+    }
+
+
+@pytest.mark.parametrize("people", [0, 1, 5])
+def test_every_step_is_noised_alike_however_many_took_part(people: int) -> None:
+    told, entropy = mechanism(sigma=1.5, steps_per_round=2), Counting()
+    held, person = features(people, 1), np.arange(people)  # single pictures have no gradient
+    left = flat(update(told, held, person, entropy))
+    assert entropy.drawn == [K * D, K] * 2
+    deviation = told.sigma * told.clip / (told.rate * PEOPLE)
+    np.testing.assert_allclose(left, 2 * deviation, rtol=1e-4)
+
+
+def test_at_most_the_plans_views_of_a_person_are_looked_at() -> None:
+    held, person = features(6, 1), np.zeros(6, np.int64)
+    few = flat(update(mechanism(views=2), held, person))
+    np.testing.assert_array_equal(few, flat(update(mechanism(), held[:2], person[:2])))

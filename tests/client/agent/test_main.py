@@ -1,0 +1,191 @@
+"""The door of an agent: who can reach it, what a broken message does, how it closes."""
+
+import logging
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from client.agent.main import MAX_MESSAGE, SERVICE, RunningAgent, serve
+from client.agent.service import AgentService
+from common import wire
+from common.errors import ConfigError
+from protos.gen import agent_pb2 as pb
+
+SLOW_SITE = """
+import sys, time
+from client.agent.main import serve
+from client.agent.service import AgentService
+class Slow:
+    camera_type = trunk = "t"
+    def accept(self, run, plan):
+        print("asked", flush=True)
+        time.sleep(1.0)
+        return "done"
+agent = serve(AgentService(Slow()), sys.argv[1])
+print("ready", flush=True)
+agent.wait_for_signal()
+"""
+
+
+class Quiet:
+    """A trainer that is never asked to train."""
+
+    camera_type, trunk = "door", "t"
+
+    def accept(self, run: str, plan: str) -> str:
+        return plan
+
+    def train(self, run: str, number: int, arrays: Any) -> Any:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[RunningAgent]:
+    with serve(AgentService(Quiet()), f"unix:{tmp_path}/a.sock") as running:
+        yield running
+
+
+def send(address: str, method: str, raw: bytes) -> bytes:
+    with grpc.insecure_channel(address) as channel:
+        answer: bytes = channel.unary_unary(f"/{SERVICE}/{method}")(raw, timeout=10)
+        return answer
+
+
+def code(call: Callable[[], Any]) -> grpc.StatusCode:
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    return caught.value.code()
+
+
+def test_only_its_user_can_open_the_socket_and_it_is_gone_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "a.sock"
+    mask = os.umask(0)
+    try:
+        with serve(AgentService(Quiet()), f"unix:{path}") as running:
+            mode = path.stat().st_mode
+            assert stat.S_ISSOCK(mode)
+            assert stat.S_IMODE(mode) == 0o600
+            assert send(running.address, "Describe", described())
+        assert os.umask(0) == 0
+    finally:
+        os.umask(mask)
+    assert not path.exists()
+
+
+def described() -> bytes:
+    return pb.DescribeRequest(protocol=wire.PROTOCOL).SerializeToString()
+
+
+def test_a_socket_left_by_an_agent_that_is_gone_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    with serve(AgentService(Quiet()), f"unix:{path}") as running:
+        assert send(running.address, "Describe", described())
+
+
+def test_a_second_agent_does_not_take_the_place_of_the_first(agent: RunningAgent) -> None:
+    with pytest.raises(ConfigError, match="another agent"):
+        serve(AgentService(Quiet()), agent.address)
+    assert send(agent.address, "Describe", described())
+    with serve(AgentService(Quiet()), "127.0.0.1:0") as first, pytest.raises(ConfigError):
+        serve(AgentService(Quiet()), first.address)
+
+
+def test_a_file_at_the_place_of_the_socket_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine", "utf-8")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    for name in ("file", "link"):
+        with pytest.raises(ConfigError, match="not a socket"):
+            serve(AgentService(Quiet()), f"unix:{tmp_path}/{name}")
+    assert (tmp_path / "file").read_text("utf-8") == "mine"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "0.0.0.0:5000",
+        "[::]:5000",
+        "192.168.1.4:5000",
+        "example.org:80",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:http",
+        ":5000",
+        "",
+        "unix:",
+        "unix:relative.sock",
+        "unix:/no/such/folder/a.sock",
+        "unix:/tmp/" + "long" * 30,
+        "unix:/tmp/a%20b.sock",
+        "dns:///example.org:80",
+    ],
+)
+def test_an_address_that_cannot_be_meant_is_refused(address: str) -> None:
+    with pytest.raises(ConfigError):
+        serve(AgentService(Quiet()), address)
+
+
+@pytest.mark.parametrize("method", ["Describe", "Accept", "Train"])
+def test_a_broken_message_is_one_refusal_and_no_traceback(
+    agent: RunningAgent, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(grpc.RpcError) as caught:
+        send(agent.address, method, b"\x0a\xff\xff\xff\xff\xff")
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert dict(caught.value.trailing_metadata())["reason"] == "INVALID_REQUEST"
+    assert "Traceback" not in caplog.text
+    assert not any(record.exc_info for record in caplog.records)
+    assert send(agent.address, "Describe", described())
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(method=st.sampled_from(["Describe", "Accept", "Train"]), raw=st.binary(max_size=200))
+def test_no_bytes_are_a_bug(agent: RunningAgent, method: str, raw: bytes) -> None:
+    allowed = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION}
+    try:
+        send(agent.address, method, raw)
+    except grpc.RpcError as error:
+        assert error.code() in allowed
+
+
+def test_a_message_over_the_cap_is_refused_unread(agent: RunningAgent) -> None:
+    told = code(lambda: send(agent.address, "Train", bytes(MAX_MESSAGE + 1)))
+    assert told == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert send(agent.address, "Describe", described())
+
+
+def test_an_unknown_method_does_not_exist(agent: RunningAgent) -> None:
+    assert code(lambda: send(agent.address, "Erase", b"")) == grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_stop_an_agent_finishes_what_it_was_doing(tmp_path: Path, number: int) -> None:
+    address = f"unix:{tmp_path}/a.sock"
+    command = [sys.executable, "-c", SLOW_SITE, address]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        answers: list[bytes] = []
+        offer = pb.AcceptRequest(protocol=wire.PROTOCOL, run="r1").SerializeToString()
+        asking = threading.Thread(target=lambda: answers.append(send(address, "Accept", offer)))
+        asking.start()
+        assert process.stdout.readline() == "asked\n"
+        process.send_signal(number)
+        asking.join(timeout=10)
+        assert process.wait(timeout=10) == 0
+    assert pb.AcceptResponse.FromString(answers[0]).plan_digest == "done"
+    assert not (tmp_path / "a.sock").exists()
