@@ -1,4 +1,4 @@
-"""From moments to a tail: centre on the camera, whiten what varies within people, keep identity.
+"""From moments to a tail: centre on the camera, whiten what varies within people.
 
 The last step happens at the site, with the own people's exact moments on top of what is shared.
 That local part never leaves, so it needs no noise; without any shared part it is the baseline
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from common.models.tail import Tail
 from common.moments.packing import pack_symmetric
-from common.moments.posterior import SharedPart, prior_scatter
+from common.moments.posterior import Belief, SharedPart, prior_scatter
 from common.moments.reference import MEAN_RADIUS, Doubles, Reference
 
-RIDGE, IDENTITY = 3.0, 0.1  # of the whitening; weight of the public between-person scatter
-OWN_SHRINK = 10.0  # people at which an own mean alone counts one half against not centring
+RIDGE = 3.0  # of the whitening, in mean eigenvalues
+OWN_SHRINK = 10.0  # people whose mean counts as much as not centring at all
 LEAST = 1e-9
 
 
@@ -61,35 +61,30 @@ def site_tail(reference: Reference, own: OwnPart, shared: SharedPart | None) -> 
         level = reference.within.sum() / max(float(np.trace(own.scatter)), LEAST)
         variance = reference.spread * reference.scale / own.paired
         belief = belief.after(own.scatter * level, variance)
-    matrix = discriminant(reference, belief.value)
-    return reference.frame.then(matrix.T, -matrix.T @ _centre(reference, own, shared))
+    matrix = whitening(belief.value)
+    return reference.frame.then(matrix, -matrix @ _centre(reference, own, shared))
 
 
-def whitening(scatter: Doubles, ridge: float) -> Doubles:
-    """(S + ridge * mean eigenvalue)^(-1/2): within-class covariance normalisation."""
+def whitening(scatter: Doubles) -> Doubles:
+    """(S + ridge * mean eigenvalue)^(-1/2), (K, K) symmetric.
+
+    Within-class covariance normalisation (Hatch et al. 2006), kept from overreaching by a ridge.
+    """
     values, vectors = np.linalg.eigh((scatter + scatter.T) / 2)
     values = np.maximum(values, 0)
-    return np.asarray((vectors * (values + ridge * values.mean() + LEAST) ** -0.5) @ vectors.T)
-
-
-def discriminant(reference: Reference, scatter: Doubles) -> Doubles:
-    """Whitening followed by a weight on each direction by how much public people differ in it."""
-    white = whitening(scatter, RIDGE)
-    values, vectors = np.linalg.eigh(white @ reference.between @ white)
-    values = np.maximum(values, 0)
-    gain = np.sqrt(values / (values + IDENTITY * np.median(values) + LEAST))
-    return np.asarray(white @ (vectors * gain))
+    return np.asarray((vectors * (values + RIDGE * values.mean() + LEAST) ** -0.5) @ vectors.T)
 
 
 def _centre(reference: Reference, own: OwnPart, shared: SharedPart | None) -> Doubles:
-    """Where the site's people lie: own mean and shared mean, or own mean and no centring."""
-    if shared is None or shared.mean is None:
-        share = own.people / (own.people + OWN_SHRINK)
-        return share * own.mean + (1 - share) * reference.uncentred
-    if not own.people:
-        return shared.mean.value
-    variance = np.full(len(own.mean), reference.variance / len(own.mean) / own.people)
-    return shared.mean.after(own.mean, variance).value
+    """Where the site's people lie: not centred, unless its camera type or own people say more."""
+    size = len(own.mean)
+    person = np.full(size, reference.variance / size)  # of one person's mean
+    belief = Belief(reference.uncentred, person / OWN_SHRINK)
+    if shared is not None and shared.mean is not None:
+        belief = belief.after(shared.mean.value, shared.mean.variance)
+    if own.people:
+        belief = belief.after(own.mean, person / own.people)
+    return belief.value
 
 
 def _limited(vector: Doubles, radius: float) -> Doubles:

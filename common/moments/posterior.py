@@ -78,8 +78,12 @@ def shared_parts(
 
 def prior_scatter(reference: Reference) -> Belief:
     """What public people say of the scatter behind a camera nobody has seen."""
-    camera = WANDER * max(reference.wander, LEAST_WANDER) * reference.scale
-    return Belief(np.diag(reference.within), 2 * camera)
+    return Belief(np.diag(reference.within), 2 * _camera_variance(reference))
+
+
+def _camera_variance(reference: Reference) -> Doubles:
+    """How far a camera's scatter may lie from the average camera's, entry by entry."""
+    return WANDER * max(reference.wander, LEAST_WANDER) * reference.scale
 
 
 def _mean(reference: Reference, pool: Pool) -> Belief:
@@ -92,7 +96,7 @@ def _scatter(
     reference: Reference, others: Sequence[Pool], own: Pool | None, pools: Sequence[Pool]
 ) -> Belief:
     level = _level(reference, pools)
-    camera = _wander(reference, _observed(reference, pools, level)) * reference.scale
+    camera = _camera_variance(reference)
     belief = Belief(np.diag(reference.within), camera)
     if others:
         together = _observed(reference, others, level)
@@ -102,16 +106,6 @@ def _scatter(
         return belief
     seen = _observed(reference, [own], level)
     return belief.after(seen.value, seen.variance)
-
-
-def _wander(reference: Reference, observed: Belief) -> float:
-    """How far cameras are from what public people told: the public guess, or what is seen.
-
-    What is seen beyond sampling and noise, in l_i l_j, is the moment estimate of that variance.
-    """
-    moved = np.square(observed.value - np.diag(reference.within)) - observed.variance
-    seen = float(moved.sum()) / float(reference.scale.sum())
-    return max(WANDER * max(reference.wander, LEAST_WANDER), seen)
 
 
 def _observed(reference: Reference, pools: Sequence[Pool], level: float) -> Belief:

@@ -34,7 +34,6 @@ class Reference:
     frame: Tail  # feature (D,) -> coordinates (K,)
     uncentred: Doubles  # (K,)
     within: Doubles  # (K,) falling eigenvalues of the within-person scatter
-    between: Doubles  # (K, K) scatter of the people's means
     spread: float
     wander: float
     radius: float  # clip norm of the scatter
@@ -70,14 +69,13 @@ def make_reference(tail: Tail, views: PublicViews) -> Reference:
     values, basis = np.linalg.eigh(within)
     values, basis = np.maximum(values[::-1], LEAST), basis[:, ::-1]
     frame = tail.then(basis.T / scale, -basis.T @ middle / scale)
-    means = np.stack([bag.mean(axis=0) for bag in bags]) @ basis
+    means = np.stack([bag.mean(axis=0) for bag in bags])
     pairs = _camera_numbers(views)
     spread, wander, norms = _variation(bags, pairs, basis, values)
     return Reference(
         frame=frame,
         uncentred=-basis.T @ middle / scale,
         within=values,
-        between=means.T @ means / len(means),
         spread=spread,
         wander=wander,
         radius=float(np.quantile(norms, SCATTER_QUANTILE)),
