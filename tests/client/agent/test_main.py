@@ -85,7 +85,7 @@ def test_only_its_user_can_open_the_socket_and_it_is_gone_afterwards(tmp_path: P
 
 
 def described() -> bytes:
-    return pb.DescribeRequest(protocol=wire.PROTOCOL).SerializeToString()
+    return bytes(pb.DescribeRequest(protocol=wire.PROTOCOL).SerializeToString())
 
 
 def test_a_socket_left_by_an_agent_that_is_gone_is_replaced(tmp_path: Path) -> None:

@@ -58,9 +58,9 @@ def in_process(service: AgentService, folder: Path) -> Iterator[Any]:
 def through_a_socket(service: AgentService, folder: Path) -> Iterator[Any]:
     with (
         serve(service, f"unix:{folder}/a.sock") as agent,
-        grpc.insecure_channel(agent.address) as c,
+        grpc.insecure_channel(agent.address) as channel,
     ):
-        yield rpc.AgentStub(line)  # type: ignore[no-untyped-call]
+        yield rpc.AgentStub(channel)  # type: ignore[no-untyped-call]
 
 
 @contextmanager
