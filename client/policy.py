@@ -1,5 +1,6 @@
 """What a site allows, whatever a charter asks: the operator's file against the centre's plan."""
 
+import math
 from dataclasses import dataclass
 
 from common.errors import ConfigError, PlanError, TrunkError
@@ -17,6 +18,7 @@ class SitePolicy:
     epsilon: float
     delta: float
     rounds: int = 1000  # of one plan, at most
+    release_slot: float = 600.0  # seconds an answer may be held back, at most
 
     def __post_init__(self) -> None:
         if not 0 < self.epsilon <= 50:
@@ -25,6 +27,8 @@ class SitePolicy:
             raise ConfigError(f"delta must be in (0, 0.01), got {self.delta}")
         if self.rounds < 1:
             raise ConfigError(f"rounds must be at least 1, got {self.rounds}")
+        if not 0 <= self.release_slot < math.inf:
+            raise ConfigError(f"release_slot must be finite, got {self.release_slot}")
 
     def allows_noise(self, plan: PrivacyPlan) -> bool:
         """Whether the noise model of ``plan`` protects this site's people from everybody."""
@@ -37,5 +41,7 @@ class SitePolicy:
         rounds = sum(mechanism.rounds for mechanism in plan.mechanisms)  # never listed one by one
         if rounds > self.rounds:
             raise PlanError(f"{rounds} rounds, this site allows {self.rounds}")
+        if plan.release_slot > self.release_slot:
+            raise PlanError(f"answers held back {plan.release_slot} s, at most {self.release_slot}")
         if plan.trunk != trunk:
             raise TrunkError("the plan names another trunk than the one this site runs")

@@ -1,6 +1,7 @@
 """One small site: people with features, a ledger on disk, and what a courier may ask of it."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ class Site:
             self._ledger = Ledger(self.folder / "ledger.db", KEY, budget)
         return self._ledger
 
-    def training(self, kind: type[Training] = Training) -> Training:
+    def training(self, kind: Callable[..., Training] = Training) -> Training:
         facts = SiteFacts(
             camera_type="door",
             trunk=TRUNK,

@@ -7,7 +7,8 @@ stored, and only then do they leave.
 
 import logging
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,19 +40,37 @@ class SiteFacts:
     negatives: NDArray[np.float32]  # (M, D) features of public people, named by the plan's hash
 
 
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Seconds since some moment, and how to let them pass."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+SYSTEM_CLOCK = Clock()
+
+
 class Training:
     """The agent's training room for one site.
 
     Guarantee: everything ``train`` returns was charged in the ledger first and passed the gate;
-    the same (run, round, contents) returns the same bytes; other contents are refused.
+    the same (run, round, contents) returns the same bytes; other contents are refused. Under a
+    plan with a release slot, answers leave at whole slots, however long the work took.
     Leaks: what the plan's mechanisms release, priced by the ledger; refusals depend on plan,
     policy and ledger only, never on a face or on how many there are.
     """
 
     def __init__(
-        self, facts: SiteFacts, policy: SitePolicy, ledger: Ledger, entropy: Entropy
+        self,
+        facts: SiteFacts,
+        policy: SitePolicy,
+        ledger: Ledger,
+        entropy: Entropy,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._facts, self._policy, self._ledger, self._entropy = facts, policy, ledger, entropy
+        self._clock = clock
         self._plans: dict[str, PrivacyPlan] = {}
         self._turn = threading.Lock()  # a repeat waits for the bytes instead of being charged
 
@@ -74,8 +93,13 @@ class Training:
 
     def train(self, run: str, number: int, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
         """Round ``number`` of the plan of ``run``, given the shared arrays before it."""
+        asked = self._clock.now()
         with self._turn:
-            return self._train(run, number, arrays)
+            released = self._train(run, number, arrays)
+        slot = self._plans[run].release_slot
+        if slot > 0:
+            self._clock.sleep(slot - (self._clock.now() - asked) % slot)
+        return released
 
     def _train(self, run: str, number: int, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
         plan = self._plans.get(run)

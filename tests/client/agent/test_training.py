@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from client.agent import mechanisms
 from client.agent.people import SitePeople
-from client.agent.training import Training
+from client.agent.training import Clock, Training
 from client.privacy.entropy import OsEntropy
 from client.privacy.gate import Gate
 from client.privacy.ledger import Ledger
@@ -409,6 +410,22 @@ def test_two_requests_for_one_round_at_a_time_are_charged_once(site: Site) -> No
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(ask, range(4)))) == 1
     assert site.kinds() == ["accept", "reserve", "release"]
+
+
+@pytest.mark.parametrize(("took", "held"), [(1.0, 59.0), (59.5, 0.5), (61.0, 59.0)])
+def test_an_answer_leaves_at_the_plans_slot_whatever_it_took(
+    site: Site, took: float, held: float
+) -> None:
+    times, slept = iter([100.0, 100.0 + took]), list[float]()
+    clock = Clock(now=lambda: next(times), sleep=slept.append)
+    room = site.training(partial(Training, clock=clock))
+    room.accept(RUN, mean_plan(release_slot=60.0).to_json())
+    assert set(room.train(RUN, 1, frame())) == {SUM}
+    assert slept == [held]
+
+
+def test_a_slot_longer_than_the_operator_allows_is_refused(site: Site) -> None:
+    refused(site, mean_plan(release_slot=1e6).to_json(), PlanError)
 
 
 def test_nothing_of_a_site_is_printed(site: Site) -> None:
