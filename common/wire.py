@@ -75,7 +75,8 @@ def decode(dtype: str, shape: Sequence[int], data: bytes) -> NDArray[np.generic]
     if len(shape) > 4 or any(n < 0 for n in shape):
         raise WireError("bad shape")
     elements = math.prod(shape)
-    if elements > MAX_ELEMENTS or len(data) != elements * DTYPES[dtype].itemsize:
+    room = math.prod(max(n, 1) for n in shape)  # numpy cannot shape even nothing beyond its limit
+    if room > MAX_ELEMENTS or len(data) != elements * DTYPES[dtype].itemsize:
         raise WireError("shape and length of a tensor disagree")
     array = np.frombuffer(data, DTYPES[dtype]).reshape(tuple(shape))
     return np.asarray(array.astype(array.dtype.newbyteorder("=")))

@@ -62,5 +62,11 @@ def test_a_tensor_whose_length_lies_is_refused() -> None:
         wire.decode("float32", (2, 3), b"\0" * 20)
 
 
+@pytest.mark.parametrize("shape", [(0, 2**31, 2**31, 2**31), (2**31,) * 4, (0, 2**63)])
+def test_a_shape_beyond_what_an_array_can_have_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(WireError):
+        wire.decode("float32", shape, b"")
+
+
 def test_digests_of_different_parts_differ_although_they_join_alike() -> None:
     assert wire.digest("ab", "c") != wire.digest("a", "bc")

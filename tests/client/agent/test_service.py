@@ -160,6 +160,7 @@ MALFORMED = {
     "too long": question(tensor(data=bytes(25))),
     "shape that overflows": question(tensor(shape=(2**31, 2**31, 2**31, 2**31), data=b"")),
     "huge and empty": question(tensor(shape=(2**32 - 1,), data=b"")),
+    "empty, with an overflow": question(tensor(shape=(0, 2**31, 2**31, 2**31), data=b"")),
     "five dimensions": question(tensor(shape=(1, 1, 1, 1, 1), data=bytes(4))),
     "same name twice": question(tensor(), tensor()),
     "long name": question(tensor(name="n" * 129)),
