@@ -4,6 +4,7 @@ TOML files in ``simulations/scenarios``; the command line may override what its 
 """
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,19 @@ from common.faces.cameras import Camera, load_cameras
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 CAMERAS = Path(__file__).parent / "cameras"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # also the folder of its results
+_RANGES = {
+    "sites": (1, 10_000),
+    "views": (1, 1000),
+    "seeds": (1, 1000),
+    "simulated_views": (1, 1000),
+    "simulated_cameras": (1, 1000),
+    "public_steps": (0, 1_000_000),
+    "panel": (0, 1_000_000),
+    "report_pictures": (2, 1_000_000),
+    "draws": (50, 100_000),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,14 +56,10 @@ class Scenario:
     draws: int = 400
 
     def __post_init__(self) -> None:
-        _least(self.sites >= 1, "sites must be at least 1")
-        _least(self.views >= 1 and self.seeds >= 1, "views and seeds must be at least 1")
-        _least(self.public_steps >= 0, "public_steps must not be negative")
-        _least(self.simulated_views >= 1, "simulated_views must be at least 1")
-        _least(self.simulated_cameras >= 1, "simulated_cameras must be at least 1")
-        _least(self.panel >= 0, "panel must not be negative")
-        _least(self.report_pictures >= 2, "report_pictures must be at least 2")
-        _least(self.draws >= 50, "draws must be at least 50")
+        _least(bool(_NAME.fullmatch(self.name)), "name must be letters, digits, '-' and '_'")
+        for key, (least, most) in _RANGES.items():
+            told = f"{key} must be in [{least}, {most}], got {getattr(self, key)}"
+            _least(least <= getattr(self, key) <= most, told)
         _least(0 < self.delta < 1e-2, f"delta must be in (0, 0.01), got {self.delta}")
         _least(bool(self.epsilon), "epsilon must name at least one value")
         for epsilon in self.epsilon:

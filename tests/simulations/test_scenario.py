@@ -37,8 +37,11 @@ def test_misspelt_key_is_pointed_out_with_its_file(tmp_path: Path) -> None:
 
 
 BAD = {
-    "sites = 0": "sites must be at least 1",
-    "sites = -3": "sites must be at least 1",
+    "sites = 0": "sites must be in",
+    "sites = -3": "sites must be in",
+    "sites = 100000000000000000000000": "sites must be in",
+    "sites = 4\nseeds = 1001": "seeds",
+    "sites = 4\ndraws = 1000000": "draws",
     "sites = 4.5": "sites: expected int",
     'sites = "4"': "sites: expected int",
     "sites = true": "sites: expected int",
@@ -70,6 +73,12 @@ def test_bad_value_is_refused_with_file_and_key(tmp_path: Path, body: str) -> No
     with pytest.raises(ConfigError, match=BAD[body]) as caught:
         load_scenario(str(path))
     assert "mine.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "../evil", "a/b", ".hidden", "a b", "x" * 65])
+def test_name_that_is_no_folder_name_is_refused(name: str) -> None:
+    with pytest.raises(ScenarioError, match="name must be"):
+        Scenario(name=name, sites=4)
 
 
 def test_override_changes_what_is_given_and_checks_it_again() -> None:
