@@ -52,11 +52,15 @@ class RunningAgent:
             with suppress(FileNotFoundError):
                 self._path.unlink()
 
-    def wait_for_signal(self) -> None:
-        """Serves until SIGTERM or SIGINT, then drains. Only for the main thread of a process."""
+    def wait_for_signal(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Serves until SIGTERM or SIGINT, then drains. Only for the main thread of a process.
+
+        ``ready`` is called as soon as those signals no longer end the process at once.
+        """
         asked = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: asked.set())
+        ready()
         asked.wait()
         log.info("asked to stop: draining")
         self.stop()

@@ -33,9 +33,7 @@ class Slow:
         print("asked", flush=True)
         time.sleep(1.0)
         return "done"
-agent = serve(AgentService(Slow()), sys.argv[1])
-print("ready", flush=True)
-agent.wait_for_signal()
+serve(AgentService(Slow()), sys.argv[1]).wait_for_signal(lambda: print("ready", flush=True))
 """
 
 

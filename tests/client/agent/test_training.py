@@ -2,7 +2,10 @@
 
 import dataclasses
 import math
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -30,7 +33,6 @@ from common.errors import (
     TrunkError,
     WireError,
 )
-from common.models.tail import BIAS, WEIGHT
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
 from common.privacy import accountant
 from common.privacy.plan import MomentMechanism, PrivacyPlan
@@ -398,9 +400,12 @@ def test_what_the_gate_refuses_was_charged_and_does_not_leave(
 
 
 def test_two_requests_for_one_round_at_a_time_are_charged_once(site: Site) -> None:
-    import threading
-    from concurrent.futures import ThreadPoolExecutor
+    class Slow(OsEntropy):
+        def normal(self, n: int) -> np.ndarray:
+            time.sleep(0.1)
+            return super().normal(n)
 
+    site.entropy = Slow()
     room, gate = accepted(site, mean_plan()), threading.Barrier(4)
 
     def ask(_: int) -> bytes:
@@ -435,4 +440,3 @@ def test_nothing_of_a_site_is_printed(site: Site) -> None:
         assert "0.123" not in repr(thing)
         assert "15" not in repr(thing)
     assert math.isfinite(site.ledger.epsilon())
-    assert {WEIGHT, BIAS} == set(tail())
