@@ -12,11 +12,20 @@ from numpy.typing import NDArray
 
 from common.errors import RunError
 from common.models.tail import BIAS, WEIGHT
-from common.moments.names import FRAME_BIAS, FRAME_WEIGHT, GRADIENT, count_name, sum_name, sum_size
+from common.moments.names import (
+    FRAME_BIAS,
+    FRAME_WEIGHT,
+    GRADIENT,
+    SHIFT,
+    count_name,
+    sum_name,
+    sum_size,
+)
 from common.privacy.plan import GradientMechanism, PrivacyPlan, Round
 
 Arrays = dict[str, NDArray[Any]]
 
+MEAN = sum_name("mean")
 VELOCITY = "velocity."  # the centre's momentum, over noised updates only
 
 
@@ -40,8 +49,17 @@ def opening(initial: Mapping[str, NDArray[Any]]) -> Arrays:
 def request(current: Round, shared: Mapping[str, NDArray[Any]]) -> Arrays:
     """The arrays a site needs for ``current``, and no others."""
     if isinstance(current.mechanism, GradientMechanism):
-        return {name: shared[name] for name in (WEIGHT, BIAS)}
+        return {WEIGHT: shared[WEIGHT], BIAS: shared[BIAS], SHIFT: _shift(shared)}
     return {name: shared[name] for name in (FRAME_WEIGHT, FRAME_BIAS)}
+
+
+def _shift(shared: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """The smallest move of public features that puts their mean where the pool released its own."""
+    size = shared[FRAME_WEIGHT].shape[1]
+    if MEAN not in shared:
+        return np.zeros(size, np.float32)
+    mean = shared[MEAN] / shared[count_name("mean")][0]
+    return np.asarray(np.linalg.pinv(shared[FRAME_WEIGHT]) @ mean, np.float32)
 
 
 def expected(

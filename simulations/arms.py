@@ -14,21 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.agent.people import SitePeople
-from common.models.tail import Tail
+from common.models.tail import BIAS, WEIGHT, Tail
 from common.moments.matching import OwnPart, own_part, site_tail
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
-from common.moments.posterior import Pool, shared_parts
-from common.moments.reference import MEAN_RADIUS, Reference
-from common.privacy.calibrate import split_budget
-from common.privacy.plan import MomentMechanism, NoiseModel, PrivacyPlan
+from common.moments.posterior import shared_parts
+from common.moments.reference import Reference, retuned
+from common.privacy.plan import NoiseModel, PrivacyPlan
 from server.moments import pools_of
-from simulations.federation import Door, Federation, Outcome
+from simulations.federation import Arrays, Door, Federation, Outcome
 from simulations.material import Material
+from simulations.mechanisms import mechanisms
 from simulations.scenario import Scenario
 from simulations.sites import SimulatedSite
 from simulations.upper import together
-
-MEAN_SHARE = 0.5  # of the budget, spent on the mean; the rest goes to the scatter
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,7 +71,7 @@ class Experiment:
             outcome = self._federation.run(
                 plan, dict(self._initial), folder or Path(temporary), (*self.seed, _code(plan))
             )
-        shared = self._shared(pools_of(outcome.pools, plan))
+        shared = self._shared(outcome.pools, plan)
         spent = tuple(outcome.spent[site.name] for site in self.sites)
         return Arm(tails=shared, spent=spent if epsilon else None, outcome=outcome)
 
@@ -87,20 +85,12 @@ class Experiment:
         return self._non_private(self._bags)
 
     def plan(self, noise: NoiseModel, epsilon: float | None) -> PrivacyPlan:
-        """The moments of this experiment at ``epsilon`` (None: without noise)."""
-        shares = (MEAN_SHARE, 1 - MEAN_SHARE)
-        delta = self.scenario.delta
-        sigmas = (0.0, 0.0) if epsilon is None else split_budget(epsilon, delta, shares)
-        clips = (MEAN_RADIUS, self.reference.radius)
-        mean, scatter = (
-            MomentMechanism(kind=kind, name=kind, sigma=sigma, clip=clip)  # type: ignore[arg-type]
-            for kind, sigma, clip in zip(("mean", "scatter"), sigmas, clips, strict=True)
-        )
+        """The releases of this experiment at ``epsilon`` (None: without noise)."""
         declared = max(1, round(np.mean([len(bags) for bags in self._bags])))
         return PrivacyPlan(
-            mechanisms=(mean, scatter),
+            mechanisms=mechanisms(self.scenario, self.reference.radius, epsilon),
             people=declared,
-            delta=delta,
+            delta=self.scenario.delta,
             noise=noise,
             honest_sites=self._smallest_pool if noise == "distributed" else 1,
             trunk=self.material.trunk,
@@ -152,12 +142,18 @@ class Experiment:
             doors=doors, trunk=self.material.trunk, negatives=negatives, entropy=self.entropy
         )
 
-    def _shared(self, pools: dict[str, Pool]) -> list[Tail]:
-        parts = shared_parts(self.reference, pools, self._sites_of_type)
-        return [
-            site_tail(self.reference, own, parts[self.material.types[site.camera]])
-            for site, own in zip(self.sites, self._own, strict=True)
-        ]
+    def _shared(self, pools: dict[str, Arrays], plan: PrivacyPlan) -> list[Tail]:
+        parts = shared_parts(self.reference, pools_of(pools, plan), self._sites_of_type)
+        tails = []
+        for site, bags, own in zip(self.sites, self._bags, self._own, strict=True):
+            name = self.material.types[site.camera]
+            reference = self.reference
+            if self.scenario.gradient_share:
+                trained = Tail(pools[name][WEIGHT], pools[name][BIAS])
+                reference = retuned(reference, self.public, trained)
+                own = own_part(reference, bags)
+            tails.append(site_tail(reference, own, parts[name]))
+        return tails
 
     def _non_private(self, people: list[list[NDArray[np.float32]]]) -> Arm:
         types = [self.material.types[site.camera] for site in self.sites]

@@ -24,6 +24,7 @@ _RANGES = {
     "simulated_cameras": (1, 1000),
     "public_steps": (0, 1_000_000),
     "panel": (0, 1_000_000),
+    "gradient_rounds": (1, 1000),
     "report_pictures": (2, 1_000_000),
     "draws": (50, 100_000),
 }
@@ -52,6 +53,8 @@ class Scenario:
     epsilon: tuple[float, ...] = (8.0, 2.0)
     seeds: int = 5
     panel: int = 10  # volunteers a site who agree to be public inside the federation
+    gradient_share: float = 0.0  # of the budget, spent on DP-SGD after the moments
+    gradient_rounds: int = 20
     report_pictures: int = 8  # at most so many pictures of a report person count
     draws: int = 400
 
@@ -62,6 +65,7 @@ class Scenario:
             _least(least <= getattr(self, key) <= most, told)
         _least(0 < self.delta < 1e-2, f"delta must be in (0, 0.01), got {self.delta}")
         _least(bool(self.epsilon), "epsilon must name at least one value")
+        _least(0 <= self.gradient_share < 1, "gradient_share must be in [0, 1)")
         for epsilon in self.epsilon:
             _least(0 < epsilon <= 50, f"epsilon must be in (0, 50], got {epsilon}")
 

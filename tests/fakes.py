@@ -4,8 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
-from flwr.app import Array, Context
+from flwr.app import (
+    Array,
+    ArrayRecord,
+    ConfigRecord,
+    Context,
+    Error,
+    Message,
+    MetricRecord,
+    RecordDict,
+)
 from flwr.clientapp import ClientApp
 
 from common import wire
@@ -44,7 +52,7 @@ def reply(message: Message, arrays: dict[str, np.ndarray], **metrics: float) -> 
     content = RecordDict(
         {
             wire.ARRAYS: ArrayRecord({n: Array(a) for n, a in arrays.items()}),
-            wire.METRICS: MetricRecord({**({wire.WEIGHT: 1} if not metrics else metrics)}),
+            wire.METRICS: MetricRecord({**(metrics if metrics else {wire.WEIGHT: 1})}),
         }
     )
     return Message(content, reply_to=message)

@@ -14,7 +14,7 @@ from client.policy import SitePolicy
 from client.privacy.entropy import OsEntropy
 from client.privacy.ledger import Budget, Ledger
 from common.models.tail import BIAS, WEIGHT
-from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
+from common.moments.names import FRAME_BIAS, FRAME_WEIGHT, SHIFT
 from common.privacy.plan import GradientMechanism, MomentMechanism, PrivacyPlan
 from tests.fakes import TRUNK
 
@@ -97,4 +97,5 @@ def frame(seed: int = 2) -> Arrays:
 def tail(seed: int = 2) -> Arrays:
     rng = np.random.default_rng(seed)
     weight = rng.normal(size=(K, D)).astype(np.float32)
-    return {WEIGHT: weight, BIAS: rng.normal(size=K).astype(np.float32)}
+    bias = rng.normal(size=K).astype(np.float32)
+    return {WEIGHT: weight, BIAS: bias, SHIFT: np.zeros(D, np.float32)}

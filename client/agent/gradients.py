@@ -17,7 +17,7 @@ from client.privacy.sampler import choose, poisson
 from client.privacy.step import private_step, sgd
 from common.errors import PlanError
 from common.models.tail import BIAS, WEIGHT, Tail
-from common.moments.names import GRADIENT
+from common.moments.names import GRADIENT, SHIFT
 from common.privacy.plan import GradientMechanism
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ def gradient_update(
 ) -> Arrays:
     """Start minus end of the tail over ``steps_per_round`` private steps / learning rate.
 
-    Sums are divided by rate * the plan's people, a public constant, never by how many took part.
+    Public negatives are moved by the shift the centre sends, which comes from an earlier release:
+    negatives that look like another camera teach the tail to tell cameras apart. Sums are divided
+    by rate * the plan's people, a public constant, never by how many took part.
     """
     if mechanism.objective not in OBJECTIVES:
         raise PlanError(f"no objective {mechanism.objective!r}")
@@ -45,7 +47,7 @@ def gradient_update(
         module, rate=rate, sigma=terms.sigma, clip=mechanism.clip, entropy=terms.entropy
     )
     for _ in range(mechanism.steps_per_round):
-        public = _some(negatives, mechanism.negatives, terms)
+        public = _some(negatives + shared[SHIFT], mechanism.negatives, terms)
         objective = OBJECTIVES[mechanism.objective](module, public, mechanism.scale)
         sampled = poisson(len(people), mechanism.rate, terms.entropy)
         bags = [_views(people.bag(i), mechanism.views, terms) for i in sampled]

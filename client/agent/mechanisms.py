@@ -14,7 +14,7 @@ from client.privacy.gate import Entry, release_bound
 from client.privacy.moments import private_sum
 from common.errors import WireError
 from common.models.tail import BIAS, WEIGHT
-from common.moments.names import FRAME_BIAS, FRAME_WEIGHT, GRADIENT, sum_name, sum_size
+from common.moments.names import FRAME_BIAS, FRAME_WEIGHT, GRADIENT, SHIFT, sum_name, sum_size
 from common.privacy.plan import GradientMechanism, MomentMechanism, Round
 
 Arrays = dict[str, NDArray[Any]]
@@ -38,9 +38,9 @@ def check_request(current: Round, arrays: Mapping[str, NDArray[Any]], features: 
 
     ``features`` is D of this site's trunk.
     """
-    weight, bias = _names(current)
-    if set(arrays) != {weight, bias}:
-        raise WireError(f"expected exactly {weight} and {bias}")
+    weight, bias, *more = _names(current)
+    if set(arrays) != {weight, bias, *more}:
+        raise WireError(f"expected exactly {', '.join((weight, bias, *more))}")
     matrix, offset = arrays[weight], arrays[bias]
     if matrix.ndim != 2 or matrix.shape[1] != features or offset.shape != matrix.shape[:1]:
         raise WireError(f"{weight} or {bias} has the wrong shape")
@@ -51,7 +51,9 @@ def check_request(current: Round, arrays: Mapping[str, NDArray[Any]], features: 
             raise WireError(f"{name} must be float32")
         if not np.isfinite(array).all():
             raise WireError(f"{name} is not finite")
-    return {weight: matrix, bias: offset}
+    if any(arrays[name].shape != (features,) for name in more):
+        raise WireError(f"{', '.join(more)} has the wrong shape")
+    return {name: arrays[name] for name in (weight, bias, *more)}
 
 
 def entries(current: Round, shared: Arrays, people: int) -> tuple[Entry, ...]:
@@ -64,11 +66,12 @@ def entries(current: Round, shared: Arrays, people: int) -> tuple[Entry, ...]:
         size = sum_size(mechanism.kind, len(shared[FRAME_BIAS]))
         bound = release_bound(MOST_PEOPLE, mechanism.clip, mechanism.sigma, size)
         return (Entry(sum_name(mechanism.name), (size,), "float32", bound),)
-    size = sum(array.size for array in shared.values())
+    trained = {name: shared[name] for name in (WEIGHT, BIAS)}
+    size = sum(array.size for array in trained.values())
     bound = release_bound(MOST_PEOPLE, mechanism.clip, mechanism.sigma, size)
     bound *= mechanism.steps_per_round / (mechanism.rate * people)
     return tuple(
-        Entry(GRADIENT + name, array.shape, "float32", bound) for name, array in shared.items()
+        Entry(GRADIENT + name, array.shape, "float32", bound) for name, array in trained.items()
     )
 
 
@@ -94,6 +97,6 @@ def release(
     return {sum_name(mechanism.name): total.astype(np.float32)}
 
 
-def _names(current: Round) -> tuple[str, str]:
+def _names(current: Round) -> tuple[str, ...]:
     gradient = isinstance(current.mechanism, GradientMechanism)
-    return (WEIGHT, BIAS) if gradient else (FRAME_WEIGHT, FRAME_BIAS)
+    return (WEIGHT, BIAS, SHIFT) if gradient else (FRAME_WEIGHT, FRAME_BIAS)

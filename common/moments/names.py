@@ -3,6 +3,7 @@
 from common.moments.packing import packed_size
 
 FRAME_WEIGHT, FRAME_BIAS = "frame.weight", "frame.bias"  # feature (D,) -> coordinates (K,)
+SHIFT = "negatives.shift"  # (D,) that moves public features to where a pool's people lie
 GRADIENT = "gradient."  # before the name of the parameter an update belongs to
 
 

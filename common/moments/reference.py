@@ -6,7 +6,7 @@ seen through many simulated cameras, each fixed and narrow; how a scatter differ
 camera and from person to person is the prior for cameras nobody has seen. All of it is public.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +81,16 @@ def make_reference(tail: Tail, views: PublicViews) -> Reference:
         radius=float(np.quantile(norms, SCATTER_QUANTILE)),
         variance=float(np.square(means).sum(axis=1).mean()),
     )
+
+
+def retuned(reference: Reference, tail: Tail, trained: Tail) -> Reference:
+    """``reference`` of ``tail`` with ``trained`` in its place, in the same coordinates.
+
+    Good while ``trained`` is close: the priors are those of ``tail``.
+    """
+    matrix = reference.frame.weight @ np.linalg.pinv(tail.weight.astype(np.float64))
+    offset = reference.frame.bias - matrix @ tail.bias
+    return replace(reference, frame=trained.then(matrix, offset))
 
 
 def _bags(tail: Tail, views: PublicViews, scale: float) -> list[Doubles]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from common.privacy.accountant import Event, epsilon
@@ -35,6 +36,29 @@ def sigma_for(target: float, delta: float, rate: float = 1.0, steps: int = 1) ->
         middle = (low + high) / 2
         low, high = (low, middle) if fits(middle) else (middle, high)
     return high * scale
+
+
+def scaled_to_budget(
+    events: Sequence[Event], target: float, delta: float, tolerance: float = 1e-3
+) -> float:
+    """The factor on every sigma of ``events`` at which together they cost at most ``target``.
+
+    Raises ValueError if even a thousandfold noise is too little.
+    """
+    low, high = 0.0, 1.0
+
+    def fits(factor: float) -> bool:
+        scaled = tuple(replace(event, sigma=event.sigma * factor) for event in events)
+        return epsilon(scaled, delta) <= target
+
+    while not fits(high):
+        low, high = high, 2 * high
+        if high > 1000:
+            raise ValueError(f"no amount of noise reaches epsilon {target} at delta {delta}")
+    while high - low > tolerance * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return high
 
 
 def split_budget(target: float, delta: float, shares: Sequence[float]) -> tuple[float, ...]:

@@ -1,5 +1,6 @@
 """The centre's loop: what hostile or missing replies do to a run (nothing), and how it goes on."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ INITIAL = {
     "frame.weight": np.ones((2, 3), np.float32),
     "frame.bias": np.zeros(2, np.float32),
 }
+FRAMED = {**INITIAL, "frame.weight": np.array([[1, 0, 2], [0, 1, 1]], np.float32)}
 SUM = "moments.mean.sum"
 
 
@@ -41,7 +43,8 @@ def plan(rounds: int = 0, cohort: int = 2) -> PrivacyPlan:
 def good(message: Message, arrays: dict[str, np.ndarray]) -> Message:
     if "frame.weight" in arrays:
         return reply(message, {SUM: np.array([1, 2], np.float32)})
-    return reply(message, {f"gradient.{n}": np.full_like(a, 0.5) for n, a in arrays.items()})
+    trained = {n: a for n, a in arrays.items() if n.startswith("tail.")}
+    return reply(message, {f"gradient.{n}": np.full_like(a, 0.5) for n, a in trained.items()})
 
 
 def loop(folder: Path, train: Callable[..., Message], sites: int = 3, **how: object) -> RoundLoop:
@@ -69,6 +72,33 @@ def test_a_gradient_round_steps_every_tail(tmp_path: Path) -> None:
     state = loop(tmp_path, good, plan=plan(rounds=2)).run(RunState(), INITIAL)
     np.testing.assert_allclose(state.pools["all"]["tail.weight"], 0.0)
     assert state.round == 3
+
+
+def test_public_negatives_are_moved_to_where_the_pool_released_its_mean(tmp_path: Path) -> None:
+    shifts: list[np.ndarray] = []
+
+    def train(message: Message, arrays: dict[str, np.ndarray]) -> Message:
+        if "negatives.shift" in arrays:
+            shifts.append(arrays["negatives.shift"])
+        return good(message, arrays)
+
+    loop(tmp_path, train, plan=plan(rounds=1)).run(RunState(), FRAMED)
+    assert len(shifts) == 3
+    # The pool released [3, 6] over 30 people: a mean of [.1, .2] in the frame.
+    np.testing.assert_allclose(FRAMED["frame.weight"] @ shifts[0], [0.1, 0.2], atol=1e-6)
+
+
+def test_without_a_released_mean_negatives_stay_where_they_are(tmp_path: Path) -> None:
+    shifts: list[np.ndarray] = []
+
+    def train(message: Message, arrays: dict[str, np.ndarray]) -> Message:
+        shifts.append(arrays["negatives.shift"])
+        return good(message, arrays)
+
+    steps = PrivacyPlan.from_json(plan(rounds=1).to_json())
+    only = dataclasses.replace(steps, mechanisms=steps.mechanisms[1:])
+    loop(tmp_path, train, plan=only).run(RunState(), FRAMED)
+    assert all((shift == 0).all() for shift in shifts)
 
 
 HOSTILE: dict[str, Callable[[Message, dict[str, np.ndarray]], Message]] = {

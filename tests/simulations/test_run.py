@@ -188,3 +188,16 @@ def test_panel_of_nobody_has_no_row(material: Material, tmp_path: Path) -> None:
     rows = list(start(material, tmp_path, small_scenario(panel=0))._rows())
     assert "panel" not in {name for name, *_ in rows}
     assert room.SUMMARY == "summary.json"
+
+
+def test_gradients_after_the_moments_cost_no_more_than_the_budget(
+    material: Material, tmp_path: Path
+) -> None:
+    scenario = small_scenario(seeds=1, gradient_share=0.3, gradient_rounds=2)
+    summary = start(material, tmp_path, scenario).everything().summary
+    rows = {row["name"]: row for row in summary["rows"]}
+    assert rows["private"]["tar_at_far"]["1e-1"] > 0.5 * rows["base"]["tar_at_far"]["1e-1"]
+    for spent in summary["epsilon_spent"]["8"].values():
+        assert 7.9 <= spent <= 8.0
+    told = summary["statements"]["private"]["8"]
+    assert [m["kind"] for m in told["mechanisms"]] == ["mean", "scatter", "gradient"]

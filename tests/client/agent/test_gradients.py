@@ -13,6 +13,7 @@ from client.agent.gradients import gradient_update
 from client.agent.mechanisms import Terms
 from client.agent.people import SitePeople
 from common.models.tail import BIAS, WEIGHT
+from common.moments.names import SHIFT
 from common.privacy.plan import GradientMechanism
 from tests.small_site import D, K, features, tail
 
@@ -156,3 +157,17 @@ def test_at_most_the_plans_views_of_a_person_are_looked_at() -> None:
     held, person = features(6, 1), np.zeros(6, np.int64)
     few = flat(update(mechanism(views=2), held, person))
     np.testing.assert_array_equal(few, flat(update(mechanism(), held[:2], person[:2])))
+
+
+def test_negatives_are_moved_by_the_shift_before_they_are_looked_at() -> None:
+    held, person = features(4, 3), np.repeat(np.arange(4), 3)
+    terms = Terms(0.0, Still(), PEOPLE)
+    told = mechanism(rate=1.0)
+    move = np.linspace(-1, 1, D).astype(np.float32)
+    people = SitePeople(held, person)
+    moved = gradient_update(told, {**tail(), SHIFT: move}, people, negatives(), terms)
+    by_data = gradient_update(told, tail(), people, negatives() + move, terms)
+    np.testing.assert_array_equal(flat(moved), flat(by_data))
+    assert not np.array_equal(
+        flat(moved), flat(gradient_update(told, tail(), people, negatives(), terms))
+    )

@@ -1,0 +1,48 @@
+"""What a scenario releases: the two moments, and gradients after them where it asks for them."""
+
+from functools import lru_cache
+
+from common.moments.reference import MEAN_RADIUS
+from common.privacy.accountant import Event
+from common.privacy.calibrate import scaled_to_budget, sigma_for, split_budget
+from common.privacy.plan import GradientMechanism, Mechanism, MomentMechanism
+from simulations.scenario import Scenario
+
+MEAN_SHARE = 0.5  # of the moments' budget, spent on the mean; the rest goes to the scatter
+RATE, CLIP, LEARNING_RATE = 0.2, 0.5, 0.2  # of the gradient phase; chosen on public people
+
+
+def mechanisms(scenario: Scenario, radius: float, epsilon: float | None) -> tuple[Mechanism, ...]:
+    """The mechanisms that together cost ``epsilon`` (None: without noise).
+
+    ``radius`` is the clip norm of a person's scatter.
+    """
+    mean, scatter, gradient = _sigmas(scenario, epsilon)
+    moments: tuple[Mechanism, ...] = (
+        MomentMechanism(kind="mean", name="mean", sigma=mean, clip=MEAN_RADIUS),
+        MomentMechanism(kind="scatter", name="scatter", sigma=scatter, clip=radius),
+    )
+    if not scenario.gradient_share:
+        return moments
+    steps = GradientMechanism(
+        sigma=gradient,
+        clip=CLIP,
+        rate=RATE,
+        rounds=scenario.gradient_rounds,
+        learning_rate=LEARNING_RATE,
+    )
+    return (*moments, steps)
+
+
+@lru_cache(maxsize=64)
+def _sigmas(scenario: Scenario, epsilon: float | None) -> tuple[float, float, float]:
+    if epsilon is None:
+        return 0.0, 0.0, 0.0
+    delta, share = scenario.delta, scenario.gradient_share
+    mean, scatter = split_budget((1 - share) * epsilon, delta, (MEAN_SHARE, 1 - MEAN_SHARE))
+    if not share:
+        return mean, scatter, 0.0
+    gradient = sigma_for(share * epsilon, delta, RATE, scenario.gradient_rounds)
+    steps = Event(gradient, RATE, scenario.gradient_rounds)
+    factor = scaled_to_budget((Event(mean), Event(scatter), steps), epsilon, delta)
+    return factor * mean, factor * scatter, factor * gradient
