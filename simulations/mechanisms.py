@@ -2,14 +2,13 @@
 
 from functools import lru_cache
 
-from common.moments.reference import MEAN_RADIUS
+from common.moments.reference import MEAN_RADIUS, MEAN_SHARE
 from common.privacy.accountant import Event
 from common.privacy.calibrate import scaled_to_budget, sigma_for, split_budget
 from common.privacy.plan import GradientMechanism, Mechanism, MomentMechanism
 from simulations.scenario import Scenario
 
-MEAN_SHARE = 0.5  # of the moments' budget, spent on the mean; the rest goes to the scatter
-RATE, CLIP, LEARNING_RATE = 0.2, 0.5, 0.2  # of the gradient phase; chosen on public people
+RATE, CLIP, LEARNING_RATE = 0.2, 0.5, 0.003  # of the gradient phase
 
 
 def mechanisms(scenario: Scenario, radius: float, epsilon: float | None) -> tuple[Mechanism, ...]:
