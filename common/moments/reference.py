@@ -16,6 +16,7 @@ from common.models.tail import Tail
 
 Doubles = NDArray[np.float64]
 
+MEAN_SHARE = 0.5  # of the moments' budget, spent on the mean; the rest goes to the scatter
 MEAN_RADIUS = 1.2  # clip norm of a person's mean; embeddings have mean norm 1
 SCATTER_QUANTILE = 0.25  # clip norm of the scatter: this quantile of the public people's norms
 LEAST = 1e-9  # floor of an eigenvalue

@@ -4,9 +4,10 @@ import math
 from typing import Any
 
 from common.errors import ConfigError
+from common.moments.reference import MEAN_SHARE
 from common.privacy.calibrate import split_budget
 
-MOMENTS = ("mean", "scatter")  # released once each; the budget is halved between them
+SHARES = {"mean": MEAN_SHARE, "scatter": 1 - MEAN_SHARE}  # of the budget; released once each
 SITES = 16  # of the comparison between noise at each site and distributed noise
 
 
@@ -22,7 +23,7 @@ def price_command(epsilon: float, delta: float, people: int) -> dict[str, Any]:
     if people < 1:
         raise ConfigError(f"people must be at least 1, got {people}")
     try:
-        sigmas = split_budget(epsilon, delta, [1.0] * len(MOMENTS))
+        sigmas = split_budget(epsilon, delta, tuple(SHARES.values()))
     except ValueError as error:
         raise ConfigError(str(error)) from error
     return {
@@ -31,7 +32,7 @@ def price_command(epsilon: float, delta: float, people: int) -> dict[str, Any]:
         "people": people,
         "adjacency": "add or remove one person with all pictures",
         "releases": {
-            name: _release(sigma, people) for name, sigma in zip(MOMENTS, sigmas, strict=True)
+            name: _release(sigma, people) for name, sigma in zip(SHARES, sigmas, strict=True)
         },
     }
 
