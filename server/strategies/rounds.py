@@ -26,8 +26,6 @@ from server.strategies.validating import Expected, Validating
 
 log = logging.getLogger(__name__)
 
-STOPPED = -1  # rounds waited, once early stopping has spoken
-
 
 class Monitor(Protocol):
     """A figure on public people: higher is better. Early stopping may look at nothing else."""
@@ -68,28 +66,36 @@ class RoundLoop:
     def run(self, state: RunState, initial: PoolArrays) -> RunState:
         """Goes on from ``state`` to the end of the plan and returns the last state.
 
-        Raises ``RunError`` if fewer sites than the cohort minimum accept, or answer a round.
+        Raises ``RunError`` if fewer sites than the cohort minimum accept, or answer a round, or
+        if a pool has fewer than its distributed noise needs.
         """
         plan = self.charter.plan
         roster = self._enlist()
         for pool in roster.pools:
             state.pools.setdefault(pool, phases.opening(initial))
-        best, waited = float("-inf"), 0
         for number in range(state.round + 1, len(plan.rounds) + 1):
             current = plan.rounds[number - 1]
             gradient = isinstance(current.mechanism, GradientMechanism)
-            if waited == STOPPED and gradient:
-                continue  # stopped early: the rounds left are neither asked for nor charged
-            self._round(current, roster, state)
-            if self.charter.early_stop and self.monitor and gradient:
-                score = _score(self.monitor, state)
-                better = score >= best + self.charter.early_stop.least_gain
-                best, waited = (score, 0) if better else (best, waited + 1)
-                if waited >= self.charter.early_stop.patience:
-                    waited = STOPPED
+            if not (gradient and self._stopped(state)):  # else neither asked for nor charged
+                self._round(current, roster, state)
+                if self.charter.early_stop and self.monitor and gradient:
+                    _note_score(self.monitor, state)
             state.round = number
             write_checkpoint(self.folder, state)
         return state
+
+    def _stopped(self, state: RunState) -> bool:
+        """Whether early stopping has spoken; read from the history, so it outlives a restart."""
+        stop = self.charter.early_stop
+        if stop is None:
+            return False
+        best, waited = float("-inf"), 0
+        for score in (entry["public"] for entry in state.history if "public" in entry):
+            better = score >= best + stop.least_gain
+            best, waited = (score, 0) if better else (best, waited + 1)
+            if waited >= stop.patience:
+                return True
+        return False
 
     def _enlist(self) -> Roster:
         plan, roster = self.charter.plan, Roster()
@@ -109,6 +115,7 @@ class RoundLoop:
             raise RunError(
                 f"{len(roster.nodes)} sites accepted the plan, the cohort minimum is {plan.cohort}"
             )
+        self._check_noise({pool: len(nodes) for pool, nodes in roster.pools.items()})
         return roster
 
     def _ask(self, kind: str, config: dict[str, str], nodes: list[int]) -> dict[int, ConfigRecord]:
@@ -129,6 +136,8 @@ class RoundLoop:
     def _round(self, current: Round, roster: Roster, state: RunState) -> None:
         number, answered = current.number, 0
         replies = self._train(current, roster, state)
+        pooled: dict[str, int] = {}
+        after = dict(state.pools)
         for pool, nodes in roster.pools.items():
             sent = state.pools[pool]
             expected = Expected(phases.expected(current, sent))
@@ -139,9 +148,12 @@ class RoundLoop:
                 self.refused[reason] = self.refused.get(reason, 0) + count
             good = len(mine) - sum(strategy.refused.values())
             answered += good
+            pooled[pool] = good
             if average is not None:
                 arrays = {name: array.numpy() for name, array in average.items()}
-                state.pools[pool] = phases.absorb(current, sent, arrays, self._context(good))
+                after[pool] = phases.absorb(current, sent, arrays, self._context(good))
+        self._check_noise(pooled)
+        state.pools = after
         state.history.append(
             {"round": number, "mechanism": current.mechanism.name, "sites": answered}
         )
@@ -150,6 +162,12 @@ class RoundLoop:
                 f"round {number}: {answered} sites answered, "
                 f"the cohort minimum is {self.charter.plan.cohort}"
             )
+
+    def _check_noise(self, sites: Mapping[str, int]) -> None:
+        """Raises ``RunError`` for a pool with fewer ``sites`` than have to add up the noise."""
+        plan = self.charter.plan
+        if plan.noise == "distributed" and min(sites.values(), default=0) < plan.honest_sites:
+            raise RunError(f"a pool has fewer than the {plan.honest_sites} sites its noise needs")
 
     def _context(self, sites: int) -> phases.Pooled:
         plan = self.charter.plan
@@ -172,8 +190,7 @@ class RoundLoop:
         return list(self.grid.send_and_receive(messages, timeout=self.charter.timeout))
 
 
-def _score(monitor: Monitor, state: RunState) -> float:
-    """The mean score over the pools, also noted in the history."""
-    score = sum(monitor.score(arrays) for arrays in state.pools.values()) / len(state.pools)
-    state.history[-1]["public"] = score
-    return score
+def _note_score(monitor: Monitor, state: RunState) -> None:
+    """Writes the mean score over the pools into the history."""
+    scores = [monitor.score(arrays) for arrays in state.pools.values()]
+    state.history[-1]["public"] = sum(scores) / len(scores)

@@ -185,6 +185,37 @@ def test_gradient_rounds_stop_early_when_public_people_gain_nothing(tmp_path: Pa
     run.monitor = Flat()
     state = run.run(RunState(), INITIAL)
     assert [h["mechanism"] for h in state.history] == ["mean"] + ["gradient"] * 3
+    assert state.round == 10  # the plan is over: what was left out is not to be made up for
+
+
+def test_a_run_that_stopped_early_and_was_broken_off_stays_stopped(tmp_path: Path) -> None:
+    state = loop(tmp_path, good, plan=plan(rounds=3)).run(RunState(), INITIAL)
+    for entry in state.history[1:]:
+        entry["public"] = 0.5
+    resumed = loop(tmp_path, good, plan=plan(rounds=9), early_stop=EarlyStop(patience=2))
+    assert [h["round"] for h in resumed.run(state, INITIAL).history] == [1, 2, 3, 4]
+
+
+def test_shared_noise_needs_its_sites_in_every_pool(tmp_path: Path) -> None:
+    shared = dataclasses.replace(plan(), pooling="camera_type", noise="distributed", honest_sites=2)
+
+    def run(types: str, answers: Callable[..., Message] = good) -> RunState:
+        site = fake_site(answers, lambda i: types[i])
+        grid = InProcessGrid(site, len(types), {})
+        return RoundLoop(grid, Charter(run="r1", plan=shared), tmp_path / types).run(
+            RunState(), INITIAL
+        )
+
+    assert set(run("aabb").pools) == {"a", "b"}
+    with pytest.raises(RunError, match="fewer than the 2 sites"):
+        run("aaab")
+
+    def last_one_fails(message: Message, arrays: dict[str, np.ndarray]) -> Message:
+        return refusal(message) if message.metadata.dst_node_id == 6 else good(message, arrays)
+
+    with pytest.raises(RunError, match="fewer than the 2 sites"):
+        run("aaabb", last_one_fails)
+    assert read_checkpoint(tmp_path / "aaabb", shared.digest) is None
 
 
 def by_type(pooled: PrivacyPlan) -> str:
