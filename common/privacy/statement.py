@@ -25,6 +25,11 @@ _TRUST = {
     "none": "No noise is added. There is no privacy guarantee; this is a laboratory run.",
 }
 
+_SEEN = {
+    "local": "everything that left the sites",
+    "distributed": "the sums over the sites, and no single site's contribution,",
+}
+
 EXCLUDED = (
     "that a site takes part, when it answers, and the camera type it declares",
     "whether a site refuses or fails a round",
@@ -105,7 +110,7 @@ def _in_plain_words(plan: PrivacyPlan, worst: float, *, claim: bool) -> str:
     if not claim or not math.isfinite(worst):
         return "Nothing is promised to the people in this run."
     return (
-        "Whoever sees everything that left the sites can tell whether one given person's pictures "
+        f"Whoever sees {_SEEN[plan.noise]} can tell whether one given person's pictures "
         f"were used hardly better than by guessing: the odds change by a factor of at most "
         f"e^{worst:.3g} = {math.exp(min(worst, 700.0)):.3g}, except with probability about "
         f"{plan.delta:g}."

@@ -36,6 +36,13 @@ def test_several_coins_for_one_sampled_step_are_one_larger_coin() -> None:
     assert told["epsilon_if_at_every_site"] == epsilon([Event(2.0, 0.75, 10)], 1e-5)
 
 
+def test_shared_noise_promises_nothing_against_who_sees_what_single_sites_sent() -> None:
+    assert "sees everything that left" in statement(PLAN, SPENT)["in_plain_words"]
+    told = statement(SHARED, SPENT)["in_plain_words"]
+    assert "sees the sums over the sites, and no single site's contribution," in told
+    assert "everything" not in told
+
+
 @pytest.mark.parametrize("changes, entropy", [({"noise": "none"}, "os"), ({}, "seeded")])
 def test_a_laboratory_run_claims_nothing(changes: dict[str, Any], entropy: str) -> None:
     silent = dataclasses.replace(MEAN, sigma=0.0) if changes else MEAN
