@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from client.privacy.ledger import Budget
 from common.errors import ConfigError, PlanError, TrunkError
 from common.privacy.plan import PrivacyPlan
 
@@ -12,7 +13,8 @@ class SitePolicy:
     """The limits of one site. ``epsilon`` at ``delta`` is for the whole life of the ledger.
 
     Guarantee: only plans whose noise this site adds by itself are accepted. Shared noise protects
-    nobody unless the centre sees sums alone, and no noise protects nobody at all.
+    nobody unless the centre sees sums alone, and no noise protects nobody at all. A ledger with a
+    larger budget and noise that can be repeated are refused before any plan is looked at.
     """
 
     epsilon: float
@@ -33,6 +35,16 @@ class SitePolicy:
     def allows_noise(self, plan: PrivacyPlan) -> bool:
         """Whether the noise model of ``plan`` protects this site's people from everybody."""
         return plan.noise == "local"
+
+    def check_means(self, budget: Budget, entropy: str) -> None:
+        """Raises ``ConfigError`` if an agent's ledger or source of noise promises less than this.
+
+        ``entropy`` is the kind of the source.
+        """
+        if not (budget.epsilon <= self.epsilon and budget.delta <= self.delta):
+            raise ConfigError("the ledger's budget is larger than the policy's")
+        if entropy != "os":
+            raise ConfigError("noise must come from the operating system")
 
     def check(self, plan: PrivacyPlan, trunk: str) -> None:
         """Raises ``PlanError`` or ``TrunkError`` if ``plan`` asks for more than is allowed."""

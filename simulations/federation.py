@@ -21,6 +21,7 @@ from client.policy import SitePolicy
 from client.privacy.entropy import Entropy, OsEntropy
 from client.privacy.ledger import Budget, Ledger
 from common.errors import RunError
+from common.privacy.accountant import epsilon
 from common.privacy.plan import PrivacyPlan
 from server.app import app as server_app
 from server.charter import Charter
@@ -33,10 +34,13 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class LaboratoryPolicy(SitePolicy):
-    """Allows every noise model, so that the arms nobody may run on real people can be compared."""
+    """Allows any noise, none and repeatable one too: arms nobody may run on real people."""
 
     def allows_noise(self, plan: PrivacyPlan) -> bool:
         return True
+
+    def check_means(self, budget: Budget, entropy: str) -> None:
+        """Any: a fresh ledger is opened for every plan."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,7 +123,7 @@ class Federation:
     def _ledger(self, door: Door, plan: PrivacyPlan, folder: Path) -> Ledger:
         key = secrets.token_bytes(32)
         (folder / f"{door.name}.key").write_bytes(key)
-        budget = Budget(epsilon=float("inf"), delta=plan.delta)
+        budget = Budget(epsilon=epsilon(plan.events(), plan.delta), delta=plan.delta)
         return Ledger(folder / f"{door.name}.db", key, budget)
 
     def _stub(

@@ -69,6 +69,7 @@ class Training:
         entropy: Entropy,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        policy.check_means(ledger.budget, entropy.kind)
         self._facts, self._policy, self._ledger, self._entropy = facts, policy, ledger, entropy
         self._clock = clock
         self._plans: dict[str, PrivacyPlan] = {}

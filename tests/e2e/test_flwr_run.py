@@ -23,7 +23,6 @@ from client.agent.main import serve
 from client.agent.people import SitePeople
 from client.agent.service import AgentService
 from client.agent.training import SiteFacts, Training
-from client.policy import SitePolicy
 from client.privacy.ledger import Budget, Ledger
 from common.models.tail import BIAS, WEIGHT
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
@@ -31,7 +30,7 @@ from common.privacy.plan import GradientMechanism, MomentMechanism, PrivacyPlan
 from server.charter import Charter
 from server.checkpoint import RunState, read_checkpoint
 from simulations.entropy import SeededEntropy
-from simulations.federation import Door, Federation
+from simulations.federation import Door, Federation, LaboratoryPolicy
 from tests.fakes import TRUNK
 
 ROOT = Path(__file__).parents[2]
@@ -134,7 +133,7 @@ def under_flower(app_folder: Path, tmp_path: Path) -> RunState:
             facts = SiteFacts(
                 camera_type="door", trunk=TRUNK, people=people(number), negatives=negatives()
             )
-            policy = SitePolicy(epsilon=50.0, delta=plan().delta)
+            policy = LaboratoryPolicy(epsilon=50.0, delta=plan().delta)
             training = Training(facts, policy, ledger, SeededEntropy(*SEED, number))
             stack.enter_context(serve(AgentService(training), f"unix:{sockets}/{number}.sock"))
         environment = stack.enter_context(superlink(tmp_path))

@@ -36,6 +36,7 @@ from common.errors import (
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
 from common.privacy import accountant
 from common.privacy.plan import MomentMechanism, PrivacyPlan
+from simulations.entropy import SeededEntropy
 from simulations.federation import LaboratoryPolicy
 from tests.small_site import (
     RUN,
@@ -222,6 +223,21 @@ def test_a_policy_that_protects_nobody_cannot_be_made(epsilon: float, delta: flo
 
     with pytest.raises(ConfigError):
         SitePolicy(epsilon=epsilon, delta=delta)
+
+
+def test_an_agent_with_more_budget_than_its_policy_or_repeatable_noise_cannot_be_made(
+    site: Site,
+) -> None:
+    generous = site.policy
+    assert site.ledger.budget.epsilon == generous.epsilon  # opened under it
+    for smaller in ({"epsilon": 4.0}, {"delta": 1e-5}):
+        site.policy = dataclasses.replace(generous, **smaller)
+        with pytest.raises(ConfigError, match="budget"):
+            site.training()
+    site.policy = generous
+    site.entropy = SeededEntropy(1)
+    with pytest.raises(ConfigError, match="operating system"):
+        site.training()
 
 
 # What the site holds changes neither the shape of an answer nor whether there is one.
