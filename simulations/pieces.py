@@ -76,7 +76,7 @@ class Piece:
 class Pieces:
     """The pieces of one run in one folder.
 
-    ``run`` is a digest of everything that decides what a piece holds (scenario, data, code): a
+    ``run`` is a digest of what decides what a piece holds, scenario and data (not the code): a
     folder made under another digest is refused with ``RunError`` rather than mixed.
     """
 

@@ -37,7 +37,7 @@ class SiteFacts:
     camera_type: str  # as the operator declared it: a public fact
     trunk: str  # hash
     people: SitePeople
-    negatives: NDArray[np.float32]  # (M, D) features of public people, named by the plan's hash
+    negatives: NDArray[np.float32]  # (M, D) features of public people
 
 
 @dataclass(frozen=True, slots=True)
