@@ -3,6 +3,7 @@
 Both are post-processing: nothing here can cost anybody privacy, and nothing here sees a face.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ from common.privacy.plan import GradientMechanism, PrivacyPlan, Round
 Arrays = dict[str, NDArray[Any]]
 
 MEAN = sum_name("mean")
+CROWD = 100  # times the declared people that a site may have
 VELOCITY = "velocity."  # the centre's momentum, over noised updates only
 
 
@@ -71,6 +73,21 @@ def expected(
         return {GRADIENT + name: (shared[name].shape, "float32") for name in (WEIGHT, BIAS)}
     size = sum_size(mechanism.kind, len(shared[FRAME_BIAS]))
     return {sum_name(mechanism.name): ((size,), "float32")}
+
+
+def longest(current: Round, shared: Mapping[str, NDArray[Any]], plan: PrivacyPlan) -> float:
+    """An L2 norm that no honest reply exceeds, be the site ``CROWD`` times as large as declared.
+
+    Keeps a single absurd reply from deciding the average; the noise's share is that of
+    Laurent & Massart 2000, lemma 1.
+    """
+    mechanism = current.mechanism
+    size = sum(math.prod(shape) for shape, _ in expected(current, shared).values())
+    noise = plan.site_sigma(mechanism) * (math.sqrt(size) + 10)
+    norm = mechanism.clip * (CROWD * plan.people + noise)
+    if isinstance(mechanism, GradientMechanism):
+        norm *= mechanism.steps_per_round / (mechanism.rate * plan.people)
+    return norm
 
 
 def absorb(

@@ -134,26 +134,26 @@ class RoundLoop:
         return answers
 
     def _round(self, current: Round, roster: Roster, state: RunState) -> None:
-        number, answered = current.number, 0
+        number = current.number
         replies = self._train(current, roster, state)
         pooled: dict[str, int] = {}
         after = dict(state.pools)
         for pool, nodes in roster.pools.items():
             sent = state.pools[pool]
-            expected = Expected(phases.expected(current, sent))
+            bound = phases.longest(current, sent, self.charter.plan)
+            expected = Expected(phases.expected(current, sent), bound)
             strategy = Validating(self.make_strategy(len(nodes)), expected, roster.weights(pool))
             mine = [r for r in replies if r.metadata.src_node_id in set(nodes)]
             average, _ = strategy.aggregate_train(number, mine)
             for reason, count in strategy.refused.items():
                 self.refused[reason] = self.refused.get(reason, 0) + count
             good = len(mine) - sum(strategy.refused.values())
-            answered += good
             pooled[pool] = good
             if average is not None:
                 arrays = {name: array.numpy() for name, array in average.items()}
                 after[pool] = phases.absorb(current, sent, arrays, self._context(good))
         self._check_noise(pooled)
-        state.pools = after
+        state.pools, answered = after, sum(pooled.values())
         state.history.append(
             {"round": number, "mechanism": current.mechanism.name, "sites": answered}
         )

@@ -106,6 +106,8 @@ HOSTILE: dict[str, Callable[[Message, dict[str, np.ndarray]], Message]] = {
     "wrong dtype": lambda m, a: reply(m, {SUM: np.ones(2, np.float64)}),
     "nan": lambda m, a: reply(m, {SUM: np.array([np.nan, 1], np.float32)}),
     "infinite": lambda m, a: reply(m, {SUM: np.array([np.inf, 1], np.float32)}),
+    "huge": lambda m, a: reply(m, {SUM: np.array([2000, 1], np.float32)}),
+    "huge beyond measure": lambda m, a: reply(m, {SUM: np.full(2, 3e38, np.float32)}),
     "extra array": lambda m, a: reply(m, {SUM: np.ones(2, np.float32), "x": np.ones(1, "f4")}),
     "missing array": lambda m, a: reply(m, {}),
     "extra metric": lambda m, a: reply(m, {SUM: np.ones(2, "f4")}, **{wire.WEIGHT: 1, "age": 3}),
