@@ -66,8 +66,9 @@ def _guarded(connect: Connect, relay: Relay) -> Callable[[Message, Context], Mes
 
 def _describe(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
     answer = agent.Describe(pb.DescribeRequest(protocol=wire.PROTOCOL), timeout=seconds)
-    facts = {wire.VERSION: answer.protocol, wire.CAMERA_TYPE: answer.camera_type}
-    return RecordDict({wire.CONFIG: ConfigRecord({**facts, wire.TRUNK: answer.trunk})})
+    facts = ConfigRecord({wire.VERSION: answer.protocol, wire.CAMERA_TYPE: answer.camera_type})
+    facts.update({wire.TRUNK: answer.trunk, wire.PEOPLE: answer.people})
+    return RecordDict({wire.CONFIG: facts})
 
 
 def _accept(content: RecordDict, agent: Any, seconds: float) -> RecordDict:

@@ -19,6 +19,7 @@ class SitePolicy:
 
     epsilon: float
     delta: float
+    declared_people: int = 100  # public, and stands in for a count of the site's people
     rounds: int = 1000  # of one plan, at most
     release_slot: float = 600.0  # seconds an answer may be held back, at most
 
@@ -27,6 +28,10 @@ class SitePolicy:
             raise ConfigError(f"epsilon must be in (0, 50], got {self.epsilon}")
         if not 0 < self.delta < 1e-2:
             raise ConfigError(f"delta must be in (0, 0.01), got {self.delta}")
+        if not 1 <= self.declared_people <= 1_000_000:
+            raise ConfigError(
+                f"declared_people must be in [1, 1000000], got {self.declared_people}"
+            )
         if self.rounds < 1:
             raise ConfigError(f"rounds must be at least 1, got {self.rounds}")
         if not 0 <= self.release_slot < math.inf:

@@ -22,7 +22,7 @@ PROTOCOL = 1
 ARRAYS, CONFIG, METRICS = "arrays", "config", "metrics"
 WEIGHT = "num-examples"  # the key flwr's strategies weigh by; always a public constant here
 RUN, ROUND, PLAN, VERSION = "run", "round", "plan", "protocol"
-CAMERA_TYPE, TRUNK, PLAN_DIGEST = "camera-type", "trunk", "plan-digest"
+CAMERA_TYPE, TRUNK, PEOPLE, PLAN_DIGEST = "camera-type", "trunk", "people", "plan-digest"
 
 DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float64": np.dtype("<f8")}
 MAX_TENSORS = 64

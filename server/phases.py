@@ -33,10 +33,10 @@ VELOCITY = "velocity."  # the centre's momentum, over noised updates only
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pooled:
-    """What an average was made of: so many sites, under this plan."""
+    """What an average was made of: so many sites with so many declared people."""
 
     sites: int
-    plan: PrivacyPlan
+    people: int
     momentum: float
 
 
@@ -102,8 +102,8 @@ def absorb(
     if not isinstance(mechanism, GradientMechanism):
         name = sum_name(mechanism.name)
         after[name] = np.asarray(average[name] * pooled.sites, np.float32)
-        people = pooled.sites * pooled.plan.people
-        after[count_name(mechanism.name)] = np.array([people, pooled.sites], np.float32)
+        count = np.array([pooled.people, pooled.sites], np.float32)
+        after[count_name(mechanism.name)] = count
         return after
     for name in (WEIGHT, BIAS):
         velocity = shared.get(VELOCITY + name, np.zeros_like(shared[name]))

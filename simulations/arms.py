@@ -28,6 +28,8 @@ from simulations.scenario import Scenario
 from simulations.sites import SimulatedSite
 from simulations.upper import together
 
+ROUND_TO = 5  # people
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Arm:
@@ -86,10 +88,9 @@ class Experiment:
 
     def plan(self, noise: NoiseModel, epsilon: float | None) -> PrivacyPlan:
         """The releases of this experiment at ``epsilon`` (None: without noise)."""
-        declared = max(1, round(np.mean([len(bags) for bags in self._bags])))
         return PrivacyPlan(
             mechanisms=mechanisms(self.scenario, self.reference.radius, epsilon),
-            people=declared,
+            people=int(np.median([declared(len(bags)) for bags in self._bags])),
             delta=self.scenario.delta,
             noise=noise,
             honest_sites=self._smallest_pool if noise == "distributed" else 1,
@@ -134,8 +135,9 @@ class Experiment:
                     self.material.features[site.camera][site.pictures],
                     self.material.person[site.pictures],
                 ),
+                declared_people=declared(len(bags)),
             )
-            for site in self.sites
+            for site, bags in zip(self.sites, self._bags, strict=True)
         ]
         negatives = self.material.public.randomised[:, 0]
         return Federation(
@@ -159,6 +161,11 @@ class Experiment:
         types = [self.material.types[site.camera] for site in self.sites]
         rng = np.random.default_rng([*self.seed, 3])
         return Arm(tails=together(self.public, types, people, self._bags, rng))
+
+
+def declared(people: int) -> int:
+    """What an operator with so many people would declare: a round number near it."""
+    return max(ROUND_TO, ROUND_TO * round(people / ROUND_TO))
 
 
 def _code(plan: PrivacyPlan) -> int:

@@ -45,11 +45,12 @@ class LaboratoryPolicy(SitePolicy):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Door:
-    """One simulated site before its agent exists: name, declared camera type, people."""
+    """One simulated site before its agent exists: name, what it declares, people."""
 
     name: str
     camera_type: str
     people: SitePeople
+    declared_people: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,7 +123,7 @@ class Federation:
 
     def _ledger(self, door: Door, plan: PrivacyPlan, folder: Path) -> Ledger:
         key = secrets.token_bytes(32)
-        (folder / f"{door.name}.key").write_bytes(key)
+        _write_key(folder / f"{door.name}.key", key)
         budget = Budget(epsilon=epsilon(plan.events(), plan.delta), delta=plan.delta)
         return Ledger(folder / f"{door.name}.db", key, budget)
 
@@ -136,5 +137,12 @@ class Federation:
             people=door.people,
             negatives=self.negatives,
         )
-        policy = LaboratoryPolicy(epsilon=50.0, delta=plan.delta)
+        policy = LaboratoryPolicy(
+            epsilon=50.0, delta=plan.delta, declared_people=door.declared_people
+        )
         return InProcessStub(AgentService(Training(facts, policy, ledger, entropy)))
+
+
+def _write_key(path: Path, key: bytes) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(key)

@@ -20,6 +20,7 @@ from common import wire
 from common.privacy.plan import PrivacyPlan
 
 TRUNK = "t" * 64
+PEOPLE = 10  # that every fake site declares
 Answer = Callable[[Message, dict[str, np.ndarray]], Message]
 
 
@@ -30,8 +31,9 @@ def fake_site(train: Answer, camera_type: Callable[[int], str] = lambda i: "door
     @app.query("describe")
     def describe(message: Message, context: Context) -> Message:
         kind = camera_type(int(context.node_config["partition-id"]))
-        facts = {wire.VERSION: wire.PROTOCOL, wire.CAMERA_TYPE: kind, wire.TRUNK: TRUNK}
-        return Message(RecordDict({wire.CONFIG: ConfigRecord(facts)}), reply_to=message)
+        facts = ConfigRecord({wire.VERSION: wire.PROTOCOL, wire.CAMERA_TYPE: kind})
+        facts.update({wire.TRUNK: TRUNK, wire.PEOPLE: PEOPLE})
+        return Message(RecordDict({wire.CONFIG: facts}), reply_to=message)
 
     @app.query("accept")
     def accept(message: Message, context: Context) -> Message:

@@ -26,6 +26,9 @@ class Trainer(Protocol):
     @property
     def trunk(self) -> str: ...
 
+    @property
+    def declared_people(self) -> int: ...
+
     def accept(self, run: str, plan: str) -> str: ...
 
     def train(
@@ -69,6 +72,7 @@ class AgentService(rpc.AgentServicer):
             protocol=wire.PROTOCOL,
             camera_type=self._trainer.camera_type,
             trunk=self._trainer.trunk,
+            people=self._trainer.declared_people,
         )
 
     @answers

@@ -83,6 +83,10 @@ class Training:
     def trunk(self) -> str:
         return self._facts.trunk
 
+    @property
+    def declared_people(self) -> int:
+        return self._policy.declared_people
+
     def accept(self, run: str, plan: str) -> str:
         """Prices the whole plan for ``run`` and returns the digest of the plan as read."""
         offered = PrivacyPlan.from_json(plan)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16protos/gen/agent.proto\x12\x11mascaron.agent.v1\"B\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\r\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"#\n\x0f\x44\x65scribeRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\"H\n\x10\x44\x65scribeResponse\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x13\n\x0b\x63\x61mera_type\x18\x02 \x01(\t\x12\r\n\x05trunk\x18\x03 \x01(\t\"<\n\rAcceptRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x0c\n\x04plan\x18\x03 \x01(\t\"%\n\x0e\x41\x63\x63\x65ptResponse\x12\x13\n\x0bplan_digest\x18\x01 \x01(\t\"h\n\x0cTrainRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\r\n\x05round\x18\x03 \x01(\r\x12*\n\x07tensors\x18\x04 \x03(\x0b\x32\x19.mascaron.agent.v1.Tensor\";\n\rTrainResponse\x12*\n\x07tensors\x18\x01 \x03(\x0b\x32\x19.mascaron.agent.v1.Tensor2\xf7\x01\n\x05\x41gent\x12S\n\x08\x44\x65scribe\x12\".mascaron.agent.v1.DescribeRequest\x1a#.mascaron.agent.v1.DescribeResponse\x12M\n\x06\x41\x63\x63\x65pt\x12 .mascaron.agent.v1.AcceptRequest\x1a!.mascaron.agent.v1.AcceptResponse\x12J\n\x05Train\x12\x1f.mascaron.agent.v1.TrainRequest\x1a .mascaron.agent.v1.TrainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16protos/gen/agent.proto\x12\x11mascaron.agent.v1\"B\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\r\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"#\n\x0f\x44\x65scribeRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\"X\n\x10\x44\x65scribeResponse\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x13\n\x0b\x63\x61mera_type\x18\x02 \x01(\t\x12\r\n\x05trunk\x18\x03 \x01(\t\x12\x0e\n\x06people\x18\x04 \x01(\r\"<\n\rAcceptRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x0c\n\x04plan\x18\x03 \x01(\t\"%\n\x0e\x41\x63\x63\x65ptResponse\x12\x13\n\x0bplan_digest\x18\x01 \x01(\t\"h\n\x0cTrainRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\r\n\x05round\x18\x03 \x01(\r\x12*\n\x07tensors\x18\x04 \x03(\x0b\x32\x19.mascaron.agent.v1.Tensor\";\n\rTrainResponse\x12*\n\x07tensors\x18\x01 \x03(\x0b\x32\x19.mascaron.agent.v1.Tensor2\xf7\x01\n\x05\x41gent\x12S\n\x08\x44\x65scribe\x12\".mascaron.agent.v1.DescribeRequest\x1a#.mascaron.agent.v1.DescribeResponse\x12M\n\x06\x41\x63\x63\x65pt\x12 .mascaron.agent.v1.AcceptRequest\x1a!.mascaron.agent.v1.AcceptResponse\x12J\n\x05Train\x12\x1f.mascaron.agent.v1.TrainRequest\x1a .mascaron.agent.v1.TrainResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,15 +36,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DESCRIBEREQUEST']._serialized_start=113
   _globals['_DESCRIBEREQUEST']._serialized_end=148
   _globals['_DESCRIBERESPONSE']._serialized_start=150
-  _globals['_DESCRIBERESPONSE']._serialized_end=222
-  _globals['_ACCEPTREQUEST']._serialized_start=224
-  _globals['_ACCEPTREQUEST']._serialized_end=284
-  _globals['_ACCEPTRESPONSE']._serialized_start=286
-  _globals['_ACCEPTRESPONSE']._serialized_end=323
-  _globals['_TRAINREQUEST']._serialized_start=325
-  _globals['_TRAINREQUEST']._serialized_end=429
-  _globals['_TRAINRESPONSE']._serialized_start=431
-  _globals['_TRAINRESPONSE']._serialized_end=490
-  _globals['_AGENT']._serialized_start=493
-  _globals['_AGENT']._serialized_end=740
+  _globals['_DESCRIBERESPONSE']._serialized_end=238
+  _globals['_ACCEPTREQUEST']._serialized_start=240
+  _globals['_ACCEPTREQUEST']._serialized_end=300
+  _globals['_ACCEPTRESPONSE']._serialized_start=302
+  _globals['_ACCEPTRESPONSE']._serialized_end=339
+  _globals['_TRAINREQUEST']._serialized_start=341
+  _globals['_TRAINREQUEST']._serialized_end=445
+  _globals['_TRAINRESPONSE']._serialized_start=447
+  _globals['_TRAINRESPONSE']._serialized_end=506
+  _globals['_AGENT']._serialized_start=509
+  _globals['_AGENT']._serialized_end=756
 # @@protoc_insertion_point(module_scope)

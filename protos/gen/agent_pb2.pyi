@@ -25,14 +25,16 @@ class DescribeRequest(_message.Message):
     def __init__(self, protocol: _Optional[int] = ...) -> None: ...
 
 class DescribeResponse(_message.Message):
-    __slots__ = ("protocol", "camera_type", "trunk")
+    __slots__ = ("protocol", "camera_type", "trunk", "people")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     CAMERA_TYPE_FIELD_NUMBER: _ClassVar[int]
     TRUNK_FIELD_NUMBER: _ClassVar[int]
+    PEOPLE_FIELD_NUMBER: _ClassVar[int]
     protocol: int
     camera_type: str
     trunk: str
-    def __init__(self, protocol: _Optional[int] = ..., camera_type: _Optional[str] = ..., trunk: _Optional[str] = ...) -> None: ...
+    people: int
+    def __init__(self, protocol: _Optional[int] = ..., camera_type: _Optional[str] = ..., trunk: _Optional[str] = ..., people: _Optional[int] = ...) -> None: ...
 
 class AcceptRequest(_message.Message):
     __slots__ = ("protocol", "run", "plan")

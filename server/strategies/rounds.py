@@ -26,6 +26,8 @@ from server.strategies.validating import Expected, Validating
 
 log = logging.getLogger(__name__)
 
+MOST_PEOPLE = 1_000_000  # a site may declare
+
 
 class Monitor(Protocol):
     """A figure on public people: higher is better. Early stopping may look at nothing else."""
@@ -35,9 +37,13 @@ class Monitor(Protocol):
 
 @dataclass(slots=True)
 class Roster:
-    """The nodes of a run that accepted its plan, by pool; weights are public constants."""
+    """The nodes of a run that accepted its plan, by pool; weights are public constants.
+
+    ``people`` is what each node's operator declared.
+    """
 
     pools: dict[str, list[int]] = field(default_factory=dict)
+    people: dict[int, int] = field(default_factory=dict)
 
     @property
     def nodes(self) -> list[int]:
@@ -103,7 +109,9 @@ class RoundLoop:
         willing = {
             node: str(facts.get(wire.CAMERA_TYPE, ""))
             for node, facts in described.items()
-            if facts.get(wire.VERSION) == wire.PROTOCOL and facts.get(wire.TRUNK) == plan.trunk
+            if facts.get(wire.VERSION) == wire.PROTOCOL
+            and facts.get(wire.TRUNK) == plan.trunk
+            and _declared(facts) is not None
         }
         offer = {wire.PLAN: plan.to_json()}
         accepted = self._ask("query.accept", offer, sorted(willing))
@@ -111,6 +119,7 @@ class RoundLoop:
             if answer.get(wire.PLAN_DIGEST) == plan.digest:
                 pool = willing[node] if plan.pooling == "camera_type" else "all"
                 roster.pools.setdefault(pool, []).append(node)
+                roster.people[node] = _declared(described[node]) or 0
         if len(roster.nodes) < plan.cohort:
             raise RunError(
                 f"{len(roster.nodes)} sites accepted the plan, the cohort minimum is {plan.cohort}"
@@ -151,7 +160,9 @@ class RoundLoop:
             pooled[pool] = good
             if average is not None:
                 arrays = {name: array.numpy() for name, array in average.items()}
-                after[pool] = phases.absorb(current, sent, arrays, self._context(good))
+                people = sum(roster.people[node] for node in strategy.accepted)
+                pooling = phases.Pooled(sites=good, people=people, momentum=self.charter.momentum)
+                after[pool] = phases.absorb(current, sent, arrays, pooling)
         self._check_noise(pooled)
         state.pools, answered = after, sum(pooled.values())
         state.history.append(
@@ -168,10 +179,6 @@ class RoundLoop:
         plan = self.charter.plan
         if plan.noise == "distributed" and min(sites.values(), default=0) < plan.honest_sites:
             raise RunError(f"a pool has fewer than the {plan.honest_sites} sites its noise needs")
-
-    def _context(self, sites: int) -> phases.Pooled:
-        plan = self.charter.plan
-        return phases.Pooled(sites=sites, plan=plan, momentum=self.charter.momentum)
 
     def _train(self, current: Round, roster: Roster, state: RunState) -> list[Message]:
         number = current.number
@@ -194,3 +201,9 @@ def _note_score(monitor: Monitor, state: RunState) -> None:
     """Writes the mean score over the pools into the history."""
     scores = [monitor.score(arrays) for arrays in state.pools.values()]
     state.history[-1]["public"] = sum(scores) / len(scores)
+
+
+def _declared(facts: ConfigRecord) -> int | None:
+    """The people a site declared, or None where it declared none that can be meant."""
+    people = facts.get(wire.PEOPLE)
+    return people if isinstance(people, int) and 1 <= people <= MOST_PEOPLE else None

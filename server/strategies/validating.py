@@ -32,11 +32,13 @@ class Validating(Strategy):
     """Passes to ``inner`` only replies that match ``expected``, at the roster's weights.
 
     ``refused`` counts what was dropped, by reason; it names nodes to the centre's own log only.
+    ``accepted`` are the nodes whose replies entered the last average.
     """
 
     def __init__(self, inner: Strategy, expected: Expected, weights: Mapping[int, int]) -> None:
         self.inner, self.expected, self.weights = inner, expected, weights
         self.refused: dict[str, int] = {}
+        self.accepted: list[int] = []
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -52,6 +54,7 @@ class Validating(Strategy):
                 continue
             self.refused[reason] = self.refused.get(reason, 0) + 1
             log.warning("round %d: reply of node %d refused: %s", server_round, node, reason)
+        self.accepted = sorted(seen)
         if not good:
             return None, None
         return self.inner.aggregate_train(server_round, good)

@@ -47,10 +47,16 @@ def test_accepting_relays_the_plan_and_its_digest() -> None:
 
 
 def test_describing_relays_public_facts_only() -> None:
-    answer = pb.DescribeResponse(protocol=wire.PROTOCOL, camera_type="door", trunk="t")
+    facts = {"protocol": wire.PROTOCOL, "camera_type": "door", "trunk": "t", "people": 20}
+    answer = pb.DescribeResponse(**facts)
     reply = ask(Stub(Describe=lambda request: answer), "query.describe", question())
     told = dict(reply.content.config_records[wire.CONFIG])
-    assert told == {wire.VERSION: wire.PROTOCOL, wire.CAMERA_TYPE: "door", wire.TRUNK: "t"}
+    assert told == {
+        wire.VERSION: wire.PROTOCOL,
+        wire.CAMERA_TYPE: "door",
+        wire.TRUNK: "t",
+        wire.PEOPLE: 20,
+    }
 
 
 def failing(error: Exception) -> Stub:

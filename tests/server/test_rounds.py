@@ -68,6 +68,15 @@ def test_sites_are_pooled_by_the_camera_type_they_declare(tmp_path: Path) -> Non
     }
 
 
+@pytest.mark.parametrize("declared", [0, -3, 10**7, "many"])
+def test_a_site_that_declares_no_sensible_number_is_not_asked(
+    tmp_path: Path, declared: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.fakes.PEOPLE", declared)
+    with pytest.raises(RunError, match="0 sites accepted"):
+        loop(tmp_path, good).run(RunState(), INITIAL)
+
+
 def test_a_gradient_round_steps_every_tail(tmp_path: Path) -> None:
     state = loop(tmp_path, good, plan=plan(rounds=2)).run(RunState(), INITIAL)
     np.testing.assert_allclose(state.pools["all"]["tail.weight"], 0.0)

@@ -1,6 +1,7 @@
 """One federated run in this process: what it spends, what leaves, and how much noise is in it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,12 @@ def doors(types: str = "aaa", people: int = 4) -> list[Door]:
         features = rng.standard_normal((3 * people, DIM)).astype(np.float32)
         person = np.repeat(np.arange(people), 3)
         made.append(
-            Door(name=f"site-{number}", camera_type=kind, people=SitePeople(features, person))
+            Door(
+                name=f"site-{number}",
+                camera_type=kind,
+                people=SitePeople(features, person),
+                declared_people=people,
+            )
         )
     return made
 
@@ -114,7 +120,7 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) 
 def test_sites_draw_different_noise(tmp_path: Path) -> None:
     same = doors("abc")
     for number in (1, 2):
-        same[number] = Door(name=f"site-{number}", camera_type="abc"[number], people=same[0].people)
+        same[number] = replace(same[0], name=f"site-{number}", camera_type="abc"[number])
     outcome = run(tmp_path, plan("local"), doors=same)
     sums = {outcome.pools[pool][sum_name("mean")].tobytes() for pool in "abc"}
     assert len(sums) == 3

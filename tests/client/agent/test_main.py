@@ -29,6 +29,7 @@ from client.agent.main import serve
 from client.agent.service import AgentService
 class Slow:
     camera_type = trunk = "t"
+    declared_people = 20
     def accept(self, run, plan):
         print("asked", flush=True)
         time.sleep(1.0)
@@ -40,7 +41,7 @@ serve(AgentService(Slow()), sys.argv[1]).wait_for_signal(lambda: print("ready", 
 class Quiet:
     """A trainer that is never asked to train."""
 
-    camera_type, trunk = "door", "t"
+    camera_type, trunk, declared_people = "door", "t", 20
 
     def accept(self, run: str, plan: str) -> str:
         return plan

@@ -33,7 +33,7 @@ OURS = [
 class FakeTrainer:
     """Answers with what it was given, or fails as told."""
 
-    camera_type, trunk = "door", TRUNK
+    camera_type, trunk, declared_people = "door", TRUNK, 20
 
     def __init__(self, error: BaseException | None = None) -> None:
         self._error = error
@@ -99,6 +99,7 @@ def test_an_answer_carries_public_facts_the_digest_and_the_arrays(reach: Any) ->
     with reach(FakeTrainer()) as stub:
         facts = stub.Describe(pb.DescribeRequest(protocol=wire.PROTOCOL))
         assert (facts.protocol, facts.camera_type, facts.trunk) == (wire.PROTOCOL, "door", TRUNK)
+        assert facts.people == 20  # as declared, whoever is there
         accepted = stub.Accept(pb.AcceptRequest(protocol=wire.PROTOCOL, run=RUN, plan="abc"))
         assert accepted.plan_digest == "cba"
         [back] = stub.Train(question(tensor(data=np.arange(6, dtype="<f4").tobytes()))).tensors
