@@ -37,6 +37,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(sys.executable).parent
 RUN_SECONDS = 240
 SEED = (5,)
+PEOPLE = 6  # at each site, as declared
 SITES = 2
 D, K = 12, 6
 
@@ -86,8 +87,12 @@ def test_the_bundle_sent_to_sites_holds_the_courier_and_nothing_secret(app_folde
 def test_a_run_under_flower_ends_where_the_run_inside_one_process_does(
     app_folder: Path, tmp_path: Path
 ) -> None:
+    doors = [
+        Door(name=f"site-{n}", camera_type="door", people=people(n), declared_people=PEOPLE)
+        for n in range(SITES)
+    ]
     federation = Federation(
-        doors=[Door(name=f"site-{n}", camera_type="door", people=people(n)) for n in range(SITES)],
+        doors=doors,
         trunk=TRUNK,
         negatives=negatives(),
     )
@@ -102,7 +107,9 @@ def test_a_run_under_flower_ends_where_the_run_inside_one_process_does(
 def plan() -> PrivacyPlan:
     mean = MomentMechanism(kind="mean", sigma=1.0, clip=1.0, name="mean")
     step = GradientMechanism(sigma=1.0, clip=1.0, rate=0.5, rounds=1, negatives=8)
-    return PrivacyPlan(mechanisms=(mean, step), people=6, delta=1e-4, trunk=TRUNK, cohort=SITES)
+    return PrivacyPlan(
+        mechanisms=(mean, step), people=PEOPLE, delta=1e-4, trunk=TRUNK, cohort=SITES
+    )
 
 
 def initial() -> dict[str, np.ndarray]:
@@ -113,7 +120,7 @@ def initial() -> dict[str, np.ndarray]:
 
 def people(number: int) -> SitePeople:
     rng = np.random.default_rng([number, 4])
-    return SitePeople(rng.normal(size=(18, D)).astype(np.float32), np.arange(18) % 6)
+    return SitePeople(rng.normal(size=(18, D)).astype(np.float32), np.arange(18) % PEOPLE)
 
 
 def negatives() -> np.ndarray:
@@ -133,7 +140,7 @@ def under_flower(app_folder: Path, tmp_path: Path) -> RunState:
             facts = SiteFacts(
                 camera_type="door", trunk=TRUNK, people=people(number), negatives=negatives()
             )
-            policy = LaboratoryPolicy(epsilon=50.0, delta=plan().delta)
+            policy = LaboratoryPolicy(epsilon=50.0, delta=plan().delta, declared_people=PEOPLE)
             training = Training(facts, policy, ledger, SeededEntropy(*SEED, number))
             stack.enter_context(serve(AgentService(training), f"unix:{sockets}/{number}.sock"))
         environment = stack.enter_context(superlink(tmp_path))
