@@ -107,6 +107,7 @@ def summarise(pieces: Pieces, meta: Meta, keys: Iterable[PieceKey] | None = None
         "rows": rows,
         "gain": gain,
         "gain_share": share,
+        "gain_by_fold": _gains_by_fold(at_gain, sorted({fold for fold, _ in cells})),
         "epsilon_spent": spent,
     } | dict(meta.extra)
 
@@ -197,6 +198,25 @@ def _gains(rates: dict[Arm, _Rates]) -> tuple[dict[str, Any], dict[str, Any]]:
         gain.setdefault(row, {})[key] = _points(margin.mean())
         share.setdefault(row, {})[key] = _share(margin, room)
     return gain, share
+
+
+def _gains_by_fold(rates: dict[Arm, _Rates], folds: list[int]) -> dict[str, Any]:
+    """Points over `local` in each fold alone: other people, so a check on the whole."""
+    local = next((one for (row, _), one in rates.items() if row == "local"), None)
+    told: dict[str, Any] = {}
+    for (row, epsilon), one in rates.items():
+        if local is not None and epsilon:
+            margins = one.minus(local).tar.reshape(len(folds), -1)
+            told.setdefault(row, {})[epsilon_key(epsilon)] = {
+                str(fold): _finite_mean(margin) for fold, margin in zip(folds, margins, strict=True)
+            }
+    return told
+
+
+def _finite_mean(margin: NDArray[np.floating]) -> float | None:
+    """In points; None where no site has an estimate."""
+    known = margin[np.isfinite(margin)]
+    return _round(POINTS * float(known.mean())) if len(known) else None
 
 
 def _points(measured: Measured | None) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ WIDTH = 100
 MEANING = {
     "base": "the embedder as it came",
     "public": "tuned on public faces",
-    "panel": "10 volunteers a site",
+    "panel": "volunteers of every site",
     "local": "own part, never leaves",
     "private": "noise at each site",
     "private_secagg": "noise once, secure sum",

@@ -77,6 +77,18 @@ def test_gain_follows_the_seeds_too(tmp_path: Path) -> None:
     assert gain["ci95"] == pytest.approx([2.5 - half, 2.5 + half], rel=0.1)
 
 
+def test_gain_is_told_fold_by_fold_too(tmp_path: Path) -> None:
+    def kind(arm: Arm, fold: int, seed: int) -> float:
+        return 0.01 * fold if arm[0] == "private" else 0.0
+
+    arms = {("local", 0.0): 0.5, ("private", 8.0): 0.5}
+    summary = summarise(filled(tmp_path, arms, kind), META)
+    by_fold = summary["gain_by_fold"]["private"]["8"]
+    assert by_fold == pytest.approx({fold: int(fold) for fold in by_fold})
+    whole = summary["gain"]["private"]["8"]["value"]
+    assert np.mean(list(by_fold.values())) == pytest.approx(whole)
+
+
 def test_share_is_gain_over_room(tmp_path: Path) -> None:
     arms = {
         ("local", 0.0): 0.5,
