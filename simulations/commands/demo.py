@@ -33,7 +33,8 @@ def demo_command(out: Path) -> None:
     if outcome is not None:
         console.print(_outbox(outcome))
     console.print(
-        "Nothing else left: no picture, no feature, no name, no count, no metric.\n"
+        "Beside these, only what an operator declares: camera type, trunk and a round number of\n"
+        "people. No picture, no feature, no name, no metric.\n"
         f"Ledgers, charter and checkpoint are in {kept}; try: "
         f"mascaron-site ledger show {kept / 'site-0.db'} --key {kept / 'site-0.key'}",
         highlight=False,
