@@ -10,7 +10,7 @@ from rich.table import Table
 
 from simulations.commands.run import RunOptions, measure, stderr_console
 from simulations.federation import Outcome
-from simulations.run import SUMMARY
+from simulations.runner import SUMMARY
 from simulations.table import print_summary
 
 EPSILON = 8.0

@@ -14,7 +14,7 @@ from common.faces.splits import parse_folds
 from common.models.cache import FeatureCache
 from simulations.material import Material, Studio, labels_of, prepare
 from simulations.progress import Bars
-from simulations.run import SUMMARY, Measured, Run
+from simulations.runner import SUMMARY, Measured, Run
 from simulations.scenario import Scenario, load_scenario, override
 from simulations.sites import Folds, check_people, rotation
 from simulations.sources import Sources

@@ -13,7 +13,7 @@ from simulations.arms import Experiment
 from simulations.material import Material
 from simulations.pieces import Pieces
 from simulations.results import ROWS
-from simulations.run import PIECES, SUMMARY, Run
+from simulations.runner import PIECES, SUMMARY, Run
 from simulations.scenario import Scenario
 from tests.small_world import TURN, Silent, small_scenario, small_world
 
