@@ -27,6 +27,8 @@ _RANGES = {
     "gradient_rounds": (1, 1000),
     "report_pictures": (2, 1_000_000),
     "draws": (50, 100_000),
+    "people": (2, 1_000_000),
+    "judged": (1, 10_000),
 }
 
 
@@ -38,7 +40,8 @@ class Scenario:
     ``"none"`` takes pictures as they are, with the sites and camera types the pack declares.
     Every public picture is shot ``views`` times through the randomised camera and
     ``simulated_views`` times through some of ``simulated_cameras`` fixed ones drawn from it.
-    ``draws`` is the size of the bootstrap.
+    ``people`` a site get a seat where it is given; otherwise all are dealt. ``judged`` sites at
+    most, spread evenly over all, are evaluated. ``draws`` is the size of the bootstrap.
     """
 
     name: str
@@ -57,12 +60,15 @@ class Scenario:
     gradient_rounds: int = 20
     report_pictures: int = 8  # at most so many pictures of a report person count
     draws: int = 400
+    people: int | None = None  # at every site
+    judged: int = 10_000
 
     def __post_init__(self) -> None:
         _least(bool(_NAME.fullmatch(self.name)), "name must be letters, digits, '-' and '_'")
         for key, (least, most) in _RANGES.items():
-            told = f"{key} must be in [{least}, {most}], got {getattr(self, key)}"
-            _least(least <= getattr(self, key) <= most, told)
+            value = getattr(self, key)
+            told = f"{key} must be in [{least}, {most}], got {value}"
+            _least(value is None or least <= value <= most, told)
         _least(0 < self.delta < 1e-2, f"delta must be in (0, 0.01), got {self.delta}")
         _least(bool(self.epsilon), "epsilon must name at least one value")
         _least(0 <= self.gradient_share < 1, "gradient_share must be in [0, 1)")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from common.errors import RunError, ScenarioError
-from simulations import run as room
+from simulations import runner as room
 from simulations.arms import Experiment
 from simulations.material import Material
 from simulations.pieces import Pieces
