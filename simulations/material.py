@@ -103,6 +103,13 @@ class Lens:
         return self.cameras[0 if self.chosen is None else int(self.chosen[index])]
 
     @property
+    def name(self) -> str:
+        """For people who wait."""
+        if not self.cameras:
+            return "as they are"
+        return self.cameras[0].name if len(self.cameras) == 1 else f"{len(self.cameras)} cameras"
+
+    @property
     def digest(self) -> str:
         """Names the lens by everything that decides what it does."""
         chosen = b"" if self.chosen is None else self.chosen.tobytes()
@@ -115,12 +122,20 @@ def prepare(
     """Computes, or reads from the cache, every feature the scenario needs."""
     labels = labels_of(scenario, faces)
     views = _public(scenario, public, studio)
-    features = tuple(
-        studio.shoot(faces, Lens(cameras=(c,)), f"faces through {c.name}")
-        for c in scenario.camera_list()
-    ) or (studio.shoot(faces, Lens(), "faces as they are"),) * len(labels.types)
+    features = _features(scenario, faces, labels, studio)
     told = {entry.name: getattr(labels, entry.name) for entry in dataclasses.fields(labels)}
     return Material(**told, features=features, public=views, trunk=studio.trunk.hash, tail=tail)
+
+
+def _features(
+    scenario: Scenario, faces: FaceSet, labels: Labels, studio: Studio
+) -> tuple[Features, ...]:
+    cameras = scenario.camera_list()
+    if cameras and labels.taken is None:
+        lenses = [Lens(cameras=(camera,)) for camera in cameras]
+        return tuple(studio.shoot(faces, one, f"faces through {one.name}") for one in lenses)
+    lens = Lens(cameras=cameras, chosen=labels.taken if cameras else None)
+    return (studio.shoot(faces, lens, f"faces, {lens.name}"),) * len(labels.types)
 
 
 def labels_of(scenario: Scenario, faces: FaceSet) -> Labels:
@@ -133,7 +148,8 @@ def labels_of(scenario: Scenario, faces: FaceSet) -> Labels:
     cameras = scenario.camera_list()
     if cameras:
         types = tuple(camera.name for camera in cameras)
-        return Labels(types=types, person=faces.person, fold=faces.fold)
+        taken = _dealt_cameras(faces, len(cameras)) if scenario.one_camera else None
+        return Labels(types=types, person=faces.person, fold=faces.fold, taken=taken)
     if faces.site is not None and not (faces.site != REPORT_SITE).any():
         raise ScenarioError("the pack's site array leaves nobody to train")
     declared = faces.camera_type or (AS_IT_IS,) * len(faces)
@@ -145,6 +161,16 @@ def labels_of(scenario: Scenario, faces: FaceSet) -> Labels:
         taken=taken.astype(np.int64),
         site=faces.site,
     )
+
+
+def _dealt_cameras(faces: FaceSet, cameras: int) -> NDArray[np.int64]:
+    """The camera of every picture (N,): people of each fold take turns at the cameras."""
+    assert faces.fold is not None
+    fold = faces.fold[np.unique(faces.person, return_index=True)[1]]  # of each of ``people``
+    order = np.argsort(fold, kind="stable")
+    turn = np.empty(len(fold), np.int64)
+    turn[order] = np.arange(len(fold)) % cameras
+    return turn[np.searchsorted(faces.people, faces.person)]
 
 
 def _public(scenario: Scenario, public: FaceSet, studio: Studio) -> PublicViews:

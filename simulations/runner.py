@@ -99,7 +99,8 @@ class Run:
             yield "private", epsilon, lambda e, x=epsilon: e.federated("local", x)  # type: ignore[misc]
             yield "private_secagg", epsilon, lambda e, x=epsilon: e.federated("distributed", x)  # type: ignore[misc]
         yield "nonprivate", None, lambda e: e.federated("none", None)
-        yield "upper_bound", None, lambda e: e.upper_bound()
+        if self.scenario.upper_bound:
+            yield "upper_bound", None, lambda e: e.upper_bound()
 
     def _public(self) -> tuple[Tail, Reference]:
         views = self.material.public

@@ -41,7 +41,8 @@ class Scenario:
     Every public picture is shot ``views`` times through the randomised camera and
     ``simulated_views`` times through some of ``simulated_cameras`` fixed ones drawn from it.
     ``people`` a site get a seat where it is given; otherwise all are dealt. ``judged`` sites at
-    most, spread evenly over all, are evaluated. ``draws`` is the size of the bootstrap.
+    most, spread evenly over all, are evaluated. With ``one_camera`` each person is seen through
+    one camera only, so that thousands are quickly prepared. ``draws`` is the size of the bootstrap.
     """
 
     name: str
@@ -62,6 +63,8 @@ class Scenario:
     draws: int = 400
     people: int | None = None  # at every site
     judged: int = 10_000
+    one_camera: bool = False
+    upper_bound: bool = True  # whether to measure that arm, the slowest
 
     def __post_init__(self) -> None:
         _least(bool(_NAME.fullmatch(self.name)), "name must be letters, digits, '-' and '_'")

@@ -162,3 +162,22 @@ def test_labels_that_do_not_fit_are_refused_before_a_picture_is_looked_at(
     with pytest.raises(ConfigError, match=r"no cameras 'x\.toml'"):
         prepare(dataclasses.replace(SCENARIO, cameras="x.toml"), faces, public, tail(), studio)
     assert studio.trunk.seen == 0
+
+
+def test_with_one_camera_each_person_is_shot_once_and_every_fold_has_all_cameras(
+    public: FaceSet, studio: Studio
+) -> None:
+    many = synthetic_faces(32, 2, 1)
+    scenario = dataclasses.replace(SCENARIO, one_camera=True)
+    material = prepare(scenario, many, public, tail(), studio)
+    assert studio.trunk.seen == 64 + (2 + 2) * 8
+    assert all(features is material.features[0] for features in material.features)
+    assert material.taken is not None
+    for person in many.people:
+        assert len(np.unique(material.taken[material.person == person])) == 1
+    for fold in range(1, 9):
+        assert set(material.taken[material.fold == fold]) == {0, 1, 2, 3}
+    alone = prepare(SCENARIO, many, public, tail(), studio)
+    for camera in range(4):
+        mine = material.taken == camera
+        np.testing.assert_array_equal(alone.features[camera][mine], material.features[0][mine])
