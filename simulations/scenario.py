@@ -32,6 +32,25 @@ _RANGES = {
 }
 
 
+def _least(holds: bool, what: str) -> None:
+    if not holds:
+        raise ScenarioError(what)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Invented:
+    """How many synthetic people there are where no others are given."""
+
+    people: int = 160
+    public: int = 80
+    pictures: int = 5  # of each of them
+
+    def __post_init__(self) -> None:
+        for key in ("people", "public", "pictures"):
+            least = 2 if key == "pictures" else 8  # eight folds
+            _least(getattr(self, key) >= least, f"{key} must be at least {least}")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scenario:
     """One experiment. Site s looks through camera s modulo the number of cameras.
@@ -64,6 +83,7 @@ class Scenario:
     people: int | None = None  # at every site
     judged: int = 10_000
     one_camera: bool = False
+    invented: Invented = Invented()
     upper_bound: bool = True  # whether to measure that arm, the slowest
 
     def __post_init__(self) -> None:
@@ -108,8 +128,3 @@ def _find(name: str) -> Path:
             return path
     known = ", ".join(sorted(p.name for p in CAMERAS.glob("*.toml")))
     raise ScenarioError(f"no cameras {name!r}; there are: {known}")
-
-
-def _least(holds: bool, what: str) -> None:
-    if not holds:
-        raise ScenarioError(what)

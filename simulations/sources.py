@@ -8,9 +8,9 @@ from common.faces.faceset import FaceSet
 from common.faces.splits import with_folds
 from common.models.tail import Tail
 from common.models.trunk import Trunk, load_trunk
+from simulations.scenario import Invented
 
 STARTER = Path(__file__).parent / "starter"
-SYNTHETIC_PEOPLE, SYNTHETIC_PUBLIC, SYNTHETIC_PICTURES = 160, 80, 5
 SYNTHETIC_SEED, PUBLIC_SEED = 2, 3  # the starter trunk was trained on people of seed 7001
 
 
@@ -30,17 +30,17 @@ class Sources:
         if self.faces is not None and self.public is None:
             raise ScenarioError("--faces needs --public: people whose pictures are public")
 
-    def load_faces(self) -> tuple[FaceSet, int]:
+    def load_faces(self, invented: Invented) -> tuple[FaceSet, int]:
         """The people who train and report, with folds, and how many pictures were skipped."""
         if self.faces is None:
-            return _synthetic(SYNTHETIC_PEOPLE, SYNTHETIC_SEED), 0
+            return _synthetic(invented.people, invented.pictures, SYNTHETIC_SEED), 0
         faces, skipped = self._read(self.faces)
         return with_folds(faces), skipped
 
-    def load_public(self) -> tuple[FaceSet, int]:
+    def load_public(self, invented: Invented) -> tuple[FaceSet, int]:
         """The public people, disjoint from the others by the operator's word."""
         if self.public is None:
-            return _synthetic(SYNTHETIC_PUBLIC, PUBLIC_SEED), 0
+            return _synthetic(invented.public, invented.pictures, PUBLIC_SEED), 0
         return self._read(self.public)
 
     def load_trunk(self) -> tuple[Trunk, Tail]:
@@ -58,7 +58,7 @@ class Sources:
         return faces, skipped.total
 
 
-def _synthetic(people: int, seed: int) -> FaceSet:
+def _synthetic(people: int, pictures: int, seed: int) -> FaceSet:
     from common.synthetic.generate import synthetic_faces
 
-    return synthetic_faces(people, SYNTHETIC_PICTURES, seed)
+    return synthetic_faces(people, pictures, seed)

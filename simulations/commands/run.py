@@ -117,8 +117,8 @@ def _material(
         keep_going=given.keep_going,
     )
     trunk, tail = sources.load_trunk()
-    faces, skipped = sources.load_faces()
-    public, public_skipped = sources.load_public()
+    faces, skipped = sources.load_faces(scenario.invented)
+    public, public_skipped = sources.load_public(scenario.invented)
     if skipped or public_skipped:
         bars.say(f"skipped {skipped} pictures of faces and {public_skipped} public ones")
     if len(public.people) < 2:

@@ -104,3 +104,10 @@ def write(folder: Path, text: str) -> Path:
     path = folder / "mine.toml"
     path.write_text(text, "utf-8")
     return path
+
+
+def test_numbers_of_invented_people_are_checked(tmp_path: Path) -> None:
+    path = tmp_path / "few.toml"
+    path.write_text('name = "few"\nsites = 2\n[invented]\npeople = 7\n', "utf-8")
+    with pytest.raises(ScenarioError, match=r"\[?invented.*people must be at least 8"):
+        load_scenario(str(path))
