@@ -107,9 +107,7 @@ class Training:
         return released
 
     def _train(self, run: str, number: int, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-        plan = self._plans.get(run)
-        if plan is None:
-            raise NotReadyError("no plan was accepted for this run")
+        plan = self._accepted(run)
         if not 1 <= number <= len(plan.rounds):
             raise PlanError(f"the plan has no round {number}")
         current = plan.rounds[number - 1]
@@ -127,6 +125,16 @@ class Training:
         self._ledger.release(run, number, digest, payload)
         log.info("round %d released %d bytes", number, len(payload))
         return wire.load(payload)
+
+    def _accepted(self, run: str) -> PrivacyPlan:
+        """The plan of ``run``; after a restart from the ledger, under the policy of today."""
+        if run not in self._plans:
+            plan = self._ledger.plan(run)
+            if plan is None:
+                raise NotReadyError("no plan was accepted for this run")
+            self._policy.check(plan, self._facts.trunk)
+            self._plans[run] = plan
+        return self._plans[run]
 
     def _feature_dim(self) -> int:
         return int(self._facts.negatives.shape[1])

@@ -4,6 +4,7 @@ Spend first, then draw noise. A crash in between wastes budget; the other order 
 something nobody paid for. Order comes from row numbers alone: the ledger has no clock to set.
 """
 
+import json
 import os
 import sqlite3
 import threading
@@ -137,6 +138,14 @@ class Ledger:
             if row is None or chain.payload_digest(row[0]) != entry.payload_digest:
                 raise LedgerError(f"row {entry.sequence} is not the one written")
             return bytes(row[0])
+
+    def plan(self, run: str) -> PrivacyPlan | None:
+        """The plan accepted for ``run``, read back from its row, or None: for a restarted agent."""
+        with self._guard():
+            for entry in self._entries:
+                if entry.kind == "accept" and entry.run == run:
+                    return PrivacyPlan.from_json(json.loads(entry.detail)["plan"])
+            return None
 
     def finish(self, run: str) -> None:
         """Ends a run: what its plan promised but never reserved is free again. Not to be undone."""

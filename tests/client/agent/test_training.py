@@ -116,6 +116,24 @@ def test_a_repeat_gets_the_same_bytes_and_is_not_charged(site: Site) -> None:
     assert site.ledger.epsilon() == spent
 
 
+def test_a_restarted_agent_goes_on_with_the_plan_in_its_ledger(site: Site) -> None:
+    first = wire.dump(accepted(site, long_plan()).train(RUN, 1, frame()))
+    site.restart()
+    room = site.training()
+    assert wire.dump(room.train(RUN, 1, frame())) == first
+    assert set(room.train(RUN, 2, frame())) == {"moments.scatter.sum"}
+    assert site.kinds() == ["accept", "reserve", "release", "reserve", "release"]
+
+
+def test_a_restarted_agent_holds_its_plan_against_the_policy_of_today(site: Site) -> None:
+    accepted(site, long_plan())
+    site.restart()
+    site.policy = dataclasses.replace(site.policy, rounds=3)
+    with pytest.raises(PlanError, match="this site allows 3"):
+        site.training().train(RUN, 1, frame())
+    assert site.kinds() == ["accept"]
+
+
 def test_the_same_round_with_other_contents_is_refused(site: Site) -> None:
     room = accepted(site, mean_plan())
     room.train(RUN, 1, frame())
