@@ -5,7 +5,7 @@ Nothing is faked but the transport and, unless asked otherwise, the entropy.
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,10 @@ class LaboratoryPolicy(SitePolicy):
     def allows_noise(self, plan: PrivacyPlan) -> bool:
         return True
 
+    def allows_objective(self, name: str) -> bool:
+        """Any that was registered, and that needs a check to have passed."""
+        return True
+
     def check_means(self, budget: Budget, entropy: str) -> None:
         """Any: a fresh ledger is opened for every plan."""
 
@@ -55,7 +59,10 @@ class Door:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
-    """What a run left behind: shared arrays by pool, what each site spent, bytes, what left."""
+    """What a run left behind: shared arrays by pool, what each site spent, bytes, what left.
+
+    ``history`` has one entry a round, as in the checkpoint.
+    """
 
     pools: dict[str, Arrays]
     spent: dict[str, float]  # epsilon at the plan's delta, by site
@@ -63,6 +70,7 @@ class Outcome:
     downloaded: dict[str, int]
     left: list[tuple[str, str, tuple[int, ...]]]  # site, array name, shape
     entropy: str
+    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,6 +124,7 @@ class Federation:
             downloaded=self._by_name(grid.downloaded),
             left=left,
             entropy=self.entropy,
+            history=state.history,
         )
 
     def _by_name(self, nodes: Mapping[int, int]) -> dict[str, int]:
