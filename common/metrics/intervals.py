@@ -141,6 +141,20 @@ def bootstrap_tar(statistics: OperatingStatistics, weights: Doubles) -> Doubles:
     return _crossing(fmr, tar, target)
 
 
+def bootstrap_share(right: ArrayLike, person: ArrayLike, weights: Doubles) -> Doubles:
+    """The share (B,) of N trials that came out ``right`` (N,) under ``weights`` (B, P).
+
+    Each trial belongs to one ``person`` (N,), numbered 0..P-1 as the columns are. NaN where a
+    resample has no trial.
+    """
+    belongs, people = np.asarray(person), weights.shape[1]
+    trials = np.bincount(belongs, minlength=people)
+    hits = np.bincount(belongs, np.asarray(right, np.float64), minlength=people)
+    with np.errstate(invalid="ignore"):
+        share: Doubles = (weights @ hits) / (weights @ trials)
+    return share
+
+
 def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
     """The central ``level`` share of the draws (B,); NaN draws are left out."""
     tail = (1 - level) / 2

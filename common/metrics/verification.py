@@ -61,7 +61,7 @@ class Pairs:
 
         Raises ``ModelError`` where an embedding is not finite.
         """
-        unit = _unit(embeddings)
+        unit = unit_rows(embeddings)
         if len(unit) != len(self.person):
             raise ValueError(f"{len(unit)} embeddings for {len(self.person)} pictures")
         table = (unit @ unit.T).ravel()  # (N * N,)
@@ -88,6 +88,25 @@ class Curve:
     def tar(self) -> NDArray[np.float64]:
         """True accept rate (T,); against ``fmr`` it is the ROC curve."""
         return 1 - self.fnmr
+
+    @property
+    def area(self) -> float:
+        """The area under the ROC curve, by straight lines between its points.
+
+        Equals the chance that a genuine pair scores above an impostor pair, a tie counting half
+        (Bamber 1975, J. Math. Psychology 12; Hanley & McNeil 1982, Radiology 143).
+        """
+        return float((-np.diff(self.fmr) * (self.tar[1:] + self.tar[:-1]) / 2).sum())
+
+    def tar_at(self, fmrs: ArrayLike) -> NDArray[np.float64]:
+        """The TAR (F,) at the lowest threshold whose FMR is at most each of ``fmrs`` (F,).
+
+        For drawing; it says nothing of whether there are impostors enough (``tar_at_far`` does).
+        """
+        allowed = np.asarray(fmrs, np.float64) + 1e-12
+        refused = np.searchsorted(self.fmr[::-1], allowed, side="right")
+        found: NDArray[np.float64] = self.tar[len(self.fmr) - refused]
+        return found
 
 
 def tar_at_far(
@@ -148,13 +167,11 @@ def eer(scores: Scores) -> float:
     return float(curve.fmr[before] + share * (curve.fmr[after] - curve.fmr[before]))
 
 
-def _tar(genuine: Floats, threshold: float | None) -> float | None:
-    if threshold is None or not len(genuine):
-        return None
-    return float(np.mean(genuine >= np.float32(threshold)))
+def unit_rows(embeddings: ArrayLike) -> Floats:
+    """``embeddings`` (N, E) scaled to length 1; a zero row stays zero.
 
-
-def _unit(embeddings: ArrayLike) -> Floats:
+    Raises ``ModelError`` where an embedding is not finite.
+    """
     rows = np.asarray(embeddings, np.float32)
     if rows.ndim != 2:
         raise ValueError(f"embeddings must be (N, E), got shape {rows.shape}")
@@ -163,3 +180,9 @@ def _unit(embeddings: ArrayLike) -> Floats:
     norm = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
     unit: Floats = (rows / np.where(norm > 0, norm, 1)).astype(np.float32)
     return unit
+
+
+def _tar(genuine: Floats, threshold: float | None) -> float | None:
+    if threshold is None or not len(genuine):
+        return None
+    return float(np.mean(genuine >= np.float32(threshold)))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from common.metrics.intervals import (
+    bootstrap_share,
     bootstrap_tar,
     estimate,
     interval,
@@ -127,6 +128,17 @@ def test_weights_are_resamples_and_follow_the_seed() -> None:
 
 def test_interval_of_known_draws() -> None:
     assert interval(np.arange(101), 0.9) == pytest.approx((5, 95))
+
+
+def test_share_of_a_hand_computed_resample() -> None:
+    # Person 0 is right in 2 of 3 trials, person 1 in none of 1, person 2 never tried.
+    draws = bootstrap_share(
+        [True, True, False, False],
+        [0, 0, 0, 1],
+        np.array([[1, 1, 1], [2, 1, 0], [0, 3, 0], [0, 0, 3.0]]),
+    )
+    assert draws[:3].tolist() == pytest.approx([2 / 4, 4 / 7, 0])
+    assert np.isnan(draws[3])
 
 
 def faces(

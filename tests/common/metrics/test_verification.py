@@ -166,6 +166,36 @@ def test_curve_without_pairs_is_a_programming_mistake() -> None:
         det_curve(Scores(np.empty(0, np.float32), np.ones(3, np.float32)))
 
 
+def test_area_under_hand_computed_curves() -> None:
+    def area(genuine: list[float], impostor: list[float]) -> float:
+        made = Scores(np.array(genuine, np.float32), np.array(impostor, np.float32))
+        return det_curve(made).area
+
+    assert area([0.8, 0.9], [0.1, 0.2]) == 1
+    assert area([0.1, 0.2], [0.8, 0.9]) == 0
+    assert area([0.5, 0.5], [0.5]) == 0.5
+    # .3 beats two impostors of four and ties one, .8 beats three: 2.5 + 3 of 8.
+    assert area([0.3, 0.8], [0.1, 0.2, 0.3, 0.9]) == pytest.approx(5.5 / 8)
+
+
+@given(genuine=VALUES, impostor=VALUES)
+def test_area_is_the_chance_that_a_genuine_pair_wins(
+    genuine: list[float], impostor: list[float]
+) -> None:
+    won = [(g > i) + (g == i) / 2 for g in genuine for i in impostor]
+    made = Scores(np.array(genuine, np.float32), np.array(impostor, np.float32))
+    assert det_curve(made).area == pytest.approx(np.mean(won))
+
+
+@given(genuine=VALUES, impostor=VALUES, fmr=RATES)
+def test_curve_is_sampled_at_the_lowest_threshold_allowed(
+    genuine: list[float], impostor: list[float], fmr: float
+) -> None:
+    curve = det_curve(Scores(np.array(genuine, np.float32), np.array(impostor, np.float32)))
+    (found,) = curve.tar_at([fmr])
+    assert found == max(t for t, f in zip(curve.tar, curve.fmr, strict=True) if f <= fmr + 1e-12)
+
+
 def scores_one_by_one(
     embeddings: NDArray[np.float32], person: NDArray[np.int64]
 ) -> tuple[list[float], list[float]]:
