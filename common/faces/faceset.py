@@ -12,6 +12,17 @@ from numpy.typing import NDArray
 from common.errors import DataSetError
 from common.faces.crops import SIDE, Crop, Crops, Indices
 
+_COLUMNS = (  # of the optional fields those with one entry per picture
+    "picture",
+    "fold",
+    "site",
+    "camera_type",
+    "landmarks",
+    "attributes",
+    "age",
+    "description",
+)
+
 REPORT_SITE = -1  # a person seen at every site with the same camera type, trained at none
 
 
@@ -22,7 +33,9 @@ class FaceSet:
     ``person`` (N,) holds ids that index ``names`` and stay the same in every subset, so that two
     subsets can be compared for overlap. Optional, per picture: ``picture`` (a file name), ``fold``
     (N,) from 0, ``site`` (N,) with -1 for report people, ``camera_type`` (N,) as the operator
-    declared it, ``landmarks`` (N, 5, 2) in pixels of the *original* picture.
+    declared it, ``landmarks`` (N, 5, 2) in pixels of the *original* picture, ``attributes`` (N, A)
+    true where the picture shows what ``attribute_names`` (A) says, ``age`` (N,) in years, and
+    ``description``, a sentence each.
 
     Leaks: names and file names are personal data; ``repr`` and every error show counts only.
     """
@@ -35,14 +48,21 @@ class FaceSet:
     site: NDArray[np.int64] | None = None
     camera_type: tuple[str, ...] | None = None
     landmarks: NDArray[np.float32] | None = None
+    attributes: NDArray[np.bool_] | None = None
+    attribute_names: tuple[str, ...] = ()
+    age: NDArray[np.float32] | None = None
+    description: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        for key in ("person", "picture", "fold", "site", "camera_type", "landmarks"):
+        for key in ("person", *_COLUMNS):
             values: Sequence[object] | None = getattr(self, key)
             if values is not None and len(values) != len(self.source):
                 raise DataSetError(f"{key} has {len(values)} entries, not {len(self.source)}")
         if len(self.person) and not 0 <= self.person.min() <= self.person.max() < len(self.names):
             raise DataSetError("person: an id is not in names")
+        given = 0 if self.attributes is None else self.attributes.shape[1]
+        if given != len(self.attribute_names):
+            raise DataSetError(f"{given} attributes have {len(self.attribute_names)} names")
 
     def __len__(self) -> int:
         return len(self.source)
@@ -90,11 +110,7 @@ class FaceSet:
             self,
             source=self.source.take(chosen),
             person=self.person[chosen],
-            picture=_pick(self.picture, chosen),
-            fold=None if self.fold is None else self.fold[chosen],
-            site=None if self.site is None else self.site[chosen],
-            camera_type=_pick(self.camera_type, chosen),
-            landmarks=None if self.landmarks is None else self.landmarks[chosen],
+            **{key: _pick(getattr(self, key), chosen) for key in _COLUMNS},
         )
 
     def of_people(self, people: Iterable[int]) -> "FaceSet":
@@ -111,5 +127,8 @@ def _indices(chosen: Sequence[int] | NDArray[Any], length: int) -> Indices:
     return array.astype(np.int64).reshape(-1)
 
 
-def _pick(values: tuple[str, ...] | None, indices: Indices) -> tuple[str, ...] | None:
-    return None if values is None else tuple(values[i] for i in indices.tolist())
+def _pick(values: Any, indices: Indices) -> Any:
+    """The entries ``indices`` of an array, a tuple, or nothing."""
+    if isinstance(values, tuple):
+        return tuple(values[i] for i in indices.tolist())
+    return None if values is None else values[indices]

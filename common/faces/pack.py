@@ -1,8 +1,9 @@
 """Packs: a whole data set of aligned faces in one ``.npz``, read without trusting it.
 
 Layout: ``jpeg`` (a uint8 blob), ``offsets`` (N+1,), ``person`` (N,), and optionally ``picture``,
-``fold``, ``site``, ``camera_type``, ``landmarks``. Other arrays are left unread. Nothing is
-unpickled; every mistake is a ``DataSetError`` naming the file and the array.
+``fold``, ``site``, ``camera_type``, ``landmarks``, ``attributes`` (N, A) with ``attribute_names``
+(A,), ``age`` and ``description``. Other arrays are left unread. Nothing is unpickled; every
+mistake is a ``DataSetError`` naming the file and the array.
 """
 
 import warnings
@@ -23,7 +24,6 @@ Array = NDArray[Any]
 MAX_BYTES = 16 * 2**30  # of all arrays read, once unpacked
 
 _REQUIRED = ("jpeg", "offsets", "person")
-_OPTIONAL = ("picture", "fold", "site", "camera_type", "landmarks")
 
 
 def load_pack(path: Path) -> FaceSet:
@@ -50,6 +50,9 @@ def _faces(arrays: Mapping[str, Array], source: str) -> FaceSet:
             if arrays[key].shape[:1] != (len(offsets) - 1,):
                 raise DataSetError(f"{key}: expected {len(offsets) - 1} entries, as offsets says")
             columns[key] = convert(key, arrays[key])
+    if "attributes" in columns:
+        given = arrays.get("attribute_names", np.zeros(0, np.str_))
+        columns["attribute_names"] = _texts("attribute_names", given)
     person, names = _people(arrays["person"], len(offsets) - 1)
     for key in ("fold", "site"):
         _check_disjoint(key, person, columns.get(key))
@@ -61,7 +64,8 @@ def _read(path: Path) -> dict[str, Array]:
     try:
         with zipfile.ZipFile(path) as archive:
             sizes = {i.filename: i.file_size for i in archive.infolist()}
-            wanted = [k for k in (*_REQUIRED, *_OPTIONAL) if f"{k}.npy" in sizes]
+            known = (*_REQUIRED, *_COLUMNS, "attribute_names")
+            wanted = [k for k in known if f"{k}.npy" in sizes]
             missing = [k for k in _REQUIRED if k not in wanted]
             if missing:
                 raise DataSetError(f"{path}: no array {', '.join(map(repr, missing))}")
@@ -152,6 +156,18 @@ def _landmarks(key: str, values: Array) -> NDArray[np.float32]:
     return values.astype(np.float32)
 
 
+def _truths(key: str, values: Array) -> NDArray[np.bool_]:
+    if values.ndim != 2 or values.dtype.kind != "b":
+        raise DataSetError(f"{key}: expected booleans (N, A), got {_kind(values)}")
+    return values.astype(np.bool_)
+
+
+def _years(key: str, values: Array) -> NDArray[np.float32]:
+    if values.ndim != 1 or values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+        raise DataSetError(f"{key}: expected finite numbers (N,), got {_kind(values)}")
+    return values.astype(np.float32)
+
+
 def _check_disjoint(key: str, person: Indices, values: NDArray[Any] | None) -> None:
     """A person is in one fold only, and a report person is at no site."""
     if values is None:
@@ -173,4 +189,7 @@ _COLUMNS: dict[str, Callable[[str, Array], Any]] = {
     "site": _sites,
     "camera_type": _texts,
     "landmarks": _landmarks,
+    "attributes": _truths,
+    "age": _years,
+    "description": _texts,
 }
