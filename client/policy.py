@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from client.privacy.ledger import Budget
 from common.errors import ConfigError, PlanError, TrunkError
-from common.privacy.plan import PrivacyPlan
+from common.privacy.plan import SHIPPED_OBJECTIVES, GradientMechanism, PrivacyPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,10 @@ class SitePolicy:
         """Whether the noise model of ``plan`` protects this site's people from everybody."""
         return plan.noise == "local"
 
+    def allows_objective(self, name: str) -> bool:
+        """Whether people may be trained on objective ``name``: the reviewed ones only."""
+        return name in SHIPPED_OBJECTIVES
+
     def check_means(self, budget: Budget, entropy: str) -> None:
         """Raises ``ConfigError`` if an agent's ledger or source of noise promises less than this.
 
@@ -55,6 +59,11 @@ class SitePolicy:
         """Raises ``PlanError`` or ``TrunkError`` if ``plan`` asks for more than is allowed."""
         if not self.allows_noise(plan):
             raise PlanError(f"noise = {plan.noise!r} is not allowed at this site")
+        for mechanism in plan.mechanisms:
+            if not isinstance(mechanism, GradientMechanism):
+                continue
+            if not self.allows_objective(mechanism.objective):
+                raise PlanError(f"objective {mechanism.objective!r} is not allowed at this site")
         rounds = sum(mechanism.rounds for mechanism in plan.mechanisms)  # never listed one by one
         if rounds > self.rounds:
             raise PlanError(f"{rounds} rounds, this site allows {self.rounds}")

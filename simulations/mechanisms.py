@@ -29,6 +29,7 @@ def mechanisms(scenario: Scenario, radius: float, epsilon: float | None) -> tupl
         rate=RATE,
         rounds=scenario.gradient_rounds,
         learning_rate=LEARNING_RATE,
+        objective=scenario.objective,
     )
     return (*moments, steps)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from common.config import load
 from common.errors import ScenarioError
 from common.faces.cameras import Camera, load_cameras
+from common.privacy.plan import SHIPPED_OBJECTIVES, is_objective
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 CAMERAS = Path(__file__).parent / "cameras"
@@ -78,6 +79,7 @@ class Scenario:
     panel: int = 10  # volunteers a site who agree to be public inside the federation
     gradient_share: float = 0.0  # of the budget, spent on DP-SGD after the moments
     gradient_rounds: int = 20
+    objective: str = "contrast"  # of the gradients; or a plug-in, package.module:name
     report_pictures: int = 8  # at most so many pictures of a report person count
     draws: int = 400
     people: int | None = None  # at every site
@@ -95,6 +97,7 @@ class Scenario:
         _least(0 < self.delta < 1e-2, f"delta must be in (0, 0.01), got {self.delta}")
         _least(bool(self.epsilon), "epsilon must name at least one value")
         _least(0 <= self.gradient_share < 1, "gradient_share must be in [0, 1)")
+        _check_objective(self.objective, self.gradient_share)
         for epsilon in self.epsilon:
             _least(0 < epsilon <= 50, f"epsilon must be in (0, 50], got {epsilon}")
 
@@ -120,6 +123,13 @@ def override(scenario: Scenario, **changes: object) -> Scenario:
     """``scenario`` with every change that is not None."""
     given = {key: value for key, value in changes.items() if value is not None}
     return dataclasses.replace(scenario, **given)  # type: ignore[arg-type]
+
+
+def _check_objective(name: str, share: float) -> None:
+    known = ", ".join(SHIPPED_OBJECTIVES)
+    _least(is_objective(name), f"no objective {name!r}; there are {known}, package.module:name")
+    used = share > 0 or name == SHIPPED_OBJECTIVES[0]
+    _least(used, f"objective {name!r} is used by gradients: set gradient_share above 0")
 
 
 def _find(name: str) -> Path:

@@ -7,11 +7,13 @@ person leaves (measured), which no noise here would cover.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+
+from common.errors import PlanError
 
 
 class Objective(Protocol):
@@ -64,7 +66,19 @@ class BagCompactness:
         return self._scale * spread + drift
 
 
-OBJECTIVES: dict[str, Callable[[nn.Module, Tensor, float], Objective]] = {
-    "contrast": BagContrast,
-    "compact": BagCompactness,
-}
+# (module, public features (M, D), scale) -> the objective of one step.
+Factory: TypeAlias = Callable[[nn.Module, Tensor, float], Objective]
+
+OBJECTIVES: dict[str, Factory] = {"contrast": BagContrast, "compact": BagCompactness}
+
+
+def register_objective(name: str, factory: Factory) -> None:
+    """Makes ``factory`` known in this process as ``name``, ``package.module:name``.
+
+    For the laboratory alone, which checks a factory first (``simulations.objectives``). No agent
+    calls this, so a production agent knows the objectives above and refuses every other.
+    Raises ``PlanError`` for the name of a shipped objective, which nobody replaces.
+    """
+    if ":" not in name:
+        raise PlanError(f"a plug-in is called package.module:name, not {name!r}")
+    OBJECTIVES[name] = factory

@@ -19,7 +19,10 @@ from common.privacy.accountant import Event
 
 NoiseModel = Literal["local", "distributed", "none"]
 
+SHIPPED_OBJECTIVES = ("contrast", "compact")  # every agent knows them; others are plug-ins
+
 _NAME = re.compile(r"[a-z0-9._-]{1,64}")
+_PLUG_IN = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,99}:[A-Za-z_][A-Za-z0-9_]{0,59}")
 _MOST = 10**9  # no honest plan comes near; a hostile one must not overflow anything
 _MOST_STEPS = 10**5
 _MOST_MECHANISMS = 64  # pricing a plan takes a fraction of a second for each sampled one
@@ -54,7 +57,12 @@ class MomentMechanism:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GradientMechanism:
-    """DP-SGD over people: each step Poisson-samples them and clips one gradient a person."""
+    """DP-SGD over people: each step Poisson-samples them and clips one gradient a person.
+
+    ``proximal`` is the mu of FedProx (Li et al. 2020): every step also moves the tail by learning
+    rate * mu towards where the round began. It acts on noised values only, so it costs nothing
+    and needs no clip; at one step a round there is nothing yet to pull back.
+    """
 
     kind: Literal["gradient"] = "gradient"
     sigma: float  # noise multiplier: standard deviation over clip
@@ -66,14 +74,17 @@ class GradientMechanism:
     learning_rate: float = 1.0
     negatives: int = 256  # public features a step contrasts with
     scale: float = 16.0  # inverse temperature of the contrast
-    objective: Literal["contrast", "compact"] = "contrast"
+    objective: str = "contrast"  # one of ``SHIPPED_OBJECTIVES``, or a laboratory's module:name
     name: str = "gradient"
+    proximal: float = 0.0
 
     def __post_init__(self) -> None:
         _make_plain(self)
         _check_noise(self.name, self.sigma, self.clip)
         if not 0 < self.rate <= 1:
             raise PlanError(f"{self.name}: rate must be in (0, 1], got {self.rate}")
+        if not is_objective(self.objective):
+            raise PlanError(f"{self.name}: no objective {self.objective!r}")
         for key in ("rounds", "steps_per_round", "views", "negatives"):
             if not 1 <= getattr(self, key) <= _MOST_STEPS:
                 raise PlanError(f"{self.name}: {key} must be in [1, {_MOST_STEPS}]")
@@ -82,6 +93,8 @@ class GradientMechanism:
         for key in ("learning_rate", "scale"):
             if not 0 < getattr(self, key) <= _MOST:
                 raise PlanError(f"{self.name}: {key} must be in (0, {_MOST}]")
+        if not 0 <= self.proximal * self.learning_rate <= 1:  # beyond, a pull would overshoot
+            raise PlanError(f"{self.name}: proximal must be in [0, 1 / learning_rate]")
 
     @property
     def event(self) -> Event:
@@ -192,8 +205,14 @@ class PrivacyPlan(Terms):
         return mechanism.sigma / math.sqrt(self.honest_sites)
 
     def to_json(self) -> str:
-        """Canonical JSON: equal plans give equal text, and so equal digests."""
+        """Canonical JSON: equal plans give equal text, and so equal digests.
+
+        A proximal term of 0 is left out, as in plans from before there was one.
+        """
         table = dataclasses.asdict(self)
+        for entry in table["mechanisms"]:
+            if entry.get("proximal") == 0:
+                del entry["proximal"]
         return json.dumps(table, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod
@@ -215,6 +234,14 @@ class PrivacyPlan(Terms):
     def digest(self) -> str:
         """SHA-256 of the canonical JSON, in hexadecimal."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def is_objective(name: str) -> bool:
+    """Whether ``name`` is a shipped objective or looks like a plug-in's, ``package.module:name``.
+
+    Only the laboratory runs plug-ins: a site's policy refuses a plan that names one.
+    """
+    return name in SHIPPED_OBJECTIVES or bool(_PLUG_IN.fullmatch(name))
 
 
 def _mechanism(entry: Any) -> Mechanism:
