@@ -46,6 +46,7 @@ class Run:
     folder: Path
     progress: Progress
     entropy: str = "seeded"
+    judges: str = ""  # digest of who may report: runs with the same one can be paired
 
     def everything(self) -> "Measured":
         """Measures whatever is missing; the summary is also written to the folder."""
@@ -131,6 +132,8 @@ class Run:
             "epsilons": list(self.scenario.epsilon),
             "turns": [] if self.material.site is not None else self._folds(),
             "trunk": self.material.trunk,
+            "judges": self.judges,
+            "draws": self.scenario.draws,
             "statements": self._statements(experiment),
         }
         return Meta(

@@ -8,9 +8,11 @@ import click
 from rich import box
 from rich.table import Table
 
-from simulations.commands.run import RunOptions, measure, stderr_console
+from simulations.commands.run import measure, stderr_console
 from simulations.federation import Outcome
+from simulations.laboratory import Given
 from simulations.runner import SUMMARY
+from simulations.scenario import load_scenario
 from simulations.table import print_summary
 
 EPSILON = 8.0
@@ -19,12 +21,9 @@ EPSILON = 8.0
 def demo_command(out: Path) -> None:
     """Runs scenario ``demo`` on synthetic faces and shows the table, the spend and the outbox."""
     console = stderr_console()
-    given = RunOptions(
-        out=out, entropy="os", train_folds="1-4", choose_folds="", report_folds="5-8"
-    )
-    scenario, turns = given.scenario("demo"), given.turns()
+    given = Given(entropy="os", train_folds="1-4", choose_folds="", report_folds="5-8")
     console.print("A federation of four sites. Every face in it is invented.", style="bold")
-    run = measure(scenario, turns, given, out, console)
+    run = measure(load_scenario("demo"), given, out, console)
     print_summary(run.summary, console)
     kept = out / "federation"
     shutil.rmtree(kept, ignore_errors=True)

@@ -1,0 +1,212 @@
+"""The one way from a scenario to its figures: run, demo, sweep and the Python API all go here.
+
+Faces, public people and trunk are loaded once; features are made once for all scenarios that look
+through the same cameras one after the other. Everything is checked before a picture is shot.
+"""
+
+import dataclasses
+import logging
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from common.errors import DataSetError, ScenarioError
+from common.faces.faceset import FaceSet
+from common.faces.splits import parse_folds
+from common.models.cache import FeatureCache
+from common.models.tail import Tail
+from common.models.trunk import Trunk
+from common.privacy.plan import SHIPPED_OBJECTIVES
+from common.wire import digest
+from simulations.material import Material, Progress, Studio, labels_of, prepare
+from simulations.runner import Measured, Run
+from simulations.scenario import Invented, Scenario
+from simulations.sites import Folds, check_people, open_sites, rotation
+from simulations.sources import Sources
+
+# Fields that say what is done with features, not which there are. A field that is not listed
+# costs at worst a second look into the cache.
+AFTER_FEATURES = frozenset(
+    {
+        "name",
+        "sites",
+        "people",
+        "judged",
+        "public_steps",
+        "delta",
+        "epsilon",
+        "seeds",
+        "panel",
+        "gradient_share",
+        "gradient_rounds",
+        "objective",
+        "report_pictures",
+        "draws",
+        "upper_bound",
+    }
+)
+
+
+class Reporter(Progress, Protocol):
+    """Progress that can also say a line."""
+
+    def say(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given(Sources):
+    """What a measurement is told besides its scenario: sources, who trains, which entropy."""
+
+    train_folds: str = "1-6"
+    choose_folds: str = "7"
+    report_folds: str = "8"
+    cross_fit: str | None = None
+    entropy: str = "seeded"
+    cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.turns()  # whatever is wrong with the folds is told before faces are read
+
+    def turns(self) -> list[Folds]:
+        """Which people train, choose and report, once or in rotation."""
+        if self.cross_fit:
+            return rotation(parse_folds(self.cross_fit))
+        choose = parse_folds(self.choose_folds) if self.choose_folds.strip() else frozenset()
+        return [
+            Folds(
+                train=parse_folds(self.train_folds),
+                choose=choose,
+                report=parse_folds(self.report_folds),
+            )
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """The faces of an experiment: those who train and report, and the public ones."""
+
+    faces: FaceSet
+    public: FaceSet
+    turns: list[Folds]
+
+    @cached_property
+    def judges(self) -> str:
+        """A digest of whose pictures there are and who may report: the same, the same people."""
+        arrays = [self.faces.person, self.faces.fold, self.faces.site]
+        kept = [array.tobytes() for array in arrays if array is not None]
+        return digest(self.faces.digest, *kept)
+
+
+@dataclass(eq=False)
+class Laboratory:
+    """Measures scenarios on what was ``given``; ``cache`` is where features are kept."""
+
+    given: Given
+    cache: Path
+    reporter: Reporter
+    _people: tuple[Invented | None, People] | None = field(default=None, init=False)
+    _material: tuple[str, Material] | None = field(default=None, init=False)
+
+    def check(self, scenario: Scenario) -> None:
+        """Raises one of our errors if ``scenario`` cannot be measured; touches no picture.
+
+        That every site finds people is looked at by ``sites``.
+        """
+        faces = self.people(scenario).faces
+        if scenario.cameras != "none" and faces.site is not None:
+            raise ScenarioError(
+                "the pack declares its sites; use --camera none, or a pack without a site array"
+            )
+        labels_of(scenario, faces)
+        scenario.public_camera()
+        if scenario.objective not in SHIPPED_OBJECTIVES:
+            from simulations.objectives import use_objective  # torch and Opacus, where needed
+
+            use_objective(scenario.objective)
+
+    def sites(self, scenario: Scenario) -> list[int]:
+        """How many people each site of the first repetition has.
+
+        Raises ``ScenarioError`` if in some turn a site would have too few, or nobody reports.
+        """
+        people = self.people(scenario)
+        labels = labels_of(scenario, people.faces)
+        check_people(labels, scenario, people.turns)
+        sites = open_sites(labels, scenario, people.turns[0], 0)
+        return [len(np.unique(labels.person[site.pictures])) for site in sites]
+
+    def measure(self, scenario: Scenario, folder: Path) -> Measured:
+        """Measures whatever of ``scenario`` is missing in ``folder``."""
+        logging.getLogger("flwr").setLevel(logging.ERROR)  # its progress lines are not ours
+        self.check(scenario)
+        self.sites(scenario)
+        people = self.people(scenario)
+        run = Run(
+            scenario=scenario,
+            material=self._prepared(scenario),
+            turns=people.turns,
+            folder=folder,
+            progress=self.reporter,
+            entropy=self.given.entropy,
+            judges=people.judges,
+        )
+        return run.everything()
+
+    def identity(self, scenario: Scenario) -> str:
+        """A digest of everything that decides what ``scenario`` measures here, but for the code."""
+        people, (trunk, tail) = self.people(scenario), self._trunk
+        turns = [[sorted(part) for part in dataclasses.astuple(folds)] for folds in people.turns]
+        return digest(
+            repr(scenario),
+            repr((scenario.camera_list(), scenario.public_camera(), turns)),
+            repr((trunk.hash, tail.hash, self.given.entropy)),
+            repr((people.judges, people.faces.camera_type, people.public.digest)),
+            people.public.person.tobytes(),
+        )
+
+    def people(self, scenario: Scenario) -> People:
+        """The faces for ``scenario``; only the last ones are kept."""
+        key = None if self.given.faces and self.given.public else scenario.invented
+        if self._people is None or self._people[0] != key:
+            self._people = None
+            _ = self._trunk  # the quickest to be wrong is loaded first
+            self._people = key, self._loaded(scenario.invented)
+        return self._people[1]
+
+    def _loaded(self, invented: Invented) -> People:
+        faces, skipped = self.given.load_faces(invented)
+        public, public_skipped = self.given.load_public(invented)
+        if skipped or public_skipped:
+            self.reporter.say(
+                f"skipped {skipped} pictures of faces and {public_skipped} public ones"
+            )
+        if len(public.people) < 2:
+            raise DataSetError("the public faces need at least two people")
+        turns = self.given.turns()  # a pack that declares its sites leaves one of them
+        return People(faces, public, turns if faces.site is None else turns[:1])
+
+    def _prepared(self, scenario: Scenario) -> Material:
+        """The scenario's material; only the last one is kept, for it fills the memory."""
+        key = features_key(scenario)
+        if self._material is None or self._material[0] != key:
+            self._material = None
+            people, (trunk, tail) = self.people(scenario), self._trunk
+            studio = Studio(trunk, FeatureCache(self.cache), self.reporter)
+            made = prepare(scenario, people.faces, people.public, tail, studio)
+            self._material = key, made
+        return self._material[1]
+
+    @cached_property
+    def _trunk(self) -> tuple[Trunk, Tail]:
+        return self.given.load_trunk()
+
+
+def features_key(scenario: Scenario) -> str:
+    """Equal for scenarios that need the same features."""
+    told = dataclasses.fields(scenario)
+    used = [(f.name, getattr(scenario, f.name)) for f in told if f.name not in AFTER_FEATURES]
+    return repr(used)
