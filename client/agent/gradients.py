@@ -37,7 +37,8 @@ def gradient_update(
 
     Public negatives are moved by the shift the centre sends, which comes from an earlier release:
     negatives that look like another camera teach the tail to tell cameras apart. Sums are divided
-    by rate * the plan's people, a public constant, never by how many took part.
+    by rate * the plan's people, a public constant, never by how many took part. The proximal pull
+    comes outside clip and noise: it is a function of noised steps and public constants alone.
     """
     if mechanism.objective not in OBJECTIVES:
         raise PlanError(f"no objective {mechanism.objective!r}")
@@ -51,7 +52,11 @@ def gradient_update(
         objective = OBJECTIVES[mechanism.objective](module, public, mechanism.scale)
         sampled = poisson(len(people), mechanism.rate, terms.entropy)
         bags = [_views(people.bag(i), mechanism.views, terms) for i in sampled]
+        pull = _pull(module, shared, mechanism)
         private_step(module, objective, bags, optimizer)
+        with torch.no_grad():
+            for p, back in pull:
+                p.sub_(back)
     after = {WEIGHT: module.weight, BIAS: module.bias}
     return {
         GRADIENT + name: np.asarray(
@@ -59,6 +64,17 @@ def gradient_update(
         )
         for name, value in after.items()
     }
+
+
+def _pull(
+    module: torch.nn.Linear, shared: Mapping[str, NDArray[Any]], mechanism: GradientMechanism
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """How far each parameter goes back towards the start of the round: FedProx's step."""
+    share = mechanism.learning_rate * mechanism.proximal
+    if share == 0:
+        return []
+    start = {WEIGHT: module.weight, BIAS: module.bias}
+    return [(p, share * (p.detach() - torch.from_numpy(shared[n]))) for n, p in start.items()]
 
 
 def _some(negatives: NDArray[np.float32], most: int, terms: "Terms") -> torch.Tensor:

@@ -78,7 +78,8 @@ def by_hand(told: GradientMechanism, held: np.ndarray, person: np.ndarray) -> np
                 continue
             (gradient,) = torch.autograd.grad(loss, at)
             total += gradient * min(1.0, told.clip / float(gradient.norm()))
-        point = point - told.learning_rate * total / (told.rate * PEOPLE)
+        step = total / (told.rate * PEOPLE) + told.proximal * (point - start)
+        point = point - told.learning_rate * step
     return np.asarray((start - point) / told.learning_rate)
 
 
@@ -95,10 +96,11 @@ def contrast(point: torch.Tensor, bag: torch.Tensor, scale: float) -> torch.Tens
     return torch.stack(losses).mean() if losses else torch.zeros(())
 
 
+@pytest.mark.parametrize("proximal", [0.0, 2.5])
 @pytest.mark.parametrize("steps", [1, 3])
-def test_a_round_without_noise_is_the_step_worked_out_by_hand(steps: int) -> None:
+def test_a_round_without_noise_is_the_step_worked_out_by_hand(steps: int, proximal: float) -> None:
     held, person = features(9, 1), np.array([0, 0, 0, 1, 1, 2, 3, 3, 3])
-    told = mechanism(steps_per_round=steps)
+    told = mechanism(steps_per_round=steps, proximal=proximal)
     np.testing.assert_allclose(
         flat(update(told, held, person)), by_hand(told, held, person), atol=1e-5
     )
@@ -151,6 +153,25 @@ def test_every_step_is_noised_alike_however_many_took_part(people: int) -> None:
     assert entropy.drawn == [K * D, K] * 2
     deviation = told.sigma * told.clip / (told.rate * PEOPLE)
     np.testing.assert_allclose(left, 2 * deviation, rtol=1e-4)
+
+
+def test_a_proximal_term_pulls_at_nothing_in_a_single_step() -> None:
+    held, person = features(6, 1), np.repeat(np.arange(3), 2)
+    without = flat(update(mechanism(sigma=1.0), held, person, Counting()))
+    pulled = flat(update(mechanism(sigma=1.0, proximal=3.0), held, person, Counting()))
+    np.testing.assert_array_equal(pulled, without)
+
+
+def test_a_proximal_term_pulls_back_the_noised_tail_and_is_not_noised_itself() -> None:
+    """With nobody there, a round of two steps is noise, noise pulled back, and noise again."""
+    held, person = features(0, 1), np.arange(0)
+    told, entropy = mechanism(sigma=1.5, steps_per_round=2, proximal=2.0), Counting()
+    left = flat(update(told, held, person, entropy))
+    deviation = told.sigma * told.clip / (told.rate * PEOPLE)
+    np.testing.assert_allclose(
+        left, (2 - told.learning_rate * told.proximal) * deviation, rtol=1e-4
+    )
+    assert entropy.drawn == [K * D, K] * 2
 
 
 def test_at_most_the_plans_views_of_a_person_are_looked_at() -> None:

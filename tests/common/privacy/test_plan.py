@@ -64,6 +64,40 @@ def test_whole_numbers_and_their_floats_have_one_digest() -> None:
     assert PrivacyPlan.from_json(text).digest == plan(sigma=1.0).digest
 
 
+GRADIENT = {"sigma": 1.0, "clip": 1.0, "rate": 0.1, "rounds": 3, "steps_per_round": 2}
+OLD = (  # a plan from before there was a proximal term, and its digest then
+    '{"adjacency":"add/remove one person","cohort":1,"delta":1e-05,"honest_sites":1,'
+    '"mechanisms":[{"clip":1.0,"kind":"gradient","learning_rate":1.0,"name":"gradient",'
+    '"negatives":256,"objective":"contrast","rate":0.1,"rounds":3,"scale":16.0,"sigma":1.0,'
+    '"steps_per_round":2,"views":4}],"noise":"local","people":100,"pooling":"camera_type",'
+    '"public":"","release_slot":0.0,"tail":"","trunk":"","unit":"person"}'
+)
+OLD_DIGEST = "fd96926b5f82a568980d7875b91bb5320e06809e428bbe0dd84a1edf77340445"
+
+
+def test_plans_from_before_the_proximal_term_keep_their_digest() -> None:
+    assert PrivacyPlan.from_json(OLD).digest == OLD_DIGEST
+    assert plan(mechanisms=(GradientMechanism(**GRADIENT),)).digest == OLD_DIGEST
+    zero = OLD.replace('"rate":0.1', '"proximal":0.0,"rate":0.1')
+    assert PrivacyPlan.from_json(zero).digest == OLD_DIGEST
+
+
+def test_a_proximal_term_is_part_of_the_plan_and_costs_nothing() -> None:
+    without = plan(mechanisms=(GradientMechanism(**GRADIENT),))
+    pulled = plan(mechanisms=(GradientMechanism(**GRADIENT, proximal=0.5),))
+    assert pulled.digest != without.digest
+    assert PrivacyPlan.from_json(pulled.to_json()) == pulled
+    assert pulled.events() == without.events()
+    with pytest.raises(PlanError, match="'proximall'; did you mean 'proximal'"):
+        PrivacyPlan.from_json(pulled.to_json().replace("proximal", "proximall"))
+
+
+@pytest.mark.parametrize("proximal", [-0.1, 10.5, math.inf, math.nan])
+def test_a_proximal_term_that_would_overshoot_is_refused(proximal: float) -> None:
+    with pytest.raises(PlanError, match="1 / learning_rate"):
+        GradientMechanism(**GRADIENT, learning_rate=0.1, proximal=proximal)
+
+
 def test_every_changed_setting_changes_the_digest() -> None:
     base = plan(noise="distributed", cohort=9, honest_sites=4)
     changes: dict[str, Any] = {
