@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from common.config import build
 from common.errors import ConfigError, PlanError, RunError
-from common.privacy.plan import PrivacyPlan
+from common.privacy.plan import GradientMechanism, PrivacyPlan
+from server.strategies.choice import FEDAVG, StrategyChoice
 
 CHARTER, INITIAL = "charter.json", "initial.safetensors"
 
@@ -34,13 +35,18 @@ class EarlyStop:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Charter:
-    """One training run. ``timeout`` and ``ttl`` are in seconds, for every round."""
+    """One training run. ``timeout`` is in seconds, for every round.
+
+    ``momentum`` is the centre's, over noised updates only; the optimiser of an adaptive strategy
+    takes its place. ``ConfigError`` for a strategy that the plan's noise or terms rule out.
+    """
 
     run: str
     plan: PrivacyPlan
     timeout: float = 3600.0
-    momentum: float = 0.9  # of the centre, over noised updates only
+    momentum: float = 0.9
     early_stop: EarlyStop | None = None
+    strategy: StrategyChoice = FEDAVG
 
     def __post_init__(self) -> None:
         if not self.run:
@@ -49,6 +55,30 @@ class Charter:
             raise ConfigError(f"timeout must be positive and finite, got {self.timeout}")
         if not 0 <= self.momentum < 1:
             raise ConfigError(f"momentum must be in [0, 1), got {self.momentum}")
+        self._check_strategy()
+
+    def _check_strategy(self) -> None:
+        choice, plan = self.strategy, self.plan
+        if choice.robust and plan.noise == "distributed":
+            raise ConfigError(
+                f"{choice.name} compares what single sites release, and under distributed noise "
+                'the centre may see their sum only: use noise = "local", or a strategy that '
+                "averages (fedavg, fedprox, fedadam, fedyogi)"
+            )
+        gradients = [m for m in plan.mechanisms if isinstance(m, GradientMechanism)]
+        if choice.adaptive and not gradients:
+            raise ConfigError(
+                f"{choice.name} follows gradients and the plan has none, so it would be fedavg: "
+                "add a gradient mechanism, or choose fedavg"
+            )
+        if choice.name == "fedprox" and not any(m.proximal > 0 for m in gradients):
+            raise ConfigError(
+                "fedprox without a proximal term is fedavg: give a gradient mechanism of the plan "
+                "proximal > 0 (and steps_per_round > 1, or the term pulls at nothing)"
+            )
+        told = choice.too_few({"all": plan.cohort} if plan.pooling == "all" else {})
+        if told:
+            raise ConfigError(f"the plan's cohort is too small: {told}")
 
     def save(self, folder: Path, initial: dict[str, NDArray[np.generic]]) -> None:
         """Writes both files of the charter into ``folder``."""
@@ -61,6 +91,7 @@ class Charter:
             "plan": json.loads(self.plan.to_json()),
             "timeout": self.timeout,
             "momentum": self.momentum,
+            "strategy": dataclasses.asdict(self.strategy),
             **({"early_stop": dataclasses.asdict(stop)} if stop else {}),
         }
         save_file(dict(initial), folder / INITIAL)
@@ -73,6 +104,7 @@ class _File:
     timeout: float = 3600.0
     momentum: float = 0.9
     early_stop: EarlyStop | None = None
+    strategy: StrategyChoice = FEDAVG
 
 
 def load_charter(folder: Path) -> tuple[Charter, dict[str, NDArray[np.generic]]]:
@@ -93,6 +125,7 @@ def load_charter(folder: Path) -> tuple[Charter, dict[str, NDArray[np.generic]]]
             timeout=file.timeout,
             momentum=file.momentum,
             early_stop=file.early_stop,
+            strategy=file.strategy,
         )
         return charter, dict(load_file(folder / INITIAL))
     except (ConfigError, PlanError) as error:

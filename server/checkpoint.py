@@ -29,6 +29,7 @@ class RunState:
     pools: dict[str, PoolArrays] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     plan: str = ""  # digest of the plan the state belongs to
+    strategy: str = ""  # canonical JSON of the choice it was made with; empty: nobody has said
 
 
 def write_checkpoint(folder: Path, state: RunState) -> None:
@@ -40,7 +41,7 @@ def write_checkpoint(folder: Path, state: RunState) -> None:
         for pool, arrays in state.pools.items()
         for name, array in arrays.items()
     }
-    facts = {"round": state.round, "history": state.history, "plan": state.plan}
+    facts = {key: getattr(state, key) for key in ("round", "history", "plan", "strategy")}
     content = save(tensors, metadata={"state": json.dumps(facts)})
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / (CHECKPOINT + ".partial")
@@ -71,6 +72,7 @@ def read_checkpoint(folder: Path, plan: str) -> RunState | None:
                 pool, name = key.rsplit(SEPARATOR, 1)
                 pools.setdefault(pool, {})[name] = file.get_tensor(key)
         state = RunState(facts["round"], pools, facts["history"], facts["plan"])
+        state.strategy = str(facts.get("strategy", ""))
         if type(state.round) is not int or state.round < 0 or not isinstance(state.history, list):
             raise ValueError("not the state of a run")
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:

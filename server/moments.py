@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import RunError
-from common.moments.names import count_name, sum_name
+from common.moments.names import count_name, noise_name, sum_name
 from common.moments.posterior import Pool
 from common.privacy.plan import MomentMechanism, PrivacyPlan
 
@@ -37,5 +37,6 @@ def _released(arrays: Arrays, plan: PrivacyPlan, name: str) -> tuple[NDArray[np.
     if not isinstance(mechanism, MomentMechanism) or sum_name(name) not in arrays:
         raise RunError(f"the run released no {name}")
     sites = float(np.asarray(arrays[count_name(name)], np.float64)[1])
+    factor = float(arrays.get(noise_name(name), np.ones(1))[0])  # of rules that do not just add
     deviation = plan.site_sigma(mechanism) * mechanism.clip
-    return np.asarray(arrays[sum_name(name)], np.float64), sites * deviation**2
+    return np.asarray(arrays[sum_name(name)], np.float64), factor * sites * deviation**2

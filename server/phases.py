@@ -19,6 +19,7 @@ from common.moments.names import (
     GRADIENT,
     SHIFT,
     count_name,
+    noise_name,
     sum_name,
     sum_size,
 )
@@ -33,11 +34,15 @@ VELOCITY = "velocity."  # the centre's momentum, over noised updates only
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pooled:
-    """What an average was made of: so many sites with so many declared people."""
+    """What an average was made of: so many sites with so many declared people.
+
+    ``noise_factor``: noise variance of the average in that of a plain one.
+    """
 
     sites: int
     people: int
     momentum: float
+    noise_factor: float = 1.0
 
 
 def opening(initial: Mapping[str, NDArray[Any]]) -> Arrays:
@@ -104,6 +109,7 @@ def absorb(
         after[name] = np.asarray(average[name] * pooled.sites, np.float32)
         count = np.array([pooled.people, pooled.sites], np.float32)
         after[count_name(mechanism.name)] = count
+        after[noise_name(mechanism.name)] = np.array([pooled.noise_factor], np.float32)
         return after
     for name in (WEIGHT, BIAS):
         velocity = shared.get(VELOCITY + name, np.zeros_like(shared[name]))

@@ -17,6 +17,11 @@ def count_name(mechanism: str) -> str:
     return f"moments.{mechanism}.count"
 
 
+def noise_name(mechanism: str) -> str:
+    """[factor] of the noise variance of a pooled sum over that of a plain sum of the releases."""
+    return f"moments.{mechanism}.noise"
+
+
 def sum_size(kind: str, side: int) -> int:
     """Length of the vector a mechanism of ``kind`` releases in ``side`` coordinates."""
     if kind == "mean":

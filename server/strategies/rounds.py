@@ -6,14 +6,14 @@ each pool has its own shared arrays and its own average.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
-from flwr.serverapp.strategy import FedAvg, Strategy
+from flwr.serverapp.strategy import Strategy
 from numpy.typing import NDArray
 
 from common import wire
@@ -22,6 +22,7 @@ from common.privacy.plan import GradientMechanism, Round
 from server import phases
 from server.charter import Charter
 from server.checkpoint import PoolArrays, RunState, write_checkpoint
+from server.strategies.named import Optimiser, Standing, averaging
 from server.strategies.validating import Expected, Validating
 
 log = logging.getLogger(__name__)
@@ -57,15 +58,12 @@ class Roster:
 class RoundLoop:
     """Runs ``charter`` over ``grid``; ``folder`` holds the checkpoint after every round.
 
-    ``make_strategy`` builds the flwr strategy that averages one pool of the given size.
+    The strategy of a pool is built anew for every round: all it remembers is in the pool's arrays.
     """
 
     grid: Grid
     charter: Charter
     folder: Path
-    make_strategy: Callable[[int], Strategy] = lambda sites: FedAvg(
-        fraction_evaluate=0.0, min_train_nodes=sites, min_available_nodes=sites
-    )
     monitor: Monitor | None = None
     refused: dict[str, int] = field(default_factory=dict)
 
@@ -73,9 +71,13 @@ class RoundLoop:
         """Goes on from ``state`` to the end of the plan and returns the last state.
 
         Raises ``RunError`` if fewer sites than the cohort minimum accept, or answer a round, or
-        if a pool has fewer than its distributed noise needs.
+        if a pool has fewer than its distributed noise or its strategy needs, or if ``state`` was
+        made with another strategy.
         """
-        plan = self.charter.plan
+        plan, strategy = self.charter.plan, self.charter.strategy.to_json()
+        if state.round and state.strategy not in ("", strategy):
+            raise RunError("the checkpoint was made with another strategy; do not resume it")
+        state.strategy = strategy
         roster = self._enlist()
         for pool in roster.pools:
             state.pools.setdefault(pool, phases.opening(initial))
@@ -124,16 +126,17 @@ class RoundLoop:
             raise RunError(
                 f"{len(roster.nodes)} sites accepted the plan, the cohort minimum is {plan.cohort}"
             )
-        self._check_noise({pool: len(nodes) for pool, nodes in roster.pools.items()})
+        self._check_pools({pool: len(nodes) for pool, nodes in roster.pools.items()}, "enlisting")
         return roster
 
     def _ask(self, kind: str, config: dict[str, str], nodes: list[int]) -> dict[int, ConfigRecord]:
         record = ConfigRecord({wire.VERSION: wire.PROTOCOL, wire.RUN: self.charter.run})
         record.update(config)
         content = RecordDict({wire.CONFIG: record})
-        asked = [Message(content, n, kind, ttl=self.charter.timeout) for n in nodes]
+        ttl = self.charter.timeout
+        asked = [Message(content, n, kind, ttl=ttl, group_id=kind) for n in nodes]
         answers = {}
-        for reply in self.grid.send_and_receive(asked, timeout=self.charter.timeout):
+        for reply in self._exchange(asked, kind):
             node = reply.metadata.src_node_id
             if reply.has_error():
                 reason = reply.error.reason if reply.error.reason in wire.REASONS else "error"
@@ -151,8 +154,9 @@ class RoundLoop:
             sent = state.pools[pool]
             bound = phases.longest(current, sent, self.charter.plan)
             expected = Expected(phases.expected(current, sent), bound)
-            strategy = Validating(self.make_strategy(len(nodes)), expected, roster.weights(pool))
-            mine = [r for r in replies if r.metadata.src_node_id in set(nodes)]
+            strategy = Validating(self._strategy(current, sent), expected, roster.weights(pool))
+            members = set(nodes)
+            mine = [r for r in replies if r.metadata.src_node_id in members]
             average, _ = strategy.aggregate_train(number, mine)
             for reason, count in strategy.refused.items():
                 self.refused[reason] = self.refused.get(reason, 0) + count
@@ -160,10 +164,12 @@ class RoundLoop:
             pooled[pool] = good
             if average is not None:
                 arrays = {name: array.numpy() for name, array in average.items()}
-                people = sum(roster.people[node] for node in strategy.accepted)
-                pooling = phases.Pooled(sites=good, people=people, momentum=self.charter.momentum)
-                after[pool] = phases.absorb(current, sent, arrays, pooling)
-        self._check_noise(pooled)
+                if isinstance(strategy.inner, Optimiser):
+                    after[pool] = {**sent, **arrays}
+                else:
+                    people = sum(roster.people[node] for node in strategy.accepted)
+                    after[pool] = phases.absorb(current, sent, arrays, self._pooled(good, people))
+        self._check_pools(pooled, f"round {number}")
         state.pools, answered = after, sum(pooled.values())
         state.history.append(
             {"round": number, "mechanism": current.mechanism.name, "sites": answered}
@@ -174,9 +180,30 @@ class RoundLoop:
                 f"the cohort minimum is {self.charter.plan.cohort}"
             )
 
-    def _check_noise(self, sites: Mapping[str, int]) -> None:
-        """Raises ``RunError`` for a pool with fewer ``sites`` than have to add up the noise."""
+    def _strategy(self, current: Round, shared: PoolArrays) -> Strategy:
+        """What turns the replies to ``current`` into one; moments know no optimiser."""
+        choice, mechanism = self.charter.strategy, current.mechanism
+        if not (choice.adaptive and isinstance(mechanism, GradientMechanism)):
+            return averaging(choice)
+        past = self.charter.plan.rounds[: current.number]
+        number = sum(isinstance(r.mechanism, GradientMechanism) for r in past)
+        rate = mechanism.learning_rate
+        return Optimiser(choice, Standing(shared=shared, number=number, learning_rate=rate))
+
+    def _pooled(self, sites: int, people: int) -> phases.Pooled:
+        return phases.Pooled(
+            sites=sites,
+            people=people,
+            momentum=self.charter.momentum,
+            noise_factor=self.charter.strategy.noise_factor(sites),
+        )
+
+    def _check_pools(self, sites: Mapping[str, int], when: str) -> None:
+        """Raises ``RunError`` for a pool with fewer ``sites`` than noise or strategy need."""
         plan = self.charter.plan
+        told = self.charter.strategy.too_few(sites)
+        if told:
+            raise RunError(f"{when}: {told}")
         if plan.noise == "distributed" and min(sites.values(), default=0) < plan.honest_sites:
             raise RunError(f"a pool has fewer than the {plan.honest_sites} sites its noise needs")
 
@@ -194,7 +221,17 @@ class RoundLoop:
                 Message(content, node, "train", ttl=self.charter.timeout, group_id=str(number))
                 for node in nodes
             ]
-        return list(self.grid.send_and_receive(messages, timeout=self.charter.timeout))
+        return self._exchange(messages, str(number))
+
+    def _exchange(self, messages: list[Message], group: str) -> list[Message]:
+        """Replies to ``messages``, all of ``group``; others come late and are stale."""
+        timely = []
+        for reply in self.grid.send_and_receive(messages, timeout=self.charter.timeout):
+            if reply.metadata.group_id == group:
+                timely.append(reply)
+            else:
+                self.refused["stale"] = self.refused.get("stale", 0) + 1
+        return timely
 
 
 def _note_score(monitor: Monitor, state: RunState) -> None:

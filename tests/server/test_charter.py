@@ -11,6 +11,7 @@ import pytest
 from common.errors import ConfigError, RunError
 from common.privacy.plan import MomentMechanism, PrivacyPlan
 from server.charter import CHARTER, INITIAL, Charter, EarlyStop, load_charter
+from server.strategies.choice import StrategyChoice
 
 PLAN = PrivacyPlan(
     mechanisms=(MomentMechanism(kind="mean", sigma=1.0, clip=1.0, name="mean"),),
@@ -24,7 +25,13 @@ ARRAYS = {
 
 
 def test_charter_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    written = Charter(run="r1", plan=PLAN, timeout=5.0, early_stop=EarlyStop(patience=3))
+    written = Charter(
+        run="r1",
+        plan=PLAN,
+        timeout=5.0,
+        early_stop=EarlyStop(patience=3),
+        strategy=StrategyChoice(name="multikrum", malicious=2, selected=3),
+    )
     written.save(tmp_path / "new" / "folder", ARRAYS)
     read, initial = load_charter(tmp_path / "new" / "folder")
     assert read == written
@@ -37,6 +44,12 @@ def test_charter_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_charter_without_early_stop_has_none(tmp_path: Path) -> None:
     Charter(run="r1", plan=PLAN).save(tmp_path, ARRAYS)
     assert load_charter(tmp_path)[0].early_stop is None
+
+
+def test_charter_from_before_there_were_strategies_averages(tmp_path: Path) -> None:
+    Charter(run="r1", plan=PLAN).save(tmp_path, ARRAYS)
+    changed(strategy=None)(tmp_path)
+    assert load_charter(tmp_path)[0].strategy == StrategyChoice()
 
 
 def changed(**changes: Any) -> Callable[[Path], None]:
@@ -81,6 +94,9 @@ MALFORMED: dict[str, Callable[[Path], None]] = {
     "momentum of one": changed(momentum=1.0),
     "no patience": changed(early_stop={"patience": 0}),
     "misspelt patience": changed(early_stop={"patient": 3}),
+    "unknown strategy": changed(strategy={"name": "fedavgg"}),
+    "strategy is a name": changed(strategy="fedavg"),
+    "misspelt option of a strategy": changed(strategy={"name": "krum", "malicous": 1}),
     "arrays cut off": text(b"\x10\x00\x00\x00\x00\x00\x00\x00{}", INITIAL),
     "arrays empty": text(b"", INITIAL),
 }

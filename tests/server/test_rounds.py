@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from common.errors import RunError
 from common.privacy.plan import GradientMechanism, MomentMechanism, PrivacyPlan
 from server.charter import Charter, EarlyStop
 from server.checkpoint import RunState, read_checkpoint
+from server.strategies.choice import NAMES, StrategyChoice
 from server.strategies.rounds import RoundLoop
 from simulations.grid import InProcessGrid
 from tests.fakes import TRUNK, fake_site, refusal, reply
@@ -240,3 +242,114 @@ def lying(message: Message) -> Message:
         {wire.ARRAYS: ArrayRecord({SUM: array}), wire.METRICS: MetricRecord({wire.WEIGHT: 1})}
     )
     return Message(content, reply_to=message)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("pooling", ["all", "camera_type"])
+def test_a_broken_off_run_of_any_strategy_ends_as_an_unbroken_one(
+    tmp_path: Path, name: str, pooling: Literal["all", "camera_type"]
+) -> None:
+    steps = GradientMechanism(sigma=1.0, clip=1.0, rate=0.5, rounds=4, proximal=0.1)
+    offered = dataclasses.replace(
+        plan(), mechanisms=(*plan().mechanisms, steps), cohort=7, pooling=pooling
+    )
+    charter = Charter(run="r1", plan=offered, strategy=StrategyChoice(name=name))
+
+    def start(folder: Path, state: RunState, last: int) -> RunState:
+        grid = InProcessGrid(fake_site(various(last), lambda i: "ab"[i % 2]), 14, {})
+        return RoundLoop(grid, charter, folder).run(state, FRAMED)
+
+    whole = start(tmp_path / "whole", RunState(plan=offered.digest), 5)
+    with pytest.raises(RunError):
+        start(tmp_path, RunState(plan=offered.digest), 3)
+    state = read_checkpoint(tmp_path, offered.digest)
+    assert state is not None
+    assert state.round == 3
+    resumed = start(tmp_path, state, 5)
+    assert set(resumed.pools) == ({"all"} if pooling == "all" else {"a", "b"})
+    for pool, arrays in whole.pools.items():
+        assert {n: a.tobytes() for n, a in arrays.items()} == {
+            n: a.tobytes() for n, a in resumed.pools[pool].items()
+        }
+        assert not np.array_equal(arrays["tail.weight"], FRAMED["tail.weight"])
+        remembers = {n.split(".")[0] for n in arrays} & {"velocity", "optimiser"}
+        assert remembers == {"optimiser" if name in ("fedadam", "fedyogi") else "velocity"}
+
+
+def test_a_checkpoint_of_another_strategy_is_not_gone_on_from(tmp_path: Path) -> None:
+    digest = plan().digest
+    loop(tmp_path, good).run(RunState(plan=digest), INITIAL)
+    state = read_checkpoint(tmp_path, digest)
+    assert state is not None
+    median = loop(tmp_path, good, strategy=StrategyChoice(name="fedmedian"), plan=plan(cohort=3))
+    with pytest.raises(RunError, match="another strategy"):
+        median.run(state, INITIAL)
+
+
+def test_a_pool_too_small_for_its_strategy_stops_a_run_before_it_begins(tmp_path: Path) -> None:
+    asked: list[Message] = []
+
+    def train(message: Message, arrays: dict[str, np.ndarray]) -> Message:
+        asked.append(message)
+        return good(message, arrays)
+
+    pooled = PrivacyPlan.from_json(by_type(plan()))
+    charter = Charter(run="r1", plan=pooled, strategy=StrategyChoice(name="krum"))
+    grid = InProcessGrid(fake_site(train, lambda i: "a" if i < 5 else "b"), 9, {})
+    with pytest.raises(RunError, match="needs 5 sites in every pool, 'b' has 4"):
+        RoundLoop(grid, charter, tmp_path).run(RunState(), INITIAL)
+    assert not asked
+
+
+def test_a_pool_that_shrinks_below_its_strategys_need_stops_a_run(tmp_path: Path) -> None:
+    def train(message: Message, arrays: dict[str, np.ndarray]) -> Message:
+        return refusal(message) if message.metadata.dst_node_id == 4 else good(message, arrays)
+
+    pooled = PrivacyPlan.from_json(by_type(plan()))
+    choice = StrategyChoice(name="fedtrimmedavg")
+    run = loop(tmp_path, train, 5, plan=pooled, strategy=choice)
+    with pytest.raises(RunError, match=r"round 1: fedtrimmedavg with .* needs 5 sites"):
+        run.run(RunState(), INITIAL)
+    assert read_checkpoint(tmp_path, pooled.digest) is None
+
+
+def test_the_optimiser_takes_the_place_of_the_momentum_and_counts_gradient_rounds(
+    tmp_path: Path,
+) -> None:
+    choice = StrategyChoice(name="fedadam")
+    charter = Charter(run="r1", plan=plan(rounds=1), momentum=0.9, strategy=choice)
+    grid = InProcessGrid(fake_site(good), 3, {})
+    state = RoundLoop(grid, charter, tmp_path).run(RunState(), INITIAL)
+    arrays = state.pools["all"]
+    np.testing.assert_allclose(arrays[SUM], [3, 6])  # a sum of moments is not optimised
+    first, second = 0.1 * -0.5, 0.01 * 0.5**2  # of the first gradient round, not of round 2
+    rate = 1e-3 * np.sqrt(1 - 0.99**2) / (1 - 0.9**2)
+    moved = rate * first / (np.sqrt(second) + 1e-3)
+    np.testing.assert_allclose(arrays["tail.weight"], 1 + moved, rtol=1e-6)
+
+
+def test_a_robust_moment_says_how_much_noise_it_carries(tmp_path: Path) -> None:
+    run = loop(tmp_path, good, 5, plan=plan(cohort=5), strategy=StrategyChoice(name="krum"))
+    krum = run.run(RunState(), INITIAL).pools["all"]
+    np.testing.assert_allclose(krum[SUM], [5, 10])
+    assert krum["moments.mean.noise"] == 5
+    plain = loop(tmp_path, good).run(RunState(), INITIAL).pools["all"]
+    assert plain["moments.mean.noise"] == 1
+
+
+def various(last: int) -> Callable[..., Message]:
+    """Sites that answer differently by node and round, and fail after round ``last``."""
+
+    def train(message: Message, arrays: dict[str, np.ndarray]) -> Message:
+        number = int(message.content.config_records[wire.CONFIG][wire.ROUND])  # type: ignore[arg-type]
+        if number > last:
+            return refusal(message)
+        rng = np.random.default_rng([message.metadata.dst_node_id, number])
+        if "frame.weight" in arrays:
+            return reply(message, {SUM: rng.random(2, np.float32)})
+        trained = {n: a for n, a in arrays.items() if n.startswith("tail.")}
+        return reply(
+            message, {f"gradient.{n}": rng.random(a.shape, np.float32) for n, a in trained.items()}
+        )
+
+    return train
