@@ -14,7 +14,8 @@ class SitePolicy:
 
     Guarantee: only plans whose noise this site adds by itself are accepted. Shared noise protects
     nobody unless the centre sees sums alone, and no noise protects nobody at all. A ledger with a
-    larger budget and noise that can be repeated are refused before any plan is looked at.
+    larger budget, one that a power cut may shorten, and noise that can be repeated are refused
+    before any plan is looked at.
     """
 
     epsilon: float
@@ -45,11 +46,13 @@ class SitePolicy:
         """Whether people may be trained on objective ``name``: the reviewed ones only."""
         return name in SHIPPED_OBJECTIVES
 
-    def check_means(self, budget: Budget, entropy: str) -> None:
+    def check_means(self, budget: Budget, entropy: str, durable: bool) -> None:
         """Raises ``ConfigError`` if an agent's ledger or source of noise promises less than this.
 
-        ``entropy`` is the kind of the source.
+        ``entropy`` is the kind of the source, ``durable`` whether the ledger outlives a power cut.
         """
+        if not durable:
+            raise ConfigError("the ledger must outlive a power cut")
         if not (budget.epsilon <= self.epsilon and budget.delta <= self.delta):
             raise ConfigError("the ledger's budget is larger than the policy's")
         if entropy != "os":

@@ -26,6 +26,7 @@ from common.privacy.plan import PrivacyPlan
 from server.app import app as server_app
 from server.charter import Charter
 from server.checkpoint import read_checkpoint
+from simulations.agents import Agents, OpenAgent
 from simulations.entropy import SeededEntropy
 from simulations.grid import InProcessGrid
 from simulations.stub import InProcessStub
@@ -43,8 +44,14 @@ class LaboratoryPolicy(SitePolicy):
         """Any that was registered, and that needs a check to have passed."""
         return True
 
-    def check_means(self, budget: Budget, entropy: str) -> None:
+    def check_means(self, budget: Budget, entropy: str, durable: bool) -> None:
         """Any: a fresh ledger is opened for every plan."""
+
+
+class LaboratoryLedger(Ledger):
+    """Waits for no disk: outlives being closed, not a power cut. ``SitePolicy`` refuses it."""
+
+    _settings = ("journal_mode = MEMORY", "synchronous = OFF")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,36 +97,31 @@ class Federation:
         Every site gets a fresh ledger whose budget is exactly what the plan costs.
         """
         Charter(run=f"run-{'-'.join(map(str, seed))}", plan=plan).save(folder, initial)
-        ledgers = [self._ledger(door, plan, folder) for door in self.doors]
-        stubs = [
-            self._stub(door, ledger, plan, (*seed, number))
-            for number, (door, ledger) in enumerate(zip(self.doors, ledgers, strict=True))
-        ]
+        entropy = [self._entropy((*seed, number)) for number in range(len(self.doors))]
         config = {"charter": str(folder), "folder": str(folder), "resume": False}
         left: list[tuple[str, str, tuple[int, ...]]] = []
 
+        def start(number: int) -> OpenAgent:
+            return self._start(number, plan, folder, entropy[number])
+
         def connect(context: Context) -> InProcessStub:
-            return stubs[int(context.node_config["partition-id"])]
+            return agents.stub(int(context.node_config["partition-id"]))
 
         def watch(reply: Message) -> None:
             name = self.doors[reply.metadata.src_node_id - 2].name
             for record in reply.content.array_records.values() if reply.has_content() else ():
                 left.extend((name, key, tuple(a.shape)) for key, a in record.items())
 
-        grid = InProcessGrid(make_app(connect), len(self.doors), {**config, "agent-folder": ""})
-        grid.watch = watch
-        try:
+        with Agents(start) as agents:
+            grid = InProcessGrid(make_app(connect), len(self.doors), {**config, "agent-folder": ""})
+            grid.watch = watch
             server_app(grid, grid.server_context(config))
-            spent = [ledger.epsilon() for ledger in ledgers]
-        finally:
-            for ledger in ledgers:
-                ledger.close()
         state = read_checkpoint(folder, plan.digest)
         if state is None:
             raise RunError("the run left no checkpoint")
         return Outcome(
             pools=state.pools,
-            spent=dict(zip((door.name for door in self.doors), spent, strict=True)),
+            spent={door.name: agents.spent[n] for n, door in enumerate(self.doors)},
             uploaded=self._by_name(grid.uploaded),
             downloaded=self._by_name(grid.downloaded),
             left=left,
@@ -130,16 +132,14 @@ class Federation:
     def _by_name(self, nodes: Mapping[int, int]) -> dict[str, int]:
         return {door.name: nodes.get(n + 2, 0) for n, door in enumerate(self.doors)}
 
-    def _ledger(self, door: Door, plan: PrivacyPlan, folder: Path) -> Ledger:
-        key = secrets.token_bytes(32)
-        _write_key(folder / f"{door.name}.key", key)
-        budget = Budget(epsilon=epsilon(plan.events(), plan.delta), delta=plan.delta)
-        return Ledger(folder / f"{door.name}.db", key, budget)
+    def _entropy(self, seed: tuple[int, ...]) -> Entropy:
+        """Outlives an agent that is closed and opened: no draw is ever made twice."""
+        return OsEntropy() if self.entropy == "os" else SeededEntropy(*seed)
 
-    def _stub(
-        self, door: Door, ledger: Ledger, plan: PrivacyPlan, seed: tuple[int, ...]
-    ) -> InProcessStub:
-        entropy: Entropy = OsEntropy() if self.entropy == "os" else SeededEntropy(*seed)
+    def _start(self, number: int, plan: PrivacyPlan, folder: Path, entropy: Entropy) -> OpenAgent:
+        door = self.doors[number]
+        budget = Budget(epsilon=epsilon(plan.events(), plan.delta), delta=plan.delta)
+        ledger = open_ledger(folder, door.name, budget)
         facts = SiteFacts(
             camera_type=door.camera_type,
             trunk=self.trunk,
@@ -149,9 +149,16 @@ class Federation:
         policy = LaboratoryPolicy(
             epsilon=50.0, delta=plan.delta, declared_people=door.declared_people
         )
-        return InProcessStub(AgentService(Training(facts, policy, ledger, entropy)))
+        service = AgentService(Training(facts, policy, ledger, entropy))
+        return OpenAgent(service=service, ledger=ledger)
 
 
-def _write_key(path: Path, key: bytes) -> None:
-    path.touch(mode=0o600)
-    path.write_bytes(key)
+def open_ledger(
+    folder: Path, name: str, budget: Budget, kind: type[Ledger] = LaboratoryLedger
+) -> Ledger:
+    """The ledger of the site ``name`` in ``folder``, with a key of its own that lies beside it."""
+    path = folder / f"{name}.key"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_bytes(secrets.token_bytes(32))
+    return kind(folder / f"{name}.db", path.read_bytes(), budget)

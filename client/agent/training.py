@@ -69,7 +69,7 @@ class Training:
         entropy: Entropy,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        policy.check_means(ledger.budget, entropy.kind)
+        policy.check_means(ledger.budget, entropy.kind, ledger.durable)
         self._facts, self._policy, self._ledger, self._entropy = facts, policy, ledger, entropy
         self._clock = clock
         self._plans: dict[str, PrivacyPlan] = {}

@@ -25,6 +25,7 @@ from common.privacy.accountant import Event
 from common.privacy.plan import PrivacyPlan
 
 LEAST_KEY = 16  # bytes
+_FULL = 2  # sqlite's number for synchronous = FULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,13 @@ class Ledger:
     reads what is on the disk. A forked child cannot use it.
     """
 
+    # Not locking_mode = EXCLUSIVE: a forked child that ends would then delete its parent's log.
+    _settings: tuple[str, ...] = (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "secure_delete = ON",
+    )
+
     def __init__(self, path: Path, key: bytes, budget: Budget) -> None:
         if len(key) < LEAST_KEY:
             raise ValueError(f"the key must have at least {LEAST_KEY} bytes")
@@ -65,7 +73,7 @@ class Ledger:
         self._broken = False
         try:
             self._anchor = Anchor(path.with_name(path.name + ".head"))
-            self._database = _open(path)
+            self._database = _open(path, self._settings)
             self._shut = weakref.finalize(self, _shut, self._database, self._process)
             self._load()
             self._anchor.write(self.head())
@@ -74,6 +82,13 @@ class Ledger:
                 _sync_folder(path.parent)
         except (OSError, sqlite3.Error) as error:
             raise LedgerError(f"cannot open the ledger: {error}") from error
+
+    @property
+    def durable(self) -> bool:
+        """Whether a row that was written outlives a power cut, as the database itself says."""
+        with self._guard():
+            level = self._database.execute("PRAGMA synchronous").fetchone()[0]
+            return bool(level >= _FULL)
 
     def accept(self, run: str, plan: PrivacyPlan) -> float:
         """Promises the whole ``plan`` to ``run``; epsilon of everything spent and promised then.
@@ -249,11 +264,10 @@ class Ledger:
                 raise LedgerError(f"the ledger cannot be used: {error}") from error
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, settings: tuple[str, ...]) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
-    # Not locking_mode = EXCLUSIVE: a forked child that ends would then delete its parent's log.
-    for setting in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+    for setting in settings:
         database.execute(f"PRAGMA {setting}").fetchall()
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:

@@ -83,6 +83,7 @@ def canonical(events: Iterable[Event]) -> tuple[Event, ...]:
     return tuple(Event(*key, count) for key, count in sorted(steps.items()) if count)
 
 
+@lru_cache(maxsize=4096)
 def gaussian_epsilon(mu: float, delta: float) -> float:
     """Epsilon of one Gaussian release whose sensitivity is ``mu`` standard deviations."""
     if gaussian_delta(mu, 0.0) <= delta:

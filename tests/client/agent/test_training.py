@@ -37,7 +37,7 @@ from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
 from common.privacy import accountant
 from common.privacy.plan import MomentMechanism, PrivacyPlan
 from simulations.entropy import SeededEntropy
-from simulations.federation import LaboratoryPolicy
+from simulations.federation import LaboratoryLedger, LaboratoryPolicy
 from tests.small_site import (
     RUN,
     Arrays,
@@ -256,6 +256,15 @@ def test_an_agent_with_more_budget_than_its_policy_or_repeatable_noise_cannot_be
     site.entropy = SeededEntropy(1)
     with pytest.raises(ConfigError, match="operating system"):
         site.training()
+
+
+def test_an_agent_refuses_a_ledger_that_a_power_cut_may_shorten(site: Site) -> None:
+    with LaboratoryLedger(site.folder / "lab.db", bytes(32), site.ledger.budget) as ledger:
+        site._ledger, kept = ledger, site._ledger
+        with pytest.raises(ConfigError, match="power cut"):
+            site.training()
+        site._ledger = kept
+    assert site.ledger.durable
 
 
 # What the site holds changes neither the shape of an answer nor whether there is one.
