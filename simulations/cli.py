@@ -1,12 +1,15 @@
 """`mascaron-lab`: what a researcher types. Heavy libraries load inside the commands only."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec
 
 import click
 
 from common.console import quiet_logs, told
 
 FILE = click.Path(path_type=Path)
+P = ParamSpec("P")
 
 
 @click.group()
@@ -15,15 +18,38 @@ def main() -> None:
     """Run whole federations on one machine, with the code that production runs."""
 
 
+def sourced(command: Callable[P, None]) -> Callable[P, None]:
+    """The options that say on whose faces something is measured."""
+    for option in reversed(_SOURCES):
+        command = option(command)
+    return command
+
+
+_SOURCES = (
+    click.option("--faces", type=FILE, help="Pack (.npz) or folder of faces; default: synthetic."),
+    click.option(
+        "--public", type=FILE, help="Pack or folder of public people; default: synthetic."
+    ),
+    click.option("--trunk", type=FILE, help="ONNX or safetensors embedder; default: the starter."),
+    click.option("--train-folds", default="1-6", show_default=True, help="People who train."),
+    click.option("--choose-folds", default="7", show_default=True, help="Development people."),
+    click.option(
+        "--report-folds", default="8", show_default=True, help="People none of the arms saw."
+    ),
+    click.option("--cross-fit", metavar="FOLDS", help="Report every one of FOLDS in turn instead."),
+    click.option("--cache", type=FILE, help="Folder for features (as sensitive as the faces)."),
+    click.option(
+        "--entropy", type=click.Choice(["seeded", "os"]), default="seeded", show_default=True
+    ),
+    click.option("--keep-going", is_flag=True, help="Skip and count pictures that cannot be used."),
+    click.option("--aligned", is_flag=True, help="Pictures of folders are aligned 112x112 crops."),
+    click.option("--detector", type=FILE, help="YuNet weights for pictures that are not aligned."),
+)
+
+
 @main.command()
 @click.argument("scenario")
-@click.option("--faces", type=FILE, help="Pack (.npz) or folder of faces; default: synthetic.")
-@click.option("--public", type=FILE, help="Pack or folder of public people; default: synthetic.")
-@click.option("--trunk", type=FILE, help="ONNX or safetensors embedder; default: the starter.")
-@click.option("--train-folds", default="1-6", show_default=True, help="People who train.")
-@click.option("--choose-folds", default="7", show_default=True, help="Development people.")
-@click.option("--report-folds", default="8", show_default=True, help="People none of the arms saw.")
-@click.option("--cross-fit", metavar="FOLDS", help="Report every one of FOLDS in turn instead.")
+@sourced
 @click.option(
     "--camera", metavar="FILE|none", help="Cameras of the sites, or pictures as they are."
 )
@@ -32,11 +58,6 @@ def main() -> None:
 @click.option("--seeds", type=int, help="Repetitions with other dealings and other noise.")
 @click.option("--sites", type=int, help="Number of sites.")
 @click.option("--out", type=FILE, help="Folder for pieces and summary.json; resumes what is there.")
-@click.option("--cache", type=FILE, help="Folder for features (as sensitive as the faces).")
-@click.option("--entropy", type=click.Choice(["seeded", "os"]), default="seeded", show_default=True)
-@click.option("--keep-going", is_flag=True, help="Skip and count pictures that cannot be used.")
-@click.option("--aligned", is_flag=True, help="Pictures of folders are aligned 112x112 crops.")
-@click.option("--detector", type=FILE, help="YuNet weights for pictures that are not aligned.")
 @click.option("--verbose", is_flag=True)
 @told
 def run(scenario: str, verbose: bool, **options: object) -> None:
@@ -51,6 +72,42 @@ def run(scenario: str, verbose: bool, **options: object) -> None:
 
 
 @main.command()
+@click.argument("sweep")
+@sourced
+@click.option("--out", type=FILE, required=True, help="Folder of the sweep; resumes what is there.")
+@click.option("--verbose", is_flag=True)
+@told
+def sweep(sweep: str, out: Path, verbose: bool, **options: object) -> None:
+    """Measure every point of SWEEP (small, or a TOML file), checked before any of them runs.
+
+    Prints what each point gained to stderr and the path of sweep.jsonl to stdout.
+    """
+    quiet_logs(verbose)
+    from simulations.commands.sweep import sweep_command
+
+    sweep_command(sweep, out, **options)
+
+
+@main.command()
+@click.argument("a", type=FILE)
+@click.argument("b", type=FILE, required=False)
+@click.option("--row", help="One arm of B, as private; default: all arms that both have.")
+@click.option("--epsilon", type=float, help="The epsilon of that arm.")
+@click.option("--against", metavar="ROW", help="The arm of A, as local; default: the same arm.")
+@click.option("--against-epsilon", type=float, help="The epsilon of that arm; default: --epsilon.")
+@told
+def compare(a: Path, b: Path | None, **arms: object) -> None:
+    """What run folder B gained over run folder A, paired by person; without B, two rows of A.
+
+    Prints a table to stderr and the differences as JSON to stdout.
+    """
+    quiet_logs(verbose=False)
+    from simulations.commands.compare import compare_command
+
+    compare_command(a, b or a, **arms)
+
+
+@main.command()
 @click.option("--out", type=FILE, default=Path("runs/demo"), show_default=True)
 @told
 def demo(out: Path) -> None:
@@ -59,6 +116,34 @@ def demo(out: Path) -> None:
     from simulations.commands.demo import demo_command
 
     demo_command(out)
+
+
+@main.command()
+@click.option("--faces", type=FILE, help="Pack (.npz) or folder of faces; default: synthetic.")
+@click.option("--people", type=int, default=160, show_default=True, help="Synthetic people.")
+@click.option("--trunk", type=FILE, help="ONNX or safetensors embedder; default: the starter.")
+@click.option("--camera", metavar="FILE|none", default="none", help="Cameras, in turns.")
+@click.option("--folds", default="1-6,8", show_default=True, help="People measured.")
+@click.option("--threshold-folds", default="7", show_default=True, help="Who fix thresholds.")
+@click.option("--pictures", type=int, default=8, show_default=True, help="Of a person, at most.")
+@click.option("--pairs", type=FILE, help="List of pairs (.tsv) for the protocol of LFW.")
+@click.option("--fmr", type=float, default=1e-3, show_default=True, help="To decide at.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of roles and intervals.")
+@click.option("--out", type=FILE, help="File for the figures as well.")
+@click.option("--cache", type=FILE, help="Folder for features (as sensitive as the faces).")
+@click.option("--aligned", is_flag=True, help="Pictures of folders are aligned 112x112 crops.")
+@click.option("--detector", type=FILE, help="YuNet weights for pictures that are not aligned.")
+@click.option("--keep-going", is_flag=True, help="Skip and count pictures that cannot be used.")
+@told
+def measure(**options: object) -> None:
+    """Measure an embedder: verification, decisions, identification, clustering, given pairs.
+
+    Prints a table to stderr and all figures as JSON to stdout.
+    """
+    quiet_logs(verbose=False)
+    from simulations.commands.measure import measure_command
+
+    measure_command(**options)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
