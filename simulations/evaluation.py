@@ -1,62 +1,79 @@
 """Every site's tail on report people seen through that site's camera: one piece of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.metrics.intervals import Estimate, estimate, person_weights
-from common.metrics.verification import Pairs
+from common.metrics.verification import Pairs, Scores, threshold_at_far
 from common.models.tail import Tail
 from simulations.material import Material
-from simulations.pieces import Piece
+from simulations.pieces import FMR_GRID, Piece
 from simulations.sites import SimulatedSite
+
+Doubles = NDArray[np.float64]
 
 
 @dataclass(eq=False)
 class Jury:
-    """The report people of one fold. The same resamples of them judge every arm, site and seed."""
+    """The report people of one fold. The same resamples of them judge every arm, site and seed.
+
+    Where there are more than ``judged`` sites, so many are judged, evenly spread over all and over
+    the camera types.
+    """
 
     material: Material
     pictures: NDArray[np.int64]
     draws: int
     fold: int
+    judged: int | None = None
     _pairs: dict[int, tuple[NDArray[np.int64], Pairs, NDArray[np.float64]]] = field(
         default_factory=dict
     )
-    _known: dict[tuple[int, str], Estimate] = field(default_factory=dict)
+    _known: dict[tuple[int, str], tuple[Estimate, Doubles]] = field(default_factory=dict)
 
     def judge(
         self,
         sites: Sequence[SimulatedSite],
         tails: Sequence[Tail],
         spent: tuple[float, ...] | None = None,
+        notes: Mapping[str, Any] | None = None,
     ) -> Piece:
-        """The piece of one arm: ``tails[i]`` is what site i would match with."""
-        estimates = [self._estimate(s.camera, t) for s, t in zip(sites, tails, strict=True)]
-        pairs = [self._bench(site.camera)[1] for site in sites]
+        """The piece of one arm: ``tails[i]`` is what site i would match with.
+
+        ``spent`` is of all ``sites``, like ``tails``; the piece holds those that are judged.
+        """
+        asked = list(zip(sites, tails, spent or [0.0] * len(sites), strict=True))
+        seats = [asked[n] for n in spread([s.camera for s in sites], self.judged or len(sites))]
+        found = [self._estimate(site.camera, tail) for site, tail, _ in seats]
+        pairs = [self._bench(site.camera)[1] for site, *_ in seats]
         return Piece(
-            sites=tuple(site.name for site in sites),
-            camera_types=tuple(self.material.types[site.camera] for site in sites),
-            tar=np.stack([e.tar for e in estimates]),
-            draws=np.stack([e.draws for e in estimates]),
+            sites=tuple(site.name for site, *_ in seats),
+            camera_types=tuple(self.material.types[site.camera] for site, *_ in seats),
+            tar=np.stack([estimate.tar for estimate, _ in found]),
+            draws=np.stack([estimate.draws for estimate, _ in found]),
             people=tuple(p.people for p in pairs),
             pairs=tuple(len(p) for p in pairs),
-            epsilon_spent=spent,
+            epsilon_spent=None if spent is None else tuple(epsilon for *_, epsilon in seats),
+            fnmr=np.stack([fnmr for _, fnmr in found]),
+            notes=notes or {},
         )
 
     def tar(self, camera: int, tail: Tail) -> NDArray[np.float64]:
         """TAR at the three rates, without an interval being looked at."""
-        return self._estimate(camera, tail).tar
+        return self._estimate(camera, tail)[0].tar
 
-    def _estimate(self, camera: int, tail: Tail) -> Estimate:
+    def _estimate(self, camera: int, tail: Tail) -> tuple[Estimate, Doubles]:
         key = (camera, tail.hash)
         if key not in self._known:
             pictures, pairs, weights = self._bench(camera)
             embedded = tail.embed(self.material.features[camera][pictures])
-            self._known[key] = estimate(embedded, pairs, weights)
+            curve = fnmr_on_grid(pairs.score(embedded))
+            self._known[key] = estimate(embedded, pairs, weights), curve
         return self._known[key]
 
     @property
@@ -75,3 +92,23 @@ class Jury:
             weights = self._weights[:, np.isin(np.unique(self._person), person)]
             self._pairs[camera] = (pictures, Pairs.of(person), weights)
         return self._pairs[camera]
+
+
+def spread(cameras: Sequence[int], seats: int) -> list[int]:
+    """At most ``seats`` numbers of sites, evenly spread within each camera type, ascending."""
+    if len(cameras) <= seats:
+        return list(range(len(cameras)))
+    order = np.argsort(cameras, kind="stable")
+    return sorted(order[(2 * np.arange(seats) + 1) * len(cameras) // (2 * seats)].tolist())
+
+
+def fnmr_on_grid(scores: Scores) -> Doubles:
+    """FNMR at each FMR of ``FMR_GRID``: points of the DET curve; NaN where too few pairs say it."""
+    fnmr = np.full(len(FMR_GRID), np.nan)
+    genuine, impostor = np.sort(scores.genuine), np.sort(scores.impostor)
+    for index, fmr in enumerate(FMR_GRID if len(genuine) else ()):
+        threshold = threshold_at_far(impostor, fmr)
+        if threshold is not None:
+            refused = np.searchsorted(genuine, np.float32(threshold), side="left")
+            fnmr[index] = refused / len(genuine)
+    return fnmr

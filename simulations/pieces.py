@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 from common.errors import RunError
 from common.metrics.verification import FARS
 
+# Where DET curves are kept: eight rates a decade, FARS among them.
+FMR_GRID = tuple(round(10 ** (k / 8 - 4), 12) for k in range(31))
+
 _ROW = re.compile(r"[a-z][a-z0-9_]*")
 _MARK = "run.json"
 
@@ -50,7 +53,8 @@ class Piece:
 
     ``draws`` of every piece of a fold must come from the same person weights, so that differences
     between pieces are paired. They are stored as float16: the rounding, below 0.0003, is far under
-    the spread. ``notes`` is for the runner and must be JSON.
+    the spread. ``fnmr`` is at the rates of ``FMR_GRID``; pieces of earlier versions have none.
+    ``notes`` is for the runner and must be JSON.
     """
 
     sites: tuple[str, ...]
@@ -60,6 +64,7 @@ class Piece:
     people: tuple[int, ...]  # (S,) report people
     pairs: tuple[int, ...]  # (S,) genuine and impostor pairs
     epsilon_spent: tuple[float, ...] | None = None  # (S,) by each site's ledger
+    fnmr: NDArray[np.floating] | None = None  # (S, G)
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,6 +76,8 @@ class Piece:
             raise ValueError("a piece needs sites of different names")
         if self.tar.shape != (sites, len(FARS)) or self.draws.shape[:2] != self.tar.shape:
             raise ValueError(f"expected ({sites}, {len(FARS)}[, B]), got {self.draws.shape}")
+        if self.fnmr is not None and self.fnmr.shape != (sites, len(FMR_GRID)):
+            raise ValueError(f"expected ({sites}, {len(FMR_GRID)}), got {self.fnmr.shape}")
 
 
 class Pieces:
@@ -91,6 +98,13 @@ class Pieces:
             raise RunError(f"cannot write to {folder}: {error.strerror}") from error
         if _read_mark(mark) != run:
             raise RunError(f"{folder} holds pieces of another run; choose another folder")
+
+    @classmethod
+    def found(cls, folder: Path) -> "Pieces":
+        """The pieces in ``folder``, of whatever run they are; ``RunError`` where none ever were."""
+        if not (folder / _MARK).is_file():
+            raise RunError(f"{folder} holds no pieces of a run")
+        return cls(folder, _read_mark(folder / _MARK))
 
     def __contains__(self, key: PieceKey) -> bool:
         return self._path(key).is_file()
@@ -115,26 +129,29 @@ class Pieces:
             "notes": dict(piece.notes),
         }
         buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            header=np.array(json.dumps(header)),
-            tar=piece.tar.astype(np.float64),
-            draws=piece.draws.astype(np.float16),
-        )
+        arrays: dict[str, Any] = {
+            "header": np.array(json.dumps(header)),
+            "tar": piece.tar.astype(np.float64),
+            "draws": piece.draws.astype(np.float16),
+        }
+        if piece.fnmr is not None:
+            arrays["fnmr"] = piece.fnmr.astype(np.float32)
+        np.savez(buffer, **arrays)
         write_whole(self._path(key), buffer.getvalue())
 
     def read(self, key: PieceKey) -> Piece:
         """The piece stored under ``key``; ``RunError`` where there is none or it is broken."""
-        header, tar, draws = _read(self._path(key))
-        spent = header["epsilon_spent"]
+        header, arrays = _read(self._path(key))
+        spent, fnmr = header["epsilon_spent"], arrays.get("fnmr")
         return Piece(
             sites=tuple(header["sites"]),
             camera_types=tuple(header["camera_types"]),
-            tar=tar,
-            draws=draws.astype(np.float32),
+            tar=arrays["tar"],
+            draws=arrays["draws"].astype(np.float32),
             people=tuple(header["people"]),
             pairs=tuple(header["pairs"]),
             epsilon_spent=None if spent is None else tuple(spent),
+            fnmr=fnmr,
             notes=header["notes"],
         )
 
@@ -169,11 +186,14 @@ def write_whole(path: Path, content: bytes) -> None:
             raise
 
 
-def _read(path: Path) -> tuple[dict[str, Any], NDArray[np.float64], NDArray[np.float16]]:
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            header = json.loads(str(arrays["header"]))
-            return header, arrays["tar"], arrays["draws"]
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+            arrays = dict(stored)
+            header = json.loads(str(arrays.pop("header")))
+            if not {"tar", "draws"} <= set(arrays):
+                raise KeyError("tar and draws")
+            return header, arrays
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise RunError(f"cannot read {path}: {error}; remove it to measure it again") from error
 

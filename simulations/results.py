@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from common.errors import RunError
 from common.metrics.repeats import Measured
 from common.metrics.verification import FARS
-from simulations.pieces import Piece, PieceKey, Pieces, epsilon_key
+from simulations.notes import bytes_of, people_of, rounds_of, spent_of
+from simulations.pieces import FMR_GRID, Piece, PieceKey, Pieces, epsilon_key
 
 FAR_KEYS = ("1e-1", "1e-2", "1e-3")  # of FARS
 GAIN_AT = FAR_KEYS.index("1e-2")
@@ -88,6 +89,7 @@ def summarise(pieces: Pieces, meta: Meta, keys: Iterable[PieceKey] | None = None
     spent: dict[str, dict[str, float]] = {}
     at_gain: dict[Arm, _Rates] = {}
     sites: dict[str, str] = {}
+    noted: dict[str, Any] = {}
     for arm in arms:
         found = [pieces.read(PieceKey(*cell, *arm)) for cell in cells]
         sites = sites or dict(zip(found[0].sites, found[0].camera_types, strict=True))
@@ -95,6 +97,7 @@ def summarise(pieces: Pieces, meta: Meta, keys: Iterable[PieceKey] | None = None
         rows.append(_row(arm, rates, found))
         at_gain[arm] = rates[GAIN_AT]
         _add_spent(spent, arm, found)
+        _add_notes(noted, arm, found)
     gain, share = _gains(at_gain)
     return {
         "schema": 1,
@@ -108,7 +111,10 @@ def summarise(pieces: Pieces, meta: Meta, keys: Iterable[PieceKey] | None = None
         "gain": gain,
         "gain_share": share,
         "gain_by_fold": _gains_by_fold(at_gain, sorted({fold for fold, _ in cells})),
+        "gain_by_seed": _gains_by_seed(at_gain, len({fold for fold, _ in cells})),
         "epsilon_spent": spent,
+        "fmr_grid": list(FMR_GRID),
+        **noted,
     } | dict(meta.extra)
 
 
@@ -157,7 +163,20 @@ def _row(arm: Arm, rates: list[_Rates], found: list[Piece]) -> dict[str, Any]:
             "pairs": sum(piece.pairs[index] for piece in folds),
         }
     figures = _figures([one.mean() for one in rates])
-    return {"name": arm[0], "epsilon": arm[1]} | figures | {"per_site": per_site}
+    row = {"name": arm[0], "epsilon": arm[1]} | figures | {"per_site": per_site}
+    return row | _det(found)
+
+
+def _det(found: list[Piece]) -> dict[str, Any]:
+    """FNMR at each rate of ``FMR_GRID``, a mean like the TAR; nothing where a piece has none."""
+    curves = [piece.fnmr for piece in found if piece.fnmr is not None]
+    if len(curves) < len(found):
+        return {}
+    told: list[float | None] = []
+    for rate in np.stack(curves).astype(np.float64).transpose(2, 0, 1):  # (K, S)
+        kept = np.isfinite(rate).all(axis=0)
+        told.append(_round(rate[:, kept].mean()) if kept.any() else None)
+    return {"fnmr": told}
 
 
 def _figures(measured: list[Measured | None]) -> dict[str, Any]:
@@ -174,11 +193,23 @@ def _figures(measured: list[Measured | None]) -> dict[str, Any]:
 def _add_spent(spent: dict[str, dict[str, float]], arm: Arm, found: list[Piece]) -> None:
     """Each fold and seed has a fresh ledger; the largest figure any of them reached is shown."""
     for piece in found:
-        if piece.epsilon_spent is None or arm[1] is None:
+        known = spent_of(piece)
+        if not known or arm[1] is None:
             continue
         of_sites = spent.setdefault(epsilon_key(arm[1]), {})
-        for site, epsilon in zip(piece.sites, piece.epsilon_spent, strict=True):
+        for site, epsilon in known.items():
             of_sites[site] = max(of_sites.get(site, 0.0), epsilon)
+
+
+def _add_notes(noted: dict[str, Any], arm: Arm, found: list[Piece]) -> None:
+    """``bytes`` and ``rounds`` by row and epsilon; ``training_people`` are the same for all."""
+    told = {"bytes": bytes_of(found), "rounds": rounds_of(found)}
+    for key, value in told.items():
+        if value is not None:
+            noted.setdefault(key, {}).setdefault(arm[0], {})[epsilon_key(arm[1])] = value
+    people = people_of(found)
+    if people is not None:
+        noted["training_people"] = people
 
 
 def _gains(rates: dict[Arm, _Rates]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -210,6 +241,18 @@ def _gains_by_fold(rates: dict[Arm, _Rates], folds: list[int]) -> dict[str, Any]
             told.setdefault(row, {})[epsilon_key(epsilon)] = {
                 str(fold): _finite_mean(margin) for fold, margin in zip(folds, margins, strict=True)
             }
+    return told
+
+
+def _gains_by_seed(rates: dict[Arm, _Rates], folds: int) -> dict[str, Any]:
+    """Points over `local` under each seed alone: other dealings and other noise."""
+    local = next((one for (row, _), one in rates.items() if row == "local"), None)
+    told: dict[str, Any] = {}
+    for (row, epsilon), one in rates.items():
+        if local is not None and epsilon:
+            margins = one.minus(local).tar.reshape(folds, -1, one.tar.shape[1])  # (F, seeds, S)
+            by_seed = [_finite_mean(margins[:, seed]) for seed in range(margins.shape[1])]
+            told.setdefault(row, {})[epsilon_key(epsilon)] = by_seed
     return told
 
 

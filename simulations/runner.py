@@ -1,8 +1,9 @@
 """Runs a scenario: every fold, seed and arm, piece by piece, so that it can stop and go on."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from server.tuning import TuningOptions, tune_public
 from simulations.arms import Arm, Experiment
 from simulations.evaluation import Jury
 from simulations.material import Material, Progress
+from simulations.notes import notes_of
+from simulations.origin import Origin
 from simulations.pieces import PieceKey, Pieces, epsilon_key, write_json
 from simulations.results import Meta, summarise
 from simulations.scenario import Scenario
@@ -47,6 +50,7 @@ class Run:
     progress: Progress
     entropy: str = "seeded"
     judges: str = ""  # digest of who may report: runs with the same one can be paired
+    origin: Origin = field(default_factory=Origin.of_process)
 
     def everything(self) -> "Measured":
         """Measures whatever is missing; the summary is also written to the folder."""
@@ -54,13 +58,16 @@ class Run:
         pieces, asked = Pieces(self.folder / PIECES, self.identity), []
         rows = list(self._rows())
         total = len(self.turns) * self.scenario.seeds * len(rows)
+        told = {"scenario": self.scenario.name, "entropy": self.entropy, "pieces": total}
+        told |= {"delta": self.scenario.delta, "arms": len(rows)}
+        self.origin.begin(self.folder, told | self._told)
         step = self.progress.start("arms", total)
         public, reference = self._public()
         first: Experiment | None = None
         for number, folds in enumerate(self.turns):
             pictures = report_pictures(self.material, self.scenario, folds.report)
             fold = min(folds.report) if self.material.site is None else number
-            jury = Jury(self.material, pictures, self.scenario.draws, fold)
+            jury = Jury(self.material, pictures, self.scenario.draws, fold, self.scenario.judged)
             for seed in range(self.scenario.seeds):
                 experiment = self._experiment(public, reference, folds, (fold, seed))
                 first = first or experiment
@@ -69,12 +76,15 @@ class Run:
                     asked.append(key)
                     if key not in pieces:
                         made = arm(experiment)
-                        pieces.write(key, jury.judge(experiment.sites, made.tails, made.spent))
+                        notes = notes_of(experiment.sites, self.material.person, made)
+                        piece = jury.judge(experiment.sites, made.tails, made.spent, notes)
+                        pieces.write(key, piece)
                     step(1)
         if first is None:
             raise ScenarioError("no folds to report")
         summary = summarise(pieces, self._meta(first), asked)
         write_json(summary, self.folder / SUMMARY)
+        self.origin.end(self.folder)
         return Measured(summary, first)
 
     @property
@@ -87,7 +97,7 @@ class Run:
         seen = (public.randomised, public.simulated)
         arrays = [f.sum(axis=-1) for f in (*material.features, *seen)]
         arrays += [public.camera, public.person, material.person, material.fold]
-        arrays += [a for a in (material.taken, material.site) if a is not None]
+        arrays += [a for a in (material.taken, material.site, material.attribute) if a is not None]
         return digest(*parts, *(array.tobytes() for array in arrays))
 
     def _rows(self) -> Iterator[Row]:
@@ -98,7 +108,8 @@ class Run:
         yield "local", 0.0, lambda e: e.local()
         for epsilon in self.scenario.epsilon:
             yield "private", epsilon, lambda e, x=epsilon: e.federated("local", x)  # type: ignore[misc]
-            yield "private_secagg", epsilon, lambda e, x=epsilon: e.federated("distributed", x)  # type: ignore[misc]
+            if self.scenario.sums_only:
+                yield "private_secagg", epsilon, lambda e, x=epsilon: e.federated("distributed", x)  # type: ignore[misc]
         yield "nonprivate", None, lambda e: e.federated("none", None)
         if self.scenario.upper_bound:
             yield "upper_bound", None, lambda e: e.upper_bound()
@@ -127,11 +138,23 @@ class Run:
         parts = ("train", "choose", "report")
         return [{key: sorted(getattr(folds, key)) for key in parts} for folds in self.turns]
 
+    @property
+    def _told(self) -> dict[str, Any]:
+        """What a reader needs to know of the scenario, whether or not the run ever ends."""
+        cameras = [dataclasses.asdict(camera) for camera in self.scenario.camera_list()]
+        told = {
+            "settings": dataclasses.asdict(self.scenario),
+            "cameras": cameras,
+            "epsilons": list(self.scenario.epsilon),
+            "trunk": self.material.trunk,
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(told))  # as a reader of the file sees it
+        return plain
+
     def _meta(self, experiment: Experiment) -> Meta:
         extra: dict[str, Any] = {
-            "epsilons": list(self.scenario.epsilon),
+            **self._told,
             "turns": [] if self.material.site is not None else self._folds(),
-            "trunk": self.material.trunk,
             "judges": self.judges,
             "draws": self.scenario.draws,
             "statements": self._statements(experiment),
@@ -149,8 +172,9 @@ class Run:
         chosen = pictures_of_folds(self.material, self.turns[-1].choose)
         development = 0 if declared else len(np.unique(self.material.person[chosen]))
         told: dict[str, Any] = {}
-        noises: tuple[tuple[str, NoiseModel], ...]
-        noises = (("private", "local"), ("private_secagg", "distributed"))
+        noises: list[tuple[str, NoiseModel]] = [("private", "local")]
+        if self.scenario.sums_only:
+            noises.append(("private_secagg", "distributed"))
         for row, noise in noises:
             for epsilon in self.scenario.epsilon:
                 plan = experiment.plan(noise, epsilon)

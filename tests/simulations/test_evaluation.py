@@ -10,6 +10,7 @@ from common.models.tail import Tail
 from simulations import evaluation
 from simulations.evaluation import Jury
 from simulations.material import Material
+from simulations.pieces import FMR_GRID
 from simulations.sites import open_sites, report_pictures
 from tests.small_world import TURN, small_scenario, small_world
 
@@ -106,3 +107,36 @@ def test_tar_without_an_interval_is_the_same_figure(material: Material) -> None:
     other = Tail(material.tail.weight * 2, material.tail.bias)  # the same embedding, rescaled
     one, same = jury(material).tar(1, material.tail), jury(material).tar(1, other)
     np.testing.assert_allclose(one, same, atol=0.02)
+
+
+def test_judged_sites_are_spread_over_sites_and_cameras() -> None:
+    cameras = [n % 4 for n in range(256)]
+    seats = evaluation.spread(cameras, 16)
+    assert seats == sorted(set(seats))
+    assert len(seats) == 16
+    assert [sum(cameras[s] == c for s in seats) for c in range(4)] == [4] * 4
+    assert min(seats) < 64
+    assert max(seats) >= 192
+    assert evaluation.spread(cameras[:5], 16) == list(range(5))
+
+
+def test_only_judged_sites_are_in_the_piece_and_keep_their_spend(material: Material) -> None:
+    sites = open_sites(material, SCENARIO, TURN, 0)
+    judge = Jury(material, report_pictures(material, SCENARIO, TURN.report), 50, 5, judged=3)
+    spent = tuple(map(float, range(6)))
+    piece = judge.judge(sites, [material.tail] * 6, spent, {"people": {"site-0": 5}})
+    assert len(piece.sites) == 3
+    assert set(piece.camera_types) == {"camera-0", "camera-1", "camera-2"}
+    assert piece.epsilon_spent == tuple(float(name[-1]) for name in piece.sites)
+    assert piece.notes == {"people": {"site-0": 5}}
+
+
+def test_points_of_the_det_curve_agree_with_the_rates(material: Material) -> None:
+    sites = open_sites(material, SCENARIO, TURN, 0)
+    piece = jury(material).judge(sites, [material.tail] * 6)
+    assert piece.fnmr is not None
+    for index, far in enumerate(FARS):
+        at = FMR_GRID.index(far)
+        np.testing.assert_allclose(piece.fnmr[:, at], 1 - piece.tar[:, index])
+    known = piece.fnmr[0][np.isfinite(piece.fnmr[0])]
+    assert (np.diff(known) <= 0).all()  # fewer genuine people refused as more impostors pass

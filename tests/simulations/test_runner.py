@@ -11,6 +11,7 @@ from common.errors import RunError, ScenarioError
 from simulations import runner as room
 from simulations.arms import Experiment
 from simulations.material import Material
+from simulations.origin import read_origin
 from simulations.pieces import Pieces
 from simulations.results import ROWS
 from simulations.runner import PIECES, SUMMARY, Run
@@ -201,3 +202,38 @@ def test_gradients_after_the_moments_cost_no_more_than_the_budget(
         assert 7.9 <= spent <= 8.0
     told = summary["statements"]["private"]["8"]
     assert [m["kind"] for m in told["mechanisms"]] == ["mean", "scatter", "gradient"]
+
+
+def test_summary_says_what_a_report_draws(whole: dict[str, Any]) -> None:
+    assert set(whole["training_people"]) == set(SITES)
+    assert all(people == 5 for people in whole["training_people"].values())
+    for row in ("private", "private_secagg"):
+        sent = whole["bytes"][row]["8"]
+        assert set(sent) == set(SITES)
+        assert all(up > 0 and down > 0 for up, down in sent.values())
+        assert [r["sites"] for r in whole["rounds"][row]["8"]] == [6, 6]
+        assert len(whole["gain_by_seed"][row]["8"]) == 2
+    assert "base" not in whole["bytes"]
+    assert whole["settings"]["sites"] == 6
+    assert len(whole["rows"][0]["fnmr"]) == len(whole["fmr_grid"])
+
+
+def test_many_sites_are_judged_by_a_few_and_all_are_counted(
+    material: Material, tmp_path: Path
+) -> None:
+    scenario = small_scenario(seeds=1, judged=3, panel=0)
+    summary = start(material, tmp_path, scenario).everything().summary
+    assert len(summary["sites"]) == 3
+    assert len(summary["rows"][0]["per_site"]) == 3
+    assert set(summary["epsilon_spent"]["8"]) == set(SITES)
+    assert set(summary["training_people"]) == set(SITES)
+
+
+def test_folder_says_whether_the_run_ended(material: Material, tmp_path: Path) -> None:
+    origin = read_origin(tmp_path)
+    assert origin is None
+    start(material, tmp_path, small_scenario(seeds=1)).everything()
+    origin = read_origin(tmp_path)
+    assert origin is not None
+    assert origin["started"] <= origin["finished"]
+    assert origin["pieces"] == origin["arms"] == len(ROWS)
