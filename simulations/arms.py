@@ -5,6 +5,7 @@ may look at and what was done to what they released.
 """
 
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,7 +68,7 @@ class Experiment:
     def federated(
         self, noise: NoiseModel, epsilon: float | None, folder: Path | None = None
     ) -> Arm:
-        """Moments released by every site, pooled by camera type, and the own part on top."""
+        """Moments released by every site, combined pool by pool, and the own part on top."""
         plan = self.plan(noise, epsilon)
         with tempfile.TemporaryDirectory() as temporary:
             outcome = self._federation.run(
@@ -97,6 +98,7 @@ class Experiment:
             trunk=self.material.trunk,
             tail=self.public.hash,
             cohort=len(self.sites),
+            pooling=self.scenario.pooling,
         )
 
     @cached_property
@@ -112,13 +114,18 @@ class Experiment:
         return [own_part(self.reference, bags) for bags in self._bags]
 
     @cached_property
-    def _sites_of_type(self) -> dict[str, int]:
-        types = [self.material.types[site.camera] for site in self.sites]
-        return {name: types.count(name) for name in types}
+    def _pool_of(self) -> list[str]:
+        """The pool of each site: its camera type, or the only one there is."""
+        together = self.scenario.pooling == "all"
+        return ["all" if together else self.material.types[site.camera] for site in self.sites]
+
+    @cached_property
+    def _sites_of_pool(self) -> dict[str, int]:
+        return dict(Counter(self._pool_of))
 
     @property
     def _smallest_pool(self) -> int:
-        return min(self._sites_of_type.values())
+        return min(self._sites_of_pool.values())
 
     @cached_property
     def _initial(self) -> dict[str, NDArray[np.float32]]:
@@ -141,14 +148,17 @@ class Experiment:
         ]
         negatives = self.material.public.randomised[:, 0]
         return Federation(
-            doors=doors, trunk=self.material.trunk, negatives=negatives, entropy=self.entropy
+            doors=doors,
+            trunk=self.material.trunk,
+            negatives=negatives,
+            entropy=self.entropy,
+            strategy=self.scenario.choice,
         )
 
     def _shared(self, pools: dict[str, Arrays], plan: PrivacyPlan) -> list[Tail]:
-        parts = shared_parts(self.reference, pools_of(pools, plan), self._sites_of_type)
+        parts = shared_parts(self.reference, pools_of(pools, plan), self._sites_of_pool)
         tails = []
-        for site, bags, own in zip(self.sites, self._bags, self._own, strict=True):
-            name = self.material.types[site.camera]
+        for name, bags, own in zip(self._pool_of, self._bags, self._own, strict=True):
             reference = self.reference
             if self.scenario.gradient_share:
                 trained = Tail(pools[name][WEIGHT], pools[name][BIAS])

@@ -26,6 +26,7 @@ from common.privacy.plan import PrivacyPlan
 from server.app import app as server_app
 from server.charter import Charter
 from server.checkpoint import read_checkpoint
+from server.strategies.choice import FEDAVG, StrategyChoice
 from simulations.agents import Agents, OpenAgent
 from simulations.entropy import SeededEntropy
 from simulations.grid import InProcessGrid
@@ -88,6 +89,7 @@ class Federation:
     trunk: str
     negatives: NDArray[np.float32]  # (M, D) public features
     entropy: str = "seeded"
+    strategy: StrategyChoice = FEDAVG
 
     def run(
         self, plan: PrivacyPlan, initial: Arrays, folder: Path, seed: tuple[int, ...]
@@ -96,7 +98,8 @@ class Federation:
 
         Every site gets a fresh ledger whose budget is exactly what the plan costs.
         """
-        Charter(run=f"run-{'-'.join(map(str, seed))}", plan=plan).save(folder, initial)
+        name = f"run-{'-'.join(map(str, seed))}"
+        Charter(run=name, plan=plan, strategy=self.strategy).save(folder, initial)
         entropy = [self._entropy((*seed, number)) for number in range(len(self.doors))]
         config = {"charter": str(folder), "folder": str(folder), "resume": False}
         left: list[tuple[str, str, tuple[int, ...]]] = []

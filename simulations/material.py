@@ -32,7 +32,8 @@ class Labels:
     """Whose the N pictures are and where they were taken: enough to deal people to sites.
 
     Where pictures are taken as they are, ``taken`` (N,) says through which of ``types``; otherwise
-    every picture is seen through all of them. ``site`` (N,) is what the pack declares, or None.
+    every picture is seen through all of them. ``site`` (N,) is what the pack declares, or None;
+    ``attribute`` (N,) the number of the group that the scenario's attribute puts a picture in.
     """
 
     types: tuple[str, ...]  # of cameras
@@ -40,6 +41,7 @@ class Labels:
     fold: NDArray[np.int8]
     taken: NDArray[np.int64] | None = None
     site: NDArray[np.int64] | None = None
+    attribute: NDArray[np.int64] | None = None
 
     def seen(self, pictures: NDArray[np.int64], camera: int) -> NDArray[np.int64]:
         """Those of ``pictures`` that exist at camera type number ``camera``."""
@@ -145,11 +147,13 @@ def labels_of(scenario: Scenario, faces: FaceSet) -> Labels:
     """
     if faces.fold is None:
         raise ScenarioError("faces need folds")
-    cameras = scenario.camera_list()
+    cameras, groups = scenario.camera_list(), _groups(scenario.attribute, faces)
     if cameras:
         types = tuple(camera.name for camera in cameras)
         taken = _dealt_cameras(faces, len(cameras)) if scenario.one_camera else None
-        return Labels(types=types, person=faces.person, fold=faces.fold, taken=taken)
+        return Labels(
+            types=types, person=faces.person, fold=faces.fold, taken=taken, attribute=groups
+        )
     if faces.site is not None and not (faces.site != REPORT_SITE).any():
         raise ScenarioError("the pack's site array leaves nobody to train")
     declared = faces.camera_type or (AS_IT_IS,) * len(faces)
@@ -160,6 +164,7 @@ def labels_of(scenario: Scenario, faces: FaceSet) -> Labels:
         fold=faces.fold,
         taken=taken.astype(np.int64),
         site=faces.site,
+        attribute=groups,
     )
 
 
@@ -171,6 +176,16 @@ def _dealt_cameras(faces: FaceSet, cameras: int) -> NDArray[np.int64]:
     turn = np.empty(len(fold), np.int64)
     turn[order] = np.arange(len(fold)) % cameras
     return turn[np.searchsorted(faces.people, faces.person)]
+
+
+def _groups(attribute: str, faces: FaceSet) -> NDArray[np.int64] | None:
+    """(N,) 1 where a picture shows ``attribute`` and 0 elsewhere; None where none is asked for."""
+    if not attribute:
+        return None
+    if faces.attributes is None or attribute not in faces.attribute_names:
+        known = ", ".join(faces.attribute_names) or "none"
+        raise ScenarioError(f"no attribute {attribute!r}; these faces have {known}")
+    return faces.attributes[:, faces.attribute_names.index(attribute)].astype(np.int64)
 
 
 def _public(scenario: Scenario, public: FaceSet, studio: Studio) -> PublicViews:

@@ -7,8 +7,9 @@ from common.privacy.accountant import Event
 from common.privacy.calibrate import scaled_to_budget, sigma_for, split_budget
 from common.privacy.plan import GradientMechanism, Mechanism, MomentMechanism
 from simulations.scenario import Scenario
+from simulations.settings import LEARNING_RATE
 
-RATE, CLIP, LEARNING_RATE = 0.2, 0.5, 0.003  # of the gradient phase
+RATE, CLIP = 0.2, 0.5  # of the gradient phase
 
 
 def mechanisms(scenario: Scenario, radius: float, epsilon: float | None) -> tuple[Mechanism, ...]:
@@ -30,6 +31,8 @@ def mechanisms(scenario: Scenario, radius: float, epsilon: float | None) -> tupl
         rounds=scenario.gradient_rounds,
         learning_rate=LEARNING_RATE,
         objective=scenario.objective,
+        steps_per_round=scenario.local_steps,
+        proximal=scenario.proximal if scenario.strategy == "fedprox" else 0.0,
     )
     return (*moments, steps)
 
@@ -42,7 +45,8 @@ def _sigmas(scenario: Scenario, epsilon: float | None) -> tuple[float, float, fl
     mean, scatter = split_budget((1 - share) * epsilon, delta, (MEAN_SHARE, 1 - MEAN_SHARE))
     if not share:
         return mean, scatter, 0.0
-    gradient = sigma_for(share * epsilon, delta, RATE, scenario.gradient_rounds)
-    steps = Event(gradient, RATE, scenario.gradient_rounds)
+    count = scenario.gradient_rounds * scenario.local_steps
+    gradient = sigma_for(share * epsilon, delta, RATE, count)
+    steps = Event(gradient, RATE, count)
     factor = scaled_to_budget((Event(mean), Event(scatter), steps), epsilon, delta)
     return factor * mean, factor * scatter, factor * gradient

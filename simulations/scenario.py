@@ -12,6 +12,7 @@ from common.config import load
 from common.errors import ScenarioError
 from common.faces.cameras import Camera, load_cameras
 from common.privacy.plan import SHIPPED_OBJECTIVES, is_objective
+from simulations.settings import Combining, Dealing
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 CAMERAS = Path(__file__).parent / "cameras"
@@ -53,16 +54,16 @@ class Invented:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Scenario:
+class Scenario(Dealing, Combining):
     """One experiment. Site s looks through camera s modulo the number of cameras.
 
     ``cameras`` and ``public_cameras`` name files in ``simulations/cameras`` (or paths);
     ``"none"`` takes pictures as they are, with the sites and camera types the pack declares.
     Every public picture is shot ``views`` times through the randomised camera and
     ``simulated_views`` times through some of ``simulated_cameras`` fixed ones drawn from it.
-    ``people`` a site get a seat where it is given; otherwise all are dealt. ``judged`` sites at
-    most, spread evenly over all, are evaluated. With ``one_camera`` each person is seen through
-    one camera only, so that thousands are quickly prepared. ``draws`` is the size of the bootstrap.
+    ``judged`` sites at most, spread evenly over all, are evaluated. With ``one_camera`` each person
+    is seen through one camera only, so that thousands are quickly prepared. ``draws`` is the size
+    of the bootstrap.
     """
 
     name: str
@@ -82,7 +83,6 @@ class Scenario:
     objective: str = "contrast"  # of the gradients; or a plug-in, package.module:name
     report_pictures: int = 8  # at most so many pictures of a report person count
     draws: int = 400
-    people: int | None = None  # at every site
     judged: int = 10_000
     one_camera: bool = False
     invented: Invented = Invented()
@@ -98,6 +98,8 @@ class Scenario:
         _least(bool(self.epsilon), "epsilon must name at least one value")
         _least(0 <= self.gradient_share < 1, "gradient_share must be in [0, 1)")
         _check_objective(self.objective, self.gradient_share)
+        self.check_dealing(self.cameras != "none" and not self.one_camera)
+        self.check_combining(self.gradient_share > 0)
         for epsilon in self.epsilon:
             _least(0 < epsilon <= 50, f"epsilon must be in (0, 50], got {epsilon}")
 

@@ -1,5 +1,6 @@
 """Who is where: people of the training folds dealt to sites, and who reports, by fold and seed."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,8 +9,8 @@ from numpy.typing import NDArray
 
 from common.errors import ScenarioError
 from common.faces.faceset import REPORT_SITE
-from common.faces.splits import deal
 from simulations.material import Labels
+from simulations.partition import able, first_people, seats
 from simulations.scenario import Scenario
 
 Indices = NDArray[np.int64]
@@ -53,9 +54,17 @@ def rotation(folds: frozenset[int]) -> list[Folds]:
 
 
 def check_people(labels: Labels, scenario: Scenario, turns: Sequence[Folds]) -> None:
-    """Raises ``ScenarioError`` if some turn cannot fill its sites or has nobody to report."""
+    """Raises ``ScenarioError`` if some turn cannot fill its sites or has nobody to report.
+
+    So it does if a pool has too few sites for the scenario's strategy.
+    """
     for folds in turns:
-        open_sites(labels, scenario, folds, 0)
+        sites = open_sites(labels, scenario, folds, 0)
+        together = scenario.pooling == "all"
+        pools = Counter("all" if together else labels.types[site.camera] for site in sites)
+        told = scenario.choice.too_few(pools)
+        if told:
+            raise ScenarioError(told)
         report_pictures(labels, scenario, folds.report)
 
 
@@ -63,21 +72,15 @@ def open_sites(labels: Labels, scenario: Scenario, folds: Folds, seed: int) -> l
     """The sites of one repetition, with all pictures of their people.
 
     People without two pictures train nobody here: a scatter of one picture is zero. Where the pack
-    declares sites, those are taken; otherwise people are dealt evenly, site s to camera type s
-    modulo their number.
+    declares sites, those are taken, with the scenario's number of people each where it says one;
+    otherwise people are dealt as its ``partition`` says, site s to camera type s modulo their
+    number.
     """
+    rng = np.random.default_rng([seed, 1])
     if labels.site is not None:
-        return _declared(labels)
-    pictures, rng = pictures_of_folds(labels, folds.train), np.random.default_rng([seed, 1])
-    if labels.taken is None:
-        dealt = _dealt(labels, pictures, range(scenario.sites), rng)
-    else:  # each person is dealt among the sites of the camera type with most of their pictures
-        dealt = {}
-        kinds = len(labels.types)
-        for camera, mine in enumerate(_by_camera(labels, pictures)):
-            numbers = range(camera, scenario.sites, kinds)
-            if numbers:
-                dealt |= _dealt(labels, mine, numbers, rng)
+        return _declared(labels, scenario, rng)
+    pictures = pictures_of_folds(labels, folds.train)
+    dealt = seats(labels, pictures, scenario.sites, scenario, rng)
     width = len(str(scenario.sites - 1))
     return [
         SimulatedSite(
@@ -115,49 +118,21 @@ def report_pictures(labels: Labels, scenario: Scenario, folds: frozenset[int]) -
     return np.sort(pictures[order][rank < scenario.report_pictures])
 
 
-def _by_camera(labels: Labels, pictures: Indices) -> list[Indices]:
-    """``pictures`` by camera type, each person in the one type that has most of them."""
-    assert labels.taken is not None
-    people, person = np.unique(labels.person[pictures], return_inverse=True)
-    counts = np.zeros((len(people), len(labels.types)), np.int64)
-    np.add.at(counts, (person, labels.taken[pictures]), 1)
-    chosen = counts.argmax(axis=1)[person]
-    kinds = range(len(labels.types))
-    return [labels.seen(pictures[chosen == camera], camera) for camera in kinds]
-
-
-def _dealt(
-    labels: Labels, pictures: Indices, numbers: range, rng: np.random.Generator
-) -> dict[int, Indices]:
-    """``pictures`` of the people who have two, dealt to the sites ``numbers`` by person."""
-    people, counts = np.unique(labels.person[pictures], return_counts=True)
-    able = people[counts > 1]
-    if len(able) < len(numbers):
-        raise ScenarioError(
-            f"{len(able)} people with two pictures cannot fill {len(numbers)} sites"
-        )
-    dealt = deal(able, len(numbers), rng)
-    return {
-        number: pictures[np.isin(labels.person[pictures], mine)]
-        for number, mine in zip(numbers, dealt, strict=True)
-    }
-
-
-def _declared(labels: Labels) -> list[SimulatedSite]:
+def _declared(labels: Labels, scenario: Scenario, rng: np.random.Generator) -> list[SimulatedSite]:
     assert labels.site is not None
+    if scenario.partition != "equal":
+        raise ScenarioError(f'partition = "{scenario.partition}": but the pack declares its sites')
     sites = []
     for number in np.unique(labels.site[labels.site != REPORT_SITE]).tolist():
         pictures = np.flatnonzero(labels.site == number)
         cameras = np.unique(labels.taken[pictures]) if labels.taken is not None else [0]
         if len(cameras) != 1:
             raise ScenarioError(f"site {number} declares {len(cameras)} camera types, not one")
-        people, counts = np.unique(labels.person[pictures], return_counts=True)
-        able = np.isin(labels.person[pictures], people[counts > 1])
-        if able.any():
+        mine = pictures[np.isin(labels.person[pictures], able(labels, pictures))]
+        if len(mine):
+            kept = first_people(labels, mine, scenario.people, rng)
             sites.append(
-                SimulatedSite(
-                    name=f"site-{number:02d}", camera=int(cameras[0]), pictures=pictures[able]
-                )
+                SimulatedSite(name=f"site-{number:02d}", camera=int(cameras[0]), pictures=kept)
             )
     if not sites:
         raise ScenarioError("no declared site has a person with two pictures")

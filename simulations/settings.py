@@ -1,0 +1,93 @@
+"""The settings of a scenario that say who goes where and how releases become one."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from common.errors import ConfigError, ScenarioError
+from server.strategies.choice import StrategyChoice
+
+LEARNING_RATE = 0.003  # of the gradient phase
+
+Partition = Literal["equal", "dirichlet", "camera", "attribute"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dealing:
+    """How people are dealt to the sites (see ``partition``).
+
+    ``people`` a site get a seat where it is given; otherwise all are dealt. ``alpha`` is the
+    concentration of what is drawn: small is uneven, large is even. ``attribute`` names the
+    attribute by which ``partition = "attribute"`` groups people.
+    """
+
+    people: int | None = None  # at every site
+    partition: Partition = "equal"
+    alpha: float = 0.5
+    attribute: str = ""
+
+    def check_dealing(self, every_camera: bool) -> None:
+        """Raises ``ScenarioError`` for settings that contradict each other.
+
+        ``every_camera``: whether every picture is seen through every camera.
+        """
+        if not 0 < self.alpha <= 1e6:
+            raise ScenarioError(f"alpha must be in (0, 1e6], got {self.alpha}")
+        if bool(self.attribute) != (self.partition == "attribute"):
+            raise ScenarioError('attribute names what partition = "attribute" groups people by')
+        drawn = self.partition == "dirichlet" or (self.partition == "camera" and every_camera)
+        if self.people is not None and drawn:
+            raise ScenarioError(
+                f'partition = "{self.partition}" draws how many people a site has, so people '
+                "cannot say it too: leave one of them out"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Combining:
+    """How releases of sites become one: the centre's strategy, its numbers, and the pools.
+
+    ``malicious``, ``selected``, ``trim``, ``server_rate`` and ``tau`` are those of
+    ``StrategyChoice``, each read by the strategies it belongs to. ``proximal`` is the mu of
+    fedprox, read by it alone, and does something from 2 ``local_steps`` a round on.
+    """
+
+    strategy: str = "fedavg"
+    malicious: int = 1
+    selected: int | None = None
+    trim: float = 0.2
+    server_rate: float = 1e-3
+    tau: float = 1e-3
+    proximal: float = 0.0
+    local_steps: int = 1
+    pooling: Literal["camera_type", "all"] = "camera_type"
+
+    @property
+    def sums_only(self) -> bool:
+        """Whether the centre needs no more than sums over sites: what shared noise asks for."""
+        return not self.choice.robust and self.local_steps == 1
+
+    @property
+    def choice(self) -> StrategyChoice:
+        """The strategy as the charter names it; ``ConfigError`` if it makes no sense."""
+        return StrategyChoice(
+            name=self.strategy,
+            malicious=self.malicious,
+            selected=self.selected,
+            trim=self.trim,
+            server_rate=self.server_rate,
+            tau=self.tau,
+        )
+
+    def check_combining(self, gradients: bool) -> None:
+        """Raises ``ScenarioError`` for a strategy that would do nothing or has bad numbers."""
+        try:
+            choice = self.choice
+        except ConfigError as error:
+            raise ScenarioError(str(error)) from None
+        if (choice.adaptive or self.strategy == "fedprox") and not gradients:
+            raise ScenarioError(f"{self.strategy} acts on gradients: set gradient_share above 0")
+        if self.strategy == "fedprox" and not 0 < self.proximal * LEARNING_RATE <= 1:
+            most = 1 / LEARNING_RATE
+            raise ScenarioError(f"fedprox needs proximal in (0, {most:.0f}], got {self.proximal}")
+        if not 1 <= self.local_steps <= 1000:
+            raise ScenarioError(f"local_steps must be in [1, 1000], got {self.local_steps}")
