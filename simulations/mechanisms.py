@@ -7,7 +7,6 @@ from common.privacy.accountant import Event
 from common.privacy.calibrate import scaled_to_budget, sigma_for, split_budget
 from common.privacy.plan import GradientMechanism, Mechanism, MomentMechanism
 from simulations.scenario import Scenario
-from simulations.settings import LEARNING_RATE
 
 RATE, CLIP = 0.2, 0.5  # of the gradient phase
 
@@ -29,7 +28,7 @@ def mechanisms(scenario: Scenario, radius: float, epsilon: float | None) -> tupl
         clip=CLIP,
         rate=RATE,
         rounds=scenario.gradient_rounds,
-        learning_rate=LEARNING_RATE,
+        learning_rate=scenario.learning_rate,
         objective=scenario.objective,
         steps_per_round=scenario.local_steps,
         proximal=scenario.proximal if scenario.strategy == "fedprox" else 0.0,

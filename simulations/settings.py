@@ -6,8 +6,6 @@ from typing import Literal
 from common.errors import ConfigError, ScenarioError
 from server.strategies.choice import StrategyChoice
 
-LEARNING_RATE = 0.003  # of the gradient phase
-
 Partition = Literal["equal", "dirichlet", "camera", "attribute"]
 
 
@@ -47,7 +45,8 @@ class Combining:
     """How releases of sites become one: the centre's strategy, its numbers, and the pools.
 
     ``malicious``, ``selected``, ``trim``, ``server_rate`` and ``tau`` are those of
-    ``StrategyChoice``, each read by the strategies it belongs to. ``proximal`` is the mu of
+    ``StrategyChoice``, each read by the strategies it belongs to. ``learning_rate`` is that of a
+    step at a site. ``proximal`` is the mu of
     fedprox, read by it alone, and does something from 2 ``local_steps`` a round on.
     """
 
@@ -58,6 +57,7 @@ class Combining:
     server_rate: float = 1e-3
     tau: float = 1e-3
     proximal: float = 0.0
+    learning_rate: float = 0.03
     local_steps: int = 1
     pooling: Literal["camera_type", "all"] = "camera_type"
 
@@ -86,8 +86,10 @@ class Combining:
             raise ScenarioError(str(error)) from None
         if (choice.adaptive or self.strategy == "fedprox") and not gradients:
             raise ScenarioError(f"{self.strategy} acts on gradients: set gradient_share above 0")
-        if self.strategy == "fedprox" and not 0 < self.proximal * LEARNING_RATE <= 1:
-            most = 1 / LEARNING_RATE
+        if not 0 < self.learning_rate <= 10:
+            raise ScenarioError(f"learning_rate must be in (0, 10], got {self.learning_rate}")
+        if self.strategy == "fedprox" and not 0 < self.proximal * self.learning_rate <= 1:
+            most = 1 / self.learning_rate
             raise ScenarioError(f"fedprox needs proximal in (0, {most:.0f}], got {self.proximal}")
         if not 1 <= self.local_steps <= 1000:
             raise ScenarioError(f"local_steps must be in [1, 1000], got {self.local_steps}")
