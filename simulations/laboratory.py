@@ -6,6 +6,7 @@ through the same cameras one after the other. Everything is checked before a pic
 
 import dataclasses
 import logging
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,17 @@ AFTER_FEATURES = frozenset(
         "name",
         "sites",
         "people",
+        "partition",
+        "alpha",
+        "strategy",
+        "malicious",
+        "selected",
+        "trim",
+        "server_rate",
+        "tau",
+        "proximal",
+        "local_steps",
+        "pooling",
         "judged",
         "public_steps",
         "delta",
@@ -51,9 +63,11 @@ AFTER_FEATURES = frozenset(
 
 
 class Reporter(Progress, Protocol):
-    """Progress that can also say a line."""
+    """Progress that can also say a line, and forget what was told of one part."""
 
     def say(self, text: str) -> None: ...
+
+    def inside(self) -> AbstractContextManager[None]: ...
 
 
 @dataclass(frozen=True, kw_only=True)

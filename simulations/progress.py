@@ -1,6 +1,7 @@
 """Progress on stderr: one bar a task on a terminal, one plain line a task elsewhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
@@ -32,6 +33,16 @@ class Bars:
         """One line that stays, above the bars."""
         self._console.print(text, highlight=False)
 
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Bars opened within are taken away at the end: one part of something longer."""
+        before = set(self._bars.task_ids)
+        try:
+            yield
+        finally:
+            for task in set(self._bars.task_ids) - before:
+                self._bars.remove_task(task)
+
     def __enter__(self) -> "Bars":
         self._bars.start()
         return self
@@ -43,3 +54,33 @@ class Bars:
         trace: TracebackType | None,
     ) -> None:
         self._bars.stop()
+
+
+class Told:
+    """Progress for a program: ``listener(what, done, total)`` at every step, or nobody."""
+
+    def __init__(self, listener: Callable[[str, int, int], None] | None = None) -> None:
+        self._listener = listener
+
+    def start(self, what: str, total: int) -> Callable[[int], None]:
+        """Tells of the start, and returns how to tell of steps."""
+        done = 0
+
+        def step(steps: int) -> None:
+            nonlocal done
+            done += steps
+            if self._listener:
+                self._listener(what, done, total)
+
+        step(0)
+        return step
+
+    def say(self, text: str) -> None:
+        """A line has no steps."""
+        if self._listener:
+            self._listener(text, 0, 0)
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Nothing to take away."""
+        yield

@@ -1,0 +1,66 @@
+"""`mascaron-lab sweep`: many scenarios, one line each, and a table of what was gained."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from simulations.commands.run import stderr_console
+from simulations.journal import Line
+from simulations.laboratory import Given, Laboratory
+from simulations.points import label, load_sweep
+from simulations.progress import Bars
+from simulations.sweep import JOURNAL, Sweep
+
+
+def sweep_command(name: str, out: Path, **options: Any) -> None:
+    """Settles every point of sweep ``name``; prints the path of sweep.jsonl to stdout."""
+    given, asked = Given(**options), load_sweep(name)
+    console = stderr_console()
+    try:
+        with Bars(console) as bars:
+            laboratory = Laboratory(given, given.cache or out / "features", bars)
+            lines = Sweep(asked=asked, laboratory=laboratory, folder=out).everything()
+    except KeyboardInterrupt:
+        console.print(f"Stopped. The same command with --out {out} goes on.", highlight=False)
+        raise click.Abort from None
+    print_lines(asked.name, lines, console)
+    settled = [line["status"] for line in lines]
+    counts = {state: settled.count(state) for state in ("done", "skipped")}
+    click.echo(json.dumps({"sweep": str(out / JOURNAL), **counts}))
+
+
+def print_lines(name: str, lines: Sequence[Line], console: Console) -> None:
+    """What each point gained over `local`, at each noise model and epsilon."""
+    table = Table(title=f"{name}: points over local at FAR 1e-2", title_justify="left")
+    table.box = box.SIMPLE_HEAD if console.is_terminal else None
+    table.add_column("point")
+    arms = _arms(lines)
+    for row, epsilon in arms:
+        table.add_column(f"{row} {epsilon}", justify="right", no_wrap=True)
+    for line in lines:
+        cells = [line.get("reason", ""), *[""] * len(arms)][: len(arms)]
+        if line["status"] == "done":
+            cells = [_gain(line["gain"].get(row, {}).get(epsilon)) for row, epsilon in arms]
+        table.add_row(label(line["point"]), *cells)
+    console.print(table)
+
+
+def _arms(lines: Sequence[Line]) -> list[tuple[str, str]]:
+    found: dict[tuple[str, str], None] = {}
+    for line in lines:
+        for row, gains in line.get("gain", {}).items():
+            found |= {(row, epsilon): None for epsilon in gains}
+    return sorted(found, key=lambda arm: (arm[0], -float(arm[1])))
+
+
+def _gain(gain: dict[str, Any] | None) -> str:
+    if gain is None:
+        return "-"
+    low, high = gain["ci95"]
+    return f"{gain['value']:+.2f} [{low:+.2f}, {high:+.2f}]"
