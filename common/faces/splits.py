@@ -1,14 +1,13 @@
-"""Person-disjoint splits: which people train, which choose, which are reported, and at which site.
+"""Person-disjoint splits: which people train, which choose and which are reported.
 
-Everything is decided per person, never per picture, and depends only on the person and a key or
-seed: adding a person moves nobody else to another fold.
+Everything is decided per person, never per picture, and depends only on the person and a key:
+adding a person moves nobody else to another fold.
 """
 
 import dataclasses
 import hashlib
 
 import numpy as np
-from numpy.typing import NDArray
 
 from common.errors import ConfigError, DataSetError
 from common.faces.faceset import FaceSet
@@ -54,19 +53,6 @@ def split(faces: FaceSet, folds: str) -> FaceSet:
         present = ", ".join(map(str, np.unique(faces.fold).tolist()))
         raise DataSetError(f"fold: nobody is in folds {folds}; there are folds {present or 'none'}")
     return chosen
-
-
-def deal(
-    people: NDArray[np.int64], sites: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], ...]:
-    """Deals ``people`` (P,) to ``sites`` as evenly as can be; every person to exactly one site.
-
-    ``DataSetError`` if a site would be left empty.
-    """
-    if not 1 <= sites <= len(people):
-        raise DataSetError(f"{len(people)} people cannot fill {sites} sites")
-    shuffled = rng.permutation(np.unique(people))
-    return tuple(np.sort(part) for part in np.array_split(shuffled, sites))
 
 
 def _keyed(name: str, key: bytes) -> int:

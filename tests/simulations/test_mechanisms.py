@@ -15,9 +15,11 @@ def cost(scenario: Scenario, budget: float) -> float:
     return epsilon(tuple(spent), scenario.delta)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5])
-def test_a_scenario_spends_its_epsilon_and_no_more(share: float) -> None:
-    scenario = Scenario(name="a", sites=2, gradient_share=share, gradient_rounds=5)
+@pytest.mark.parametrize(("share", "steps"), [(0.0, 1), (0.5, 3)])
+def test_a_scenario_spends_its_epsilon_and_no_more(share: float, steps: int) -> None:
+    scenario = Scenario(
+        name="a", sites=2, gradient_share=share, gradient_rounds=5, local_steps=steps
+    )
     assert 7.9 <= cost(scenario, 8.0) <= 8.0
 
 

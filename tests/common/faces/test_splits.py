@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from common.errors import ConfigError, DataSetError
 from common.faces.crops import StoredCrops
 from common.faces.faceset import FaceSet
-from common.faces.splits import deal, parse_folds, split, with_folds
+from common.faces.splits import parse_folds, split, with_folds
 
 
 def people_named(names: list[str], pictures: int = 2) -> FaceSet:
@@ -72,23 +72,3 @@ def test_a_split_without_people_or_folds_is_refused() -> None:
 def test_an_impossible_number_of_folds_is_refused(folds: int) -> None:
     with pytest.raises(ConfigError, match="folds"):
         with_folds(people_named(["a"]), folds=folds)
-
-
-@given(st.integers(1, 50), st.integers(1, 50), st.integers(0, 5))
-def test_people_are_dealt_evenly_and_each_to_one_site(people: int, sites: int, seed: int) -> None:
-    ids = np.arange(100, 100 + people)
-    rng = np.random.default_rng(seed)
-    if sites > people:
-        with pytest.raises(DataSetError, match="cannot fill"):
-            deal(ids, sites, rng)
-        return
-    parts = deal(ids, sites, rng)
-    assert len(parts) == sites
-    assert sorted(np.concatenate(parts).tolist()) == ids.tolist()
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
-
-
-def test_the_same_seed_deals_the_same_people() -> None:
-    first = deal(np.arange(40), 4, np.random.default_rng(5))
-    again = deal(np.arange(40), 4, np.random.default_rng(5))
-    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
