@@ -16,7 +16,10 @@ def mechanisms(scenario: Scenario, radius: float, epsilon: float | None) -> tupl
 
     ``radius`` is the clip norm of a person's scatter.
     """
-    mean, scatter, gradient = _sigmas(scenario, epsilon)
+    mean = scatter = gradient = 0.0
+    if epsilon is not None:
+        count = scenario.gradient_rounds * scenario.local_steps
+        mean, scatter, gradient = _sigmas(epsilon, scenario.delta, scenario.gradient_share, count)
     moments: tuple[Mechanism, ...] = (
         MomentMechanism(kind="mean", name="mean", sigma=mean, clip=MEAN_RADIUS),
         MomentMechanism(kind="scatter", name="scatter", sigma=scatter, clip=radius),
@@ -37,14 +40,11 @@ def mechanisms(scenario: Scenario, radius: float, epsilon: float | None) -> tupl
 
 
 @lru_cache(maxsize=64)
-def _sigmas(scenario: Scenario, epsilon: float | None) -> tuple[float, float, float]:
-    if epsilon is None:
-        return 0.0, 0.0, 0.0
-    delta, share = scenario.delta, scenario.gradient_share
+def _sigmas(epsilon: float, delta: float, share: float, count: int) -> tuple[float, float, float]:
+    """Of mean, scatter and ``count`` gradient steps, which get ``share`` of the budget."""
     mean, scatter = split_budget((1 - share) * epsilon, delta, (MEAN_SHARE, 1 - MEAN_SHARE))
     if not share:
         return mean, scatter, 0.0
-    count = scenario.gradient_rounds * scenario.local_steps
     gradient = sigma_for(share * epsilon, delta, RATE, count)
     steps = Event(gradient, RATE, count)
     factor = scaled_to_budget((Event(mean), Event(scatter), steps), epsilon, delta)
