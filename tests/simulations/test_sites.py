@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ScenarioError
-from simulations.material import Labels
+from common.faces.faceset import FaceSet
+from simulations.material import Labels, labels_of
 from simulations.sites import (
     Folds,
     SimulatedSite,
@@ -203,3 +204,50 @@ def test_folds_choose_pictures_and_spare_declared_report_people() -> None:
     known = declared()
     assert len(pictures_of_folds(known, frozenset({1}))) == (known.site >= 0).sum()
     assert not len(pictures_of_folds(known, frozenset({2})))
+
+
+def test_declared_sites_keep_so_many_people_as_the_scenario_says() -> None:
+    known = declared()
+    sites = open_sites(known, small_scenario(people=2), TURN, 0)
+    kept, everybody = people_of(known, sites), people_of(known, open_sites_of(known))
+    assert [len(people) for people in kept] == [2, 2, 2]
+    assert all(few <= all_of_them for few, all_of_them in zip(kept, everybody, strict=True))
+    with pytest.raises(ScenarioError, match=r"a declared site has 2 people .* not 3"):
+        open_sites(known, small_scenario(people=3), TURN, 0)
+
+
+def test_sites_that_a_pack_declares_are_not_dealt_otherwise() -> None:
+    with pytest.raises(ScenarioError, match="the pack declares its sites"):
+        check_people(declared(), small_scenario(partition="dirichlet"), [TURN])
+
+
+def test_unevenly_dealt_sites_have_unevenly_many_people() -> None:
+    known = labels(people=600)
+    scenario = small_scenario(partition="dirichlet", alpha=0.2)
+    sizes = [len(people) for people in people_of(known, open_sites(known, scenario, TURN, 0))]
+    assert sum(sizes) == 300
+    assert max(sizes) > 2 * min(sizes)
+
+
+def test_people_are_grouped_by_an_attribute_of_their_faces() -> None:
+    person = np.repeat(np.arange(40), 3)
+    faces = FaceSet(
+        source=np.empty(len(person)),  # type: ignore[arg-type]
+        person=person,
+        names=tuple(map(str, range(40))),
+        fold=np.ones(len(person), np.int8),
+        attributes=np.stack([person < 0, person % 2 == 1], axis=1),
+        attribute_names=("beard", "glasses"),
+    )
+    scenario = small_scenario(
+        sites=4, people=4, partition="attribute", attribute="glasses", alpha=1e-3, cameras="none"
+    )
+    known = labels_of(scenario, faces)
+    for people in people_of(known, open_sites(known, scenario, TURN, 0)):
+        assert len({person % 2 for person in people}) == 1
+    with pytest.raises(ScenarioError, match="no attribute 'hat'; these faces have beard, glasses"):
+        labels_of(dataclasses.replace(scenario, attribute="hat"), faces)
+
+
+def open_sites_of(known: Labels) -> list[SimulatedSite]:
+    return open_sites(known, small_scenario(), TURN, 0)
