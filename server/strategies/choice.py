@@ -25,7 +25,9 @@ NAMES = (
 )
 ADAPTIVE = frozenset({"fedadam", "fedyogi"})
 ROBUST = frozenset({"fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan"})
-MEDIAN_NOISE = math.pi / 2  # variance of a median of normal draws in those of their mean, at most
+# Variance of a rule's result on normal draws, in that of the mean of those it looks at, at most.
+MEDIAN_NOISE = math.pi / 2
+BULYAN_NOISE = 2.0  # simulated: the mean of the nearest to a median is noisier than the median
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,8 +119,8 @@ class StrategyChoice:
             return float(sites)
         if self.name == "multikrum":
             return max(1.0, sites / self.averaged(sites))
-        if self.name == "bulyan":  # something like a median of those that krum leaves
-            return MEDIAN_NOISE * sites / max(1, sites - 2 * self.malicious)
+        if self.name == "bulyan":
+            return BULYAN_NOISE * sites / max(1, sites - 2 * self.malicious)
         return MEDIAN_NOISE if self.robust else 1.0
 
     def to_json(self) -> str:

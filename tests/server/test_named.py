@@ -204,3 +204,18 @@ def test_no_reply_leaves_the_optimiser_where_it_is() -> None:
 def test_every_name_has_a_rule(name: str) -> None:
     same = averaged(StrategyChoice(name=name), [2.0] * 7)
     np.testing.assert_allclose(same, 2.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("sites", [7, 15])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_average_of_noise_is_no_noisier_than_the_rule_says(name: str, sites: int) -> None:
+    choice, size = StrategyChoice(name=name), 20_000
+    rng, made = np.random.default_rng(sites), replies([0.0] * sites)
+    for message in made:
+        drawn = Array(rng.standard_normal(size).astype(np.float32))
+        message.content[wire.ARRAYS] = ArrayRecord({"x": drawn})
+    average, _ = averaging(choice).aggregate_train(1, made)
+    assert average is not None
+    factor = float(average["x"].numpy().var()) * sites
+    assert factor <= choice.noise_factor(sites) * 1.05
+    assert factor > 0.5 * choice.noise_factor(sites)  # and the rule does not exaggerate much
