@@ -2,8 +2,8 @@
 
 Lengths are pixels of the aligned 112x112 crop, measured on the average face from a point between
 the eyes and the mouth: x grows to the viewer's right, y downwards. Geometry, skin, hair and marks
-are drawn independently of one another (but dark skin rarely comes with fair hair), so no single
-colour tells who somebody is.
+are drawn independently of one another (but dark skin rarely comes with fair hair, and hair greys
+with age), so no single colour tells who somebody is. 1 pixel is about 1.8 mm.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,25 @@ from typing import Literal
 import numpy as np
 
 Rgb = tuple[float, float, float]  # linear share of full intensity, 0-1
-HairStyle = Literal["bald", "short", "side", "fringe", "long", "curly"]
+HairStyle = Literal["bald", "crew", "short", "side", "fringe", "curly", "bob", "long", "tied"]
 Beard = Literal["none", "stubble", "moustache", "goatee", "full"]
 Frame = Literal["none", "round", "square", "half"]
+Hat = Literal["none", "beanie", "cap", "headscarf"]
 
-HAIR_STYLES: tuple[HairStyle, ...] = ("bald", "short", "side", "fringe", "long", "curly")
+HAIR_STYLES: tuple[HairStyle, ...] = (
+    "bald",
+    "crew",
+    "short",
+    "side",
+    "fringe",
+    "curly",
+    "bob",
+    "long",
+    "tied",
+)
+YOUNGEST, OLDEST = 18, 80  # years
+
+_COMMON = (0.07, 0.12, 0.16, 0.15, 0.10, 0.11, 0.09, 0.13, 0.07)  # share of each style of hair
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +44,9 @@ class Outline:
     chin_y: float
     skull_y: float  # top of the head
     squareness: float  # of the chin, 0 pointed .. 1 square
+    depth: float  # from the ears to the brow
+    slope: float  # how far the forehead leans back
+    ears: float  # size, factor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +86,8 @@ class Nose:
     wings: float  # half width
     height: float  # how far the tip stands out
     tip: float  # radius
+    hump: float  # of the bridge, < 0 hollow
+    turn: float  # how far the tip points up
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,13 +105,17 @@ class Mouth:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Skin:
-    """Colour and relief of the skin; ``marks`` are moles as (x, y, radius)."""
+    """Colour and relief of the skin; ``marks`` are moles as (x, y, radius).
+
+    ``age`` goes from ``YOUNGEST`` at 0 to ``OLDEST`` at 1.
+    """
 
     melanin: float  # 0 fair .. 1 dark
     redness: float
     freckles: float
-    age: float  # 0 smooth .. 1 lined
+    age: float
     cheekbones: float
+    fullness: float  # of the cheeks, < 0 hollow
     marks: tuple[tuple[float, float, float], ...]
 
 
@@ -102,6 +125,8 @@ class Hair:
 
     style: HairStyle
     colour: Rgb
+    colour_name: str
+    grey: float  # share of grey hair
     line_y: float  # where the forehead ends
     recede: float  # how far the hairline climbs at the temples
     volume: float
@@ -134,14 +159,20 @@ class Person:
     skin: Skin
     hair: Hair
     glasses: Glasses
+    hat: Hat  # worn now and then; a headscarf nearly always
     texture: int  # seed of the fine texture of skin and hair
+
+    @property
+    def years(self) -> float:
+        """Age in years."""
+        return YOUNGEST + (OLDEST - YOUNGEST) * self.skin.age
 
 
 def draw_person(rng: np.random.Generator) -> Person:
     """One person; the same state of ``rng`` gives the same one."""
     outline = _outline(rng)
-    eyes = _eyes(rng)
     skin = _skin(rng)
+    eyes = _eyes(rng, skin)
     return Person(
         outline=outline,
         eyes=eyes,
@@ -151,8 +182,12 @@ def draw_person(rng: np.random.Generator) -> Person:
         skin=skin,
         hair=_hair(rng, skin),
         glasses=_glasses(rng, eyes),
+        hat=_HATS[int(rng.choice(4, p=[0.55, 0.2, 0.2, 0.05]))],
         texture=int(rng.integers(2**31)),
     )
+
+
+_HATS: tuple[Hat, ...] = ("none", "beanie", "cap", "headscarf")
 
 
 def _about(rng: np.random.Generator, mean: float, deviation: float) -> float:
@@ -161,27 +196,31 @@ def _about(rng: np.random.Generator, mean: float, deviation: float) -> float:
 
 
 def _outline(rng: np.random.Generator) -> Outline:
-    cheek = _about(rng, 42, 3.2)
+    cheek = _about(rng, 38.5, 2.3)
     return Outline(
-        temple=cheek + _about(rng, -1.5, 1.6),
+        temple=cheek + _about(rng, -2.0, 1.5),
         cheek=cheek,
-        jaw=cheek + _about(rng, -5, 2.6),
+        jaw=cheek + _about(rng, -5.5, 2.4),
         chin=_about(rng, 15, 3.5),
-        chin_y=_about(rng, 46, 3.5),
-        skull_y=_about(rng, -74, 4),
+        chin_y=_about(rng, 45.5, 3.2),
+        skull_y=_about(rng, -87, 3.5),
         squareness=float(rng.uniform(0, 1)),
+        depth=_about(rng, 48, 2.5),
+        slope=float(rng.uniform(0, 1)),
+        ears=_about(rng, 1.0, 0.13),
     )
 
 
-def _eyes(rng: np.random.Generator) -> Eyes:
-    brown, green, blue = (0.28, 0.16, 0.08), (0.36, 0.42, 0.25), (0.36, 0.52, 0.66)
-    shade = float(rng.uniform(0.6, 1.3))
-    base = (brown, brown, green, blue)[int(rng.integers(4))]
+def _eyes(rng: np.random.Generator, skin: Skin) -> Eyes:
+    brown, green, blue = (0.26, 0.16, 0.10), (0.36, 0.38, 0.26), (0.36, 0.45, 0.54)
+    shade = float(rng.uniform(0.65, 1.25))
+    light = rng.uniform() < 0.65 * (1 - min(1.0, 1.5 * skin.melanin))
+    base = (green, blue)[int(rng.integers(2))] if light else brown
     return Eyes(
         spacing=_about(rng, 17.6, 1.7),
         y=_about(rng, -20.3, 1.2),
-        width=_about(rng, 8.2, 0.9),
-        height=_about(rng, 4.0, 0.75),
+        width=_about(rng, 8.3, 0.8),
+        height=_about(rng, 4.7, 0.65),
         tilt=_about(rng, 0.03, 0.09),
         iris=_about(rng, 3.7, 0.25),
         colour=(base[0] * shade, base[1] * shade, base[2] * shade),
@@ -192,11 +231,11 @@ def _eyes(rng: np.random.Generator) -> Eyes:
 
 def _brows(rng: np.random.Generator) -> Brows:
     return Brows(
-        above=_about(rng, 9.5, 1.7),
+        above=_about(rng, 10.6, 1.6),
         length=_about(rng, 10.5, 1.5),
         thickness=_about(rng, 1.9, 0.65),
-        arch=_about(rng, 1.8, 1.1),
-        tilt=_about(rng, 0.04, 0.1),
+        arch=_about(rng, 2.2, 1.0),
+        tilt=_about(rng, -0.08, 0.1),
         density=float(rng.uniform(0.35, 1)),
         ridge=_about(rng, 1.5, 0.7),
     )
@@ -209,6 +248,8 @@ def _nose(rng: np.random.Generator) -> Nose:
         wings=_about(rng, 8.2, 1.3),
         height=_about(rng, 10, 2.2),
         tip=_about(rng, 4.8, 0.8),
+        hump=_about(rng, 0.6, 1.0),
+        turn=_about(rng, 0.0, 1.0),
     )
 
 
@@ -235,36 +276,41 @@ def _skin(rng: np.random.Generator) -> Skin:
         freckles=float(max(0, rng.normal(-0.5, 0.7))),
         age=float(rng.uniform(0, 1)),
         cheekbones=_about(rng, 2.0, 1.1),
+        fullness=_about(rng, 0.0, 1.2),
         marks=marks,
     )
 
 
 def _hair(rng: np.random.Generator, skin: Skin) -> Hair:
-    palette: dict[str, Rgb] = {
-        "black": (0.07, 0.06, 0.06),
-        "dark brown": (0.16, 0.10, 0.07),
-        "brown": (0.30, 0.19, 0.11),
-        "blond": (0.62, 0.48, 0.28),
-        "red": (0.48, 0.22, 0.10),
-        "grey": (0.52, 0.51, 0.50),
-    }
-    fair = 1 - min(1.0, 1.6 * skin.melanin)
-    weight = np.array([1.2, 1.2, 1.0, 1.0 * fair, 0.4 * fair, 1.2 * max(0.1, skin.age - 0.4)])
-    colour = list(palette.values())[int(rng.choice(len(weight), p=weight / weight.sum()))]
+    fair = 1 - min(1.0, 2.2 * skin.melanin)
+    weight = np.array([1.2, 1.2, 1.0, 1.0 * fair, 0.4 * fair])
+    name = list(_PALETTE)[int(rng.choice(len(weight), p=weight / weight.sum()))]
     shade = float(rng.uniform(0.75, 1.25))
+    red, green, blue = _PALETTE[name]
     bearded = rng.uniform() < 0.4
     beards: tuple[Beard, ...] = ("stubble", "moustache", "goatee", "full")
     return Hair(
-        style=HAIR_STYLES[int(rng.choice(6, p=[0.08, 0.22, 0.2, 0.15, 0.2, 0.15]))],
-        colour=(colour[0] * shade, colour[1] * shade, colour[2] * shade),
-        line_y=_about(rng, -52, 4),
-        recede=_about(rng, 7, 4),
-        volume=_about(rng, 7, 3),
+        style=HAIR_STYLES[int(rng.choice(len(HAIR_STYLES), p=_COMMON))],
+        colour=(red * shade, green * shade, blue * shade),
+        colour_name=name,
+        grey=float(np.clip(2.4 * (skin.age - rng.uniform(0.2, 0.9)), 0, 1)),
+        line_y=_about(rng, -58, 3.2),
+        recede=_about(rng, 5, 3) + 5 * skin.age * float(rng.uniform(0, 1)),
+        volume=_about(rng, 6, 2),
         parting=float(rng.uniform(-1, 1)),
         wave=float(rng.uniform(0, 1)),
         beard=beards[int(rng.integers(4))] if bearded else "none",
-        beard_density=float(rng.uniform(0.4, 1)),
+        beard_density=float(rng.uniform(0.5, 1)),
     )
+
+
+_PALETTE: dict[str, Rgb] = {
+    "black": (0.11, 0.10, 0.10),
+    "dark brown": (0.21, 0.15, 0.11),
+    "brown": (0.34, 0.25, 0.18),
+    "blond": (0.68, 0.57, 0.41),
+    "red": (0.52, 0.31, 0.20),
+}
 
 
 def _glasses(rng: np.random.Generator, eyes: Eyes) -> Glasses:
@@ -273,7 +319,7 @@ def _glasses(rng: np.random.Generator, eyes: Eyes) -> Glasses:
     worn = rng.uniform() < 0.25
     return Glasses(
         frame=frames[int(rng.integers(3))] if worn else "none",
-        width=min(eyes.spacing - 3.5, _about(rng, 12.5, 1.2)),
+        width=min(eyes.spacing - 3.0, _about(rng, 13, 1.2)),
         height=_about(rng, 9, 1.4),
         thickness=float(rng.uniform(0.7, 1.9)),
         colour=colours[int(rng.integers(3))],

@@ -1,9 +1,11 @@
-"""Renders an invented person as an aligned crop: relief, colours, light, lens, in that order.
+"""Renders an invented person as an aligned crop: rays, colours, light, lens, in that order.
 
-The face is drawn twice as large as the crop and averaged down. Each pixel of the screen is traced
-back to the point of the face it shows, so that turning the head shifts the nose against the eyes;
-the crop is then aligned by landmarks with an error, as a detector would do it.
+The face is painted twice as large as the crop and averaged down. Each pixel is traced back to the
+point of the head it shows, so that a nose hides the cheek behind it; the crop is then aligned by
+landmarks with an error, as a detector would do it.
 """
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,134 +13,192 @@ from numpy.typing import NDArray
 
 from common.faces.align import TEMPLATE, similarity
 from common.faces.crops import SIDE, Crop
-from common.synthetic import paint, relief, wear
-from common.synthetic.canvas import Colours, Map, Sheet, Texture, lay, soft
+from common.synthetic import hair, light, paint, tracing, wear
+from common.synthetic.backdrop import background
+from common.synthetic.canvas import Colours, Map, Sheet, Texture, lay, soft, tint
+from common.synthetic.obstacles import paint_obstacle
 from common.synthetic.people import Person
-from common.synthetic.variation import Variation
+from common.synthetic.solid import Solid, build
+from common.synthetic.variation import Variation, on_the_day
 
-_FINE = 2  # samples per pixel of the crop, in each direction
+FINE = 2  # samples per pixel of the crop, in each direction
+_GAMMA = 2.2
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """Everything about one picture: who, how, and what each ray met (on every second sample)."""
+
+    person: Person
+    variation: Variation
+    solid: Solid
+    screen: Sheet
+    seen: tracing.Seen
 
 
 def render(person: Person, variation: Variation) -> Crop:
     """The picture of ``person`` that ``variation`` describes, (112, 112, 3); no randomness left."""
     rng = np.random.default_rng(variation.scene)
-    screen = _screen(person, variation)
-    coarse = Sheet(screen.x[::_FINE, ::_FINE].copy(), screen.y[::_FINE, ::_FINE].copy())
-    seen = relief.seen(person, variation.pose, coarse)
-    height = _height(person, variation, seen)
-    bright, gloss = relief.lit(_towards_viewer(height, seen, variation), variation.light, 1.0)
-    face = Sheet(_enlarged(seen.x), _enlarged(seen.y))
-    colour, cover = _figure(person, variation, face, rng)
-    colour *= _enlarged(bright)
-    colour += _enlarged(gloss) * cover
-    picture = wear.background(screen, rng)
-    lay(picture, colour, cover)
-    if variation.glasses:
-        rows, glare = face.rows(person.eyes.y - 18, person.eyes.y + 20), rng.uniform(0, 1) ** 3
-        wear.paint_glasses(picture[:, rows], person, face.part(rows), float(glare))
+    today = on_the_day(person, variation)
+    solid = build(today, variation)
+    screen = _screen(_landmarks(today, variation, solid), variation)
+    picture = background(screen, rng) ** np.float32(_GAMMA)
+    paint_person(picture, today, variation, screen, solid)
     return _photographed(picture, variation, rng)
 
 
 def landmarks(person: Person, variation: Variation) -> NDArray[np.float64]:
     """Eyes, nose tip and mouth corners (5, 2) on the screen, before alignment."""
-    e, n, m = person.eyes, person.nose, person.mouth
-    wide = paint.mouth_width(person, variation.expression)
-    corner = m.y - m.curve - 3.0 * variation.expression.smile
-    flat = [(-e.spacing, e.y), (e.spacing, e.y), (0, n.tip_y), (-wide, corner), (wide, corner)]
-    x, y = np.array(flat, np.float32).T
-    sheet = Sheet(x[None], y[None])
-    z = relief.skull(person, sheet) + relief.nose(person, sheet)
-    return relief.turned(np.stack([x, y, z[0]], axis=1).astype(np.float64), variation.pose)[:, :2]
+    today = on_the_day(person, variation)
+    return _landmarks(today, variation, build(today, variation))
 
 
-def _screen(person: Person, variation: Variation) -> Sheet:
+def paint_person(
+    picture: Colours, today: Person, variation: Variation, screen: Sheet, solid: Solid
+) -> None:
+    """Paints the person over ``picture`` (3, H, W), linear; ``screen`` has even sides."""
+    coarse = Sheet(screen.x[::FINE, ::FINE].copy(), screen.y[::FINE, ::FINE].copy())
+    seen = tracing.look(solid, variation.pose, coarse)
+    view = _View(today, variation, solid, screen, seen)
+    colour, glint = _colours(view)
+    edge = _enlarged(np.asarray(cv2.GaussianBlur(seen.hit, (0, 0), 0.9), np.float32))
+    cover = soft(0.5 - edge, 0.45)
+    received, gloss = light.shine_on(solid, seen, variation)
+    for channel, bright in zip(colour, received, strict=True):
+        channel *= _enlarged(bright)
+    colour += _enlarged(gloss * (seen.over[..., 1] < 0))
+    colour += glint
+    exposure = _exposure(colour, cover, today)
+    lay(picture, colour * exposure, cover)
+    if variation.looks.eyewear != "none":
+        _put_on_glasses(picture, view)
+    paint_obstacle(picture, today, variation, screen)
+
+
+def _landmarks(today: Person, variation: Variation, solid: Solid) -> NDArray[np.float64]:
+    e, n = today.eyes, today.nose
+    expression = variation.expression
+    wide = paint.mouth_width(today, expression)
+    x = np.array([-wide, wide], np.float32)
+    _, upper, lower, _ = paint.mouth_lines(today, expression, x)
+    corner = 0.5 * (upper + lower)
+    flat = [(-e.spacing, e.y), (e.spacing, e.y), (0, n.tip_y)]
+    flat += [(-wide, float(corner[0])), (wide, float(corner[1]))]
+    points = np.array(flat)
+    points3 = np.column_stack([points, solid.skin_at(points)])
+    return tracing.projected(points3, variation.pose)
+
+
+def _screen(points: NDArray[np.float64], variation: Variation) -> Sheet:
     """Where on the screen each sample of the crop lies, after alignment by faulty landmarks."""
-    found = landmarks(person, variation) + np.asarray(variation.pose.jitter)
-    matrix = similarity(found, TEMPLATE)
+    matrix = similarity(points + np.asarray(variation.pose.jitter), TEMPLATE)
     back = np.linalg.inv(matrix[:, :2])
-    row, column = np.mgrid[0 : SIDE * _FINE, 0 : SIDE * _FINE].astype(np.float64)
-    column, row = (column + 0.5) / _FINE - 0.5, (row + 0.5) / _FINE - 0.5
+    row, column = np.mgrid[0 : SIDE * FINE, 0 : SIDE * FINE].astype(np.float64)
+    column, row = (column + 0.5) / FINE - 0.5, (row + 0.5) / FINE - 0.5
     column, row = column - matrix[0, 2], row - matrix[1, 2]
     x = back[0, 0] * column + back[0, 1] * row
     y = back[1, 0] * column + back[1, 1] * row
     return Sheet(x.astype(np.float32), y.astype(np.float32))
 
 
-def _height(person: Person, variation: Variation, seen: Sheet) -> Map:
-    """Relief of the face that bends away towards the edge of the head."""
-    wide, _ = relief.half_width(person, seen.y)
-    rim = np.clip(seen.across / np.maximum(wide, 1), 0, 1.15)
-    height = relief.skull(person, seen) + relief.nose(person, seen) - 7 * rim**5
-    return height + relief.features(person, variation.expression, seen)
-
-
-def _towards_viewer(height: Map, seen: Sheet, variation: Variation) -> Map:
-    """Distance towards the viewer after the head has turned."""
-    pose = variation.pose
-    z = height * np.cos(pose.yaw) - seen.x * np.sin(pose.yaw)
-    return np.asarray(z * np.cos(pose.pitch) + seen.y * np.sin(pose.pitch), np.float32)
-
-
-def _figure(
-    person: Person, variation: Variation, face: Sheet, rng: np.random.Generator
-) -> tuple[Colours, Map]:
-    """Colours of head, hair and body without light, and their coverage."""
+def _colours(view: _View) -> tuple[Colours, Map]:
+    """Colours of everything without light (linear), and the glint in the eyes."""
+    person, variation, seen = view.person, view.variation, view.seen
     texture = Texture.drawn(person.texture)
-    tone = paint.skin_tone(person)
-    drop = 3.5 * variation.expression.open * np.clip((face.y - person.mouth.y) / 8, 0, 1)
-    jaw = Sheet(face.x, face.y - drop)
-    outside = relief.outside(person, jaw)
-    behind, front = wear.hair_masks(person, variation, face, outside, texture)
-    hair = wear.hair_colour(person, variation, face, texture)
-    figure = 0.75 * hair
-    body = wear.paint_body(figure, person, face, tone, rng)
-    lay(figure, 0.75 * hair, behind)
-    ears = wear.paint_ears(figure, person, face, tone)
-    if person.hair.style in ("long", "curly"):
-        lay(figure, 0.8 * hair, behind)
-    head = soft(outside, 1.2)
-    lay(figure, _painted_skin(person, variation, face, jaw), head)
-    lay(figure, hair, front)
-    return figure, np.maximum.reduce([body, behind, ears, head, front])
+    face, depth = (
+        Sheet(_enlarged(seen.point[0]), _enlarged(seen.point[1])),
+        _enlarged(seen.point[2]),
+    )
+    colour, glint = _painted_skin(view, face, texture)
+    if variation.looks.eyewear != "none":
+        wear.paint_arms(colour, person, face, depth, person.eyes.spacing + person.glasses.width - 3)
+    if variation.obstacle == "mask":
+        wear.paint_mask(colour, person, face, variation.scene)
+    strands_over, cloth_over = _enlarged(seen.over[..., 0]), _enlarged(seen.over[..., 1])
+    glow = _enlarged(light.sheen(seen, variation))
+    if strands_over.max() > -2:
+        hue, strands = hair.head_hair(person, face, depth, texture)
+        cover = soft(-strands_over - 0.7 * strands + 0.3, 2.0)
+        tint(hue, 0.55 * glow * (1 + 0.8 * np.clip(strands, -1, 1.5)), (0.9, 1, 1.1))
+        lay(colour, hue, cover)
+        glint = glint * (1 - cover)
+    if cloth_over.max() > -1:
+        cover = soft(-cloth_over, 1.0)
+        lay(colour, wear.cloth(person, variation, face, depth), cover)
+        glint = glint * (1 - cover)
+    return np.asarray(cv2.pow(np.maximum(colour, 0), _GAMMA), np.float32), glint
 
 
-def _painted_skin(person: Person, variation: Variation, face: Sheet, jaw: Sheet) -> Colours:
+def _painted_skin(view: _View, face: Sheet, texture: Texture) -> tuple[Colours, Map]:
     """Skin with everything on it; each part is painted only on the rows where it can show."""
-    texture, expression = Texture.drawn(person.texture), variation.expression
+    person, expression = view.person, view.variation.expression
     skin = paint.skin(person, face, texture)
     e, m, tip = person.eyes.y, person.mouth.y, person.nose.tip_y
+    drop = 4 * expression.open * np.clip((face.y - m - 2) / 10, 0, 1)
+    jaw = Sheet(face.x, face.y - drop)
+    rows = face.rows(-24, 8)
+    wear.paint_ears(skin[:, rows], person, face.part(rows))
     rows = face.rows(tip - 8, tip + 8)
     paint.paint_nostrils(skin[:, rows], person, face.part(rows))
     if person.hair.beard != "none":
-        rows = jaw.rows(m - 28, m + 60)
-        paint.paint_beard(skin[:, rows], person, jaw.part(rows), texture)
-    rows = face.rows(m - 14, m + 16)
+        rows = jaw.rows(m - 30, m + 60)
+        hair.paint_beard(skin[:, rows], person, jaw.part(rows), texture)
+    rows = face.rows(m - 14, m + 18)
     paint.paint_mouth(skin[:, rows], person, expression, face.part(rows))
     rows = face.rows(e - 24, e + 2)
-    paint.paint_brows(skin[:, rows], person, expression, face.part(rows), texture)
+    hair.paint_brows(skin[:, rows], person, expression, face.part(rows), texture)
     rows = face.rows(e - 14, e + 12)
-    paint.paint_eyes(skin[:, rows], person, expression, face.part(rows))
-    return skin
+    glint = np.zeros_like(face.x)
+    lamp = view.variation.light.direction
+    glint[rows] = paint.paint_eyes(skin[:, rows], person, expression, face.part(rows), lamp)
+    return skin, glint
+
+
+def _put_on_glasses(picture: Colours, view: _View) -> None:
+    person, variation = view.person, view.variation
+    eyes = np.array([[0.0, person.eyes.y + 2]])
+    height = float(view.solid.skin_at(eyes)[0]) + 1
+    flat = tracing.plane(variation.pose, view.screen, height)
+    rows = flat.rows(person.eyes.y - 18, person.eyes.y + 20)
+    glare = float(np.random.default_rng(variation.scene + 2).uniform(0, 1) ** 3)
+    wear.paint_glasses(picture[:, rows], person, flat.part(rows), variation, glare)
+
+
+def _exposure(colour: Colours, cover: Map, person: Person) -> np.float32:
+    """What a camera does of itself: brings the person near a middle brightness, not quite."""
+    bright = float((colour.mean(axis=0) * cover).sum() / max(1.0, float(cover.sum())))
+    wanted = 0.27 - 0.14 * person.skin.melanin
+    return np.float32((wanted / max(bright, 1e-3)) ** 0.7)
 
 
 def _photographed(picture: Colours, variation: Variation, rng: np.random.Generator) -> Crop:
-    """Exposure, white balance, lens blur, and sensor noise."""
-    light, whole = variation.light, np.ascontiguousarray(picture.transpose(1, 2, 0))
+    """Exposure, white balance, highlights, lens blur, sensor noise, and the edge of the picture."""
+    lamp, whole = variation.light, np.ascontiguousarray(picture.transpose(1, 2, 0))
     small = np.asarray(cv2.resize(whole, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.float32)
-    small = small * np.asarray(light.tint, np.float32) * np.float32(light.exposure)
-    small = np.where(small > 0.8, 1 - 0.2 * np.exp(-(small - 0.8) / 0.2), small)  # soft shoulder
+    small = small * np.asarray(lamp.tint, np.float32) * np.float32(lamp.exposure)
+    small = np.where(small > 0.6, 1 - 0.4 * np.exp(-(small - 0.6) / 0.4), np.maximum(small, 0))
+    small = np.asarray(cv2.pow(small.astype(np.float32), 1 / _GAMMA), np.float32)
     small = np.asarray(cv2.GaussianBlur(small, (0, 0), variation.blur), np.float32)
     noisy = 255 * small + variation.noise * rng.standard_normal(small.shape, dtype=np.float32)
-    return np.ascontiguousarray(np.clip(np.rint(noisy), 0, 255), np.uint8)
+    crop = np.ascontiguousarray(np.clip(np.rint(noisy), 0, 255), np.uint8)
+    lost = round(SIDE * abs(variation.cut))
+    if lost:
+        crop[:, slice(0, lost) if variation.cut < 0 else slice(SIDE - lost, SIDE)] = 0
+    return crop
 
 
 def _enlarged(values: Map) -> Map:
     """A coarse map as fine as the screen; samples keep their places."""
-    size = SIDE * _FINE, SIDE * _FINE
-    shift = np.array([[_FINE, 0, 0], [0, _FINE, 0]], np.float64)
+    size = values.shape[1] * FINE, values.shape[0] * FINE
+    shift = np.array([[FINE, 0, 0], [0, FINE, 0]], np.float64)
+    flags = cv2.INTER_LINEAR
     return np.asarray(
         cv2.warpAffine(
-            values, shift, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            np.ascontiguousarray(values, np.float32),
+            shift,
+            size,
+            flags=flags,
+            borderMode=cv2.BORDER_REPLICATE,
         ),
         np.float32,
     )

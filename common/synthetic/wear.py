@@ -1,6 +1,4 @@
-"""What frames a face: hair, ears, neck, clothes, glasses and the background behind them."""
-
-import math
+"""What is worn: glasses, masks, hats and clothes, by their colours."""
 
 import numpy as np
 
@@ -17,129 +15,96 @@ from common.synthetic.canvas import (
     tint,
 )
 from common.synthetic.people import Person, Rgb
+from common.synthetic.solid import mask_cover
 from common.synthetic.variation import Variation
 
-_REACH = {"bald": -26.0, "short": -14.0, "side": -12.0, "fringe": -8.0, "long": 90.0, "curly": 4.0}
+_MASKS: tuple[Rgb, ...] = ((0.62, 0.78, 0.86), (0.9, 0.91, 0.92), (0.12, 0.12, 0.13))
 
 
-def hair_masks(
-    person: Person, variation: Variation, sheet: Sheet, outside: Map, texture: Texture
-) -> tuple[Map, Map]:
-    """Coverage of the hair behind the face and of the hair in front of it.
-
-    ``outside`` (H, W) is the distance from the outline of the head, negative within.
-    """
-    h = person.hair
-    x, y = sheet.x - variation.hair_shift[0], sheet.y - variation.hair_shift[1]
-    rag = texture.at(x * 0.35 + 11, y * 0.35 + 3) * (0.6 + 1.8 * h.wave)
-    volume = h.volume * variation.hair_volume + (5 if h.style == "curly" else 0)
-    if h.style == "bald":
-        volume, rag = 0.3, 0.3 * rag
-    low = _REACH[h.style] + 2 * rag
-    behind = soft(outside - volume + rag * (2.2 if h.style == "curly" else 0.7), 2.5)
-    if h.style == "long":
-        fall = np.abs(x) - person.outline.cheek - 0.8 * volume + rag
-        behind = np.maximum(behind, soft(fall, 2.5) * soft(-20 - y, 10))
-    behind *= soft(y - low, 6)
-    front = behind * soft(y - _hairline(person, x, y) + 0.6 * rag, 2.2)
-    if h.style == "bald":
-        front = 0.4 * front * soft(-30 - y, 8)
-        behind = front
-    return behind, front
+def paint_ears(colour: Colours, person: Person, sheet: Sheet) -> None:
+    """The hollow of both ears, a little redder than the rest."""
+    aside = (sheet.across - person.outline.cheek) / person.outline.ears
+    ear = soft(1.5 - aside, 2) * soft(np.abs(sheet.y + 8) - 15, 3)
+    tint(colour, -0.12 * ear, (0.3, 1, 1))
+    tint(colour, -0.45 * ear * bump(aside - 2.8, sheet.y + 5, (1.6, 4.5)))
 
 
-def _hairline(person: Person, x: Map, y: Map) -> Map:
-    """How far down the hair reaches on the forehead and in front of the ears (H, W)."""
-    h, across = person.hair, np.abs(x)
-    edge = 0.8 * person.outline.temple
-    line = h.line_y - h.recede * bump(across - 0.55 * edge, 0 * y, (7, 1))
-    if h.style == "fringe":
-        line = line + 15 - 0.004 * x**2
-    elif h.style == "side":
-        line = (
-            line + 5 + 0.16 * x * np.sign(h.parting) - 5 * bump(x - 14 * h.parting, 0 * y, (5, 1))
-        )
-    elif h.style == "long":
-        line = line + 0.006 * (x - 10 * h.parting) ** 2
-    sides = np.clip((across - edge) / 6, 0, 1)
-    return np.asarray(line + sides**2 * 150, np.float32)
+def paint_mask(colour: Colours, person: Person, sheet: Sheet, scene: int) -> None:
+    """A folded mask over nose and mouth, with its straps to the ears."""
+    cover = mask_cover(person, sheet)
+    tone = _MASKS[scene % len(_MASKS)]
+    hue = filled(tone, sheet)
+    tint(hue, 0.05 * np.sin(0.75 * (sheet.y - person.nose.tip_y)))
+    tip = person.nose.tip_y
+    for y, fall in ((tip - 4, 0.12), (person.outline.chin_y - 6, -0.7)):
+        away = np.abs(sheet.y - y + fall * (sheet.across - 28)) - 0.4
+        lay(colour, shaded(tone, 0.9), soft(away, 1) * soft(26 - sheet.across, 2))
+    lay(colour, hue, cover)
 
 
-def hair_colour(person: Person, variation: Variation, sheet: Sheet, texture: Texture) -> Colours:
-    """Strands that run from the parting outwards."""
-    h = person.hair
-    x, y = sheet.x - 16 * h.parting - variation.hair_shift[0], sheet.y + 62
-    along = np.arctan2(x, y + 25) * 14
-    away = np.hypot(x, y) * (0.05 + 0.12 * h.wave)
-    strands = texture.at(along + 32, away) + 0.6 * texture.at(2.7 * along + 7, 1.5 * away + 17)
-    colour = filled(h.colour, sheet)
-    tint(colour, 0.24 * strands)
-    colour += 0.03 * np.clip(strands, 0, None)
-    return colour
+def cloth(person: Person, variation: Variation, sheet: Sheet, depth: Map) -> Colours:
+    """Colour of whatever cloth is at each point: hat above the mouth, scarf or clothes below."""
+    texture = Texture.drawn(variation.scene, 32)
+    looks, turn = variation.looks, variation.scene % 7
+    body = filled(_other(looks.colour, variation.scene), sheet)
+    weave = 0.05 * texture.at(sheet.x * 0.7, sheet.y * 0.7)
+    tint(body, weave + (0.16 * np.sign(np.sin(sheet.y * 0.7)) if turn < 2 else 0))
+    hat = filled(looks.colour, sheet)
+    around = 40 * np.arctan2(sheet.x, depth + 12)
+    if looks.hat == "beanie":
+        tint(hat, 0.14 * np.sin(1.3 * around) + 0.05 * np.sin(1.9 * sheet.y))
+    elif looks.hat == "cap":
+        tint(hat, -0.25 * soft(np.abs(np.abs(sheet.x) - 13 + 0.1 * sheet.y) - 0.3, 1))
+    else:
+        tint(hat, 0.06 * texture.at(sheet.x * 0.12, sheet.y * 0.05))
+    above = soft(sheet.y + 10, 4) if looks.hat != "headscarf" else np.ones_like(sheet.y)
+    if variation.obstacle == "scarf":
+        scarf = filled(_other(looks.colour, variation.scene // 7), sheet)
+        tint(scarf, 0.16 * np.sin(0.9 * sheet.x + 0.3 * sheet.y) * np.sin(0.8 * sheet.y))
+        lay(body, scarf, soft(sheet.y - person.outline.chin_y - 22, 3))
+    lay(body, hat, above)
+    return body
 
 
-def paint_ears(colour: Colours, person: Person, sheet: Sheet, tone: Rgb) -> Map:
-    """Both ears; returns their coverage (H, W)."""
-    x, y = (sheet.across - person.outline.cheek - 1.5) / 5.5, (sheet.y + 9) / 10.5
-    ear = soft((np.hypot(x, y) - 1) * 6, 1.2)
-    lay(colour, shaded(tone, 0.93), ear)
-    tint(colour, -0.35 * bump(x * 5.5, y * 10.5, (1.8, 5)) * ear)
-    return ear
-
-
-def paint_body(
-    colour: Colours, person: Person, sheet: Sheet, tone: Rgb, rng: np.random.Generator
-) -> Map:
-    """Neck and clothes; returns their coverage."""
-    o = person.outline
-    neck = soft(sheet.across - 0.78 * o.jaw - 0.02 * (sheet.y - 50) ** 2 * (sheet.y > 50), 1.5)
-    neck = neck * soft(12 - sheet.y, 4)
-    lay(colour, shaded(tone, 0.8), neck)
-    collar = o.chin_y + 6 + float(rng.uniform(0, 5)) - 0.14 * sheet.across - 0.004 * sheet.x**2
-    collar = np.where(sheet.across < 20, collar + 10 * (1 - sheet.across / 20), collar)
-    cloth = soft(collar - sheet.y, 1.5)
-    lay(colour, _dull(rng), cloth)
-    return np.maximum(neck, cloth)
-
-
-def paint_glasses(colour: Colours, person: Person, sheet: Sheet, glare: float) -> None:
-    """Frames over lit skin; ``glare`` from 0 to 1 whitens the glass."""
+def paint_glasses(
+    picture: Colours, person: Person, flat: Sheet, variation: Variation, glare: float
+) -> None:
+    """Lenses and bridge in the plane of the frame, over lit skin; in linear intensity."""
     g, e = person.glasses, person.eyes
-    x, y = sheet.across - e.spacing - 0.8, sheet.y - e.y - 1.8
-    power = {"round": 2.2, "square": 5.0, "half": 4.0, "none": 2.0}[g.frame]
-    around = (np.abs(x / g.width) ** power + np.abs(y / g.height) ** power) ** (1 / power)
-    edge = (around - 1) * min(g.width, g.height)
+    dark = variation.looks.eyewear == "sunglasses"
+    wide, tall = (g.width + 0.5, g.height + 0.8) if dark else (g.width, g.height)
+    x, y = flat.across - e.spacing - 0.6, flat.y - e.y - 1.8
+    power = {"round": 2.2, "square": 5.0, "half": 4.0, "none": 3.0}[g.frame]
+    around = (np.abs(x / wide) ** power + np.abs(y / tall) ** power) ** (1 / power)
+    edge = (around - 1) * min(wide, tall)
     lens = soft(edge, 1.0)
-    streak = soft(np.abs(x + 0.7 * y + 3) - 2.5, 2.5)
-    lay(colour, (0.9, 0.93, 0.97), lens * (0.05 + 0.4 * glare * streak))
+    streak = soft(np.abs(flat.x + 0.7 * y + 3 - 9 * np.sign(flat.x)) - 2.5, 2.5)
+    if dark:
+        lay(picture, (0.012, 0.011, 0.012), lens * (0.93 - 0.25 * np.clip(y / tall, 0, 1)))
+        lay(picture, (0.4, 0.45, 0.5), 0.25 * lens * np.clip(-y / tall, 0, 1))
+    lay(picture, (0.8, 0.86, 0.93), lens * (0.015 + 0.5 * glare * streak))
     rim = soft(np.abs(edge) - 0.5 * g.thickness, 0.9)
-    if g.frame == "half":
+    if g.frame == "half" and not dark:
         rim = rim * soft(y - 1, 3)
-    bridge = soft(np.abs(y + 3 + 0.1 * x) - 0.5 * g.thickness, 0.9) * (x < -g.width + 0.6)
-    arms = soft(np.abs(y + 4) - 0.6 * g.thickness, 0.9) * (x > g.width - 0.6)
-    arms = arms * soft(sheet.across - person.outline.cheek - 3, 1.5)
-    lay(colour, g.colour, np.maximum(np.maximum(rim, bridge), arms))
+    bridge = soft(np.abs(y + 3 + 0.1 * x) - 0.5 * g.thickness, 0.9) * (x < -wide + 0.6)
+    frame = np.maximum(rim, bridge)
+    lay(picture, shaded(_linear(g.colour), 0.8), frame)
+    lay(picture, (0.5, 0.5, 0.5), 0.25 * frame * soft(np.abs(edge + 0.2) - 0.1, 0.6))
 
 
-def background(screen: Sheet, rng: np.random.Generator) -> Colours:
-    """A wall, a gradient and a few blurred things."""
-    texture = Texture.drawn(int(rng.integers(2**31)), 16)
-    angle = float(rng.uniform(0, 2 * np.pi))
-    mix = 0.5 + (screen.x * math.cos(angle) + screen.y * math.sin(angle)) / 180
-    stain = float(rng.uniform(0, 0.3))
-    mix = mix + stain * texture.at(screen.x * 0.06 + 8, screen.y * 0.06 + 8)
-    colour = filled(_dull(rng), screen)
-    lay(colour, _dull(rng), np.clip(mix, 0, 1))
-    for _ in range(int(rng.integers(0, 4))):
-        cx, cy = rng.uniform(-70, 70, 2)
-        width, height = rng.uniform(6, 40, 2)
-        away = np.maximum(np.abs(screen.x - cx) - width, np.abs(screen.y - cy) - height)
-        lay(colour, _dull(rng), soft(away, float(rng.uniform(1, 8))))
-    return colour
+def paint_arms(colour: Colours, person: Person, sheet: Sheet, depth: Map, edge: float) -> None:
+    """The arms of glasses along the temples, from ``edge`` pixels off the middle to the ears."""
+    g, y = person.glasses, sheet.y - person.eyes.y
+    arms = soft(np.abs(y + 3.2 - 0.03 * (40 - depth)) - 0.7 * g.thickness, 0.9)
+    lay(colour, g.colour, arms * soft(edge - sheet.across, 1.5) * soft(-6 - depth, 2))
 
 
-def _dull(rng: np.random.Generator) -> Rgb:
-    """A colour as rooms and streets have it: mostly grey."""
-    grey, strength = float(rng.uniform(0.05, 0.95)), float(rng.uniform(0, 0.35))
-    red, green, blue = np.clip(grey + strength * rng.uniform(-1, 1, 3), 0, 1)
-    return float(red), float(green), float(blue)
+def _linear(colour: Rgb) -> Rgb:
+    red, green, blue = (c**2.2 for c in colour)
+    return red, green, blue
+
+
+def _other(colour: Rgb, seed: int) -> Rgb:
+    """A colour that goes with ``colour``."""
+    grey = 0.12 + 0.7 * (seed % 97) / 97
+    return tuple(0.6 * grey + 0.4 * c for c in (colour[1], colour[2], colour[0]))  # type: ignore[return-value]

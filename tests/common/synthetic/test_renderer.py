@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from common.faces.align import TEMPLATE
 from common.synthetic.people import Person, draw_person
 from common.synthetic.renderer import landmarks, render
-from common.synthetic.variation import Variation, draw_variation
+from common.synthetic.variation import Obstacle, Variation, draw_variation, on_the_day
 
 Pixels = NDArray[np.float64]
 
@@ -24,10 +24,27 @@ def person() -> Person:
 def plain(person: Person) -> Variation:
     """A frontal, well-lit picture found without error."""
     drawn = draw_variation(person, np.random.default_rng(4))
-    pose = dataclasses.replace(drawn.pose, yaw=0.0, pitch=0.0, jitter=((0.0, 0.0),) * 5)
-    light = dataclasses.replace(drawn.light, direction=(0.0, 0.0, 1.0), exposure=1.0)
-    rest = dataclasses.replace(drawn.expression, smile=0.0, open=0.0, lids=1.0, gaze=(0.0, 0.0))
-    return dataclasses.replace(drawn, pose=pose, light=light, expression=rest, noise=0.0, blur=0.3)
+    pose = dataclasses.replace(drawn.pose, yaw=0.0, pitch=0.0, roll=0.0, jitter=((0.0, 0.0),) * 5)
+    light = dataclasses.replace(
+        drawn.light, direction=(0.0, 0.0, 1.0), second_colour=(0.0, 0.0, 0.0), exposure=1.0
+    )
+    rest = dataclasses.replace(
+        drawn.expression, smile=0.0, open=0.0, lids=1.0, gaze=(0.0, 0.0), pucker=0.0, lean=0.0
+    )
+    looks = dataclasses.replace(
+        drawn.looks, beard=person.hair.beard, style="short", hat="none", eyewear="none", years=0.0
+    )
+    return dataclasses.replace(
+        drawn,
+        pose=pose,
+        light=light,
+        expression=rest,
+        looks=looks,
+        obstacle="none",
+        cut=0.0,
+        noise=0.0,
+        blur=0.3,
+    )
 
 
 def test_a_rendering_is_a_crop_and_always_the_same(person: Person, plain: Variation) -> None:
@@ -89,6 +106,13 @@ def test_the_eyes_are_where_the_template_has_them() -> None:
         ("light", {"direction": (0.6, 0.0, 0.8)}),
         ("light", {"exposure": 0.6}),
         ("pose", {"pitch": 0.25}),
+        ("looks", {"beard": "full", "growth": 1.3}),
+        ("looks", {"style": "fringe"}),
+        ("looks", {"hat": "beanie"}),
+        ("looks", {"hat": "cap"}),
+        ("looks", {"hat": "headscarf"}),
+        ("looks", {"eyewear": "sunglasses"}),
+        ("looks", {"years": 30.0}),
     ],
 )
 def test_each_variation_shows(
@@ -110,8 +134,6 @@ def test_each_variation_shows(
         ("mouth", {"width": 18.0, "lower": 6.0}),
         ("outline", {"jaw": 30.0, "chin_y": 39.0}),
         ("skin", {"melanin": 1.0}),
-        ("hair", {"beard": "full", "beard_density": 1.0}),
-        ("hair", {"style": "fringe"}),
     ],
 )
 def test_each_part_of_a_person_shows(
@@ -122,12 +144,41 @@ def test_each_part_of_a_person_shows(
     assert np.abs(other.astype(int) - render(person, plain)).max() > 20
 
 
+@pytest.mark.parametrize("obstacle", ["hand", "microphone", "telephone", "mask", "scarf"])
+def test_each_obstacle_hides_something(
+    person: Person, plain: Variation, obstacle: Obstacle
+) -> None:
+    hidden = render(person, dataclasses.replace(plain, obstacle=obstacle))
+    assert (np.abs(hidden.astype(int) - render(person, plain)).max(axis=2) > 20).mean() > 0.02
+
+
+def test_a_picture_cut_at_its_edge_is_black_there(person: Person, plain: Variation) -> None:
+    crop = render(person, dataclasses.replace(plain, cut=0.25))
+    assert not crop[:, 84:].any()
+    assert crop[:, :84].any(axis=2).mean() > 0.9
+
+
 def test_glasses_show_only_on_who_wears_them(plain: Variation) -> None:
     crowd = [draw_person(np.random.default_rng(seed)) for seed in range(40)]
     wearer = next(p for p in crowd if p.glasses.frame != "none")
-    worn = render(wearer, dataclasses.replace(plain, glasses=True))
-    bare = render(wearer, dataclasses.replace(plain, glasses=False))
+    worn, bare = (
+        render(wearer, dataclasses.replace(plain, looks=looks))
+        for looks in (dataclasses.replace(plain.looks, eyewear=e) for e in ("glasses", "none"))
+    )
     assert np.abs(worn.astype(int) - bare).max() > 20
     for someone in crowd:
         drawn = draw_variation(someone, np.random.default_rng(0))
-        assert not (drawn.glasses and someone.glasses.frame == "none")
+        assert drawn.looks.eyewear != "glasses" or someone.glasses.frame != "none"
+
+
+def test_who_never_grows_a_beard_never_has_one() -> None:
+    for seed in range(60):
+        rng = np.random.default_rng([6, seed])
+        someone = draw_person(rng)
+        beards = {draw_variation(someone, rng).looks.beard for _ in range(8)}
+        assert someone.hair.beard != "none" or beards == {"none"}
+
+
+def test_years_line_the_face_and_grey_the_hair(person: Person, plain: Variation) -> None:
+    older = dataclasses.replace(plain, looks=dataclasses.replace(plain.looks, years=20.0))
+    assert on_the_day(person, older).years == pytest.approx(min(80, person.years + 20))
