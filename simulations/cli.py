@@ -108,6 +108,22 @@ def compare(a: Path, b: Path | None, **arms: object) -> None:
 
 
 @main.command()
+@click.argument("folder", metavar="DIR", type=FILE)
+@click.option("--out", type=FILE, help="File of the page; default: report.html in DIR.")
+@click.option("--csv", "tables", type=FILE, help="Folder for the figures as CSV tables.")
+@told
+def report(folder: Path, out: Path | None, tables: Path | None) -> None:
+    """A page to look at for the run or sweep in DIR: one file, nothing fetched from anywhere.
+
+    Prints the path of the page to stdout. A run that has not ended is reported as far as it goes.
+    """
+    quiet_logs(verbose=False)
+    from simulations.commands.report import report_command
+
+    report_command(folder, out, tables)
+
+
+@main.command()
 @click.option("--out", type=FILE, default=Path("runs/demo"), show_default=True)
 @told
 def demo(out: Path) -> None:
