@@ -12,7 +12,7 @@ from common.metrics.clustering import Agreement, Tree, choose_similarity
 from common.metrics.identification import deal_roles, search
 from common.metrics.intervals import bootstrap_share, estimate, interval, person_weights
 from common.metrics.pairs import PairList, lfw_protocol
-from common.metrics.verification import FARS, Floats, Pairs, Scores, det_curve, eer
+from common.metrics.verification import FARS, Floats, Pairs, Scores, det_curve
 
 RATES = (*FARS, 1e-4, 1e-5)
 RANKS = (1, 5)
@@ -103,7 +103,7 @@ def _verification(tested: Embedded, pairs: Pairs, scores: Scores, asked: Asked) 
             rate_key(rate): _measured(float(tar), draws)
             for rate, tar, draws in zip(RATES, found.tar, found.draws, strict=True)
         },
-        "eer": eer(scores),
+        "eer": curve.eer,
         "area_under_roc": curve.area,
         "roc": {"fmr": rates.tolist(), "tar": curve.tar_at(rates).tolist()},
     }

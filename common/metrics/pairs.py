@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from common.errors import DataSetError
 from common.faces.faceset import FaceSet
-from common.metrics.verification import Floats, Scores, det_curve, eer, unit_rows
+from common.metrics.verification import Floats, Scores, det_curve, unit_rows
 
 COLUMNS = ("fold", "person_a", "picture_a", "person_b", "picture_b", "same")
 
@@ -84,14 +84,14 @@ def lfw_protocol(scores: ArrayLike, same: ArrayLike, fold: ArrayLike) -> Protoco
         threshold = best_threshold(values[~own], truth[~own])
         thresholds.append(threshold)
         right.append(float(np.mean((values[own] >= np.float32(threshold)) == truth[own])))
-    together = Scores(values[truth], values[~truth])
+    together = det_curve(Scores(values[truth], values[~truth]))
     return ProtocolFigures(
         accuracy=float(np.mean(right)),
         standard_error=float(np.std(right, ddof=1) / np.sqrt(len(folds))),
         by_fold=tuple(right),
         thresholds=tuple(thresholds),
-        area=det_curve(together).area,
-        eer=eer(together),
+        area=together.area,
+        eer=together.eer,
     )
 
 

@@ -98,6 +98,15 @@ class Curve:
         """
         return float((-np.diff(self.fmr) * (self.tar[1:] + self.tar[:-1]) / 2).sum())
 
+    @property
+    def eer(self) -> float:
+        """The rate where FMR = FNMR, on the straight line between the two nearest thresholds."""
+        excess = self.fmr - self.fnmr  # falls from 1 to -1
+        after = int(np.argmax(excess <= 0))
+        before = after - 1
+        share = excess[before] / (excess[before] - excess[after])
+        return float(self.fmr[before] + share * (self.fmr[after] - self.fmr[before]))
+
     def tar_at(self, fmrs: ArrayLike) -> NDArray[np.float64]:
         """The TAR (F,) at the lowest threshold whose FMR is at most each of ``fmrs`` (F,).
 
@@ -158,13 +167,8 @@ def det_curve(scores: Scores) -> Curve:
 
 
 def eer(scores: Scores) -> float:
-    """The error rate where FMR = FNMR, on the straight line between the two nearest thresholds."""
-    curve = det_curve(scores)
-    excess = curve.fmr - curve.fnmr  # falls from 1 to -1
-    after = int(np.argmax(excess <= 0))
-    before = after - 1
-    share = excess[before] / (excess[before] - excess[after])
-    return float(curve.fmr[before] + share * (curve.fmr[after] - curve.fmr[before]))
+    """The error rate where FMR = FNMR; where the curve is at hand, ask ``Curve.eer``."""
+    return det_curve(scores).eer
 
 
 def unit_rows(embeddings: ArrayLike) -> Floats:

@@ -27,7 +27,7 @@ from simulations.scenario import Invented, Scenario
 from simulations.sites import report_pictures
 from simulations.sources import Sources
 
-MOST = 12_000  # pictures: their 72 million pairs take about 2 GB
+MOST = 10_000  # pictures: their 50 million pairs take about 4 GB
 
 Indices = NDArray[np.int64]
 
