@@ -145,6 +145,21 @@ def test_picture_of_a_pair_that_is_missing_is_told_by_its_line(
     refused(given, 1, "DATASET_INVALID", "pairs.tsv", "line 2")
 
 
+def test_more_pictures_than_fit_are_told_with_what_to_do(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulations.commands.measure.MOST", 40)
+    given = measure("--faces", folder / "faces.npz", *SMALL)
+    refused(given, 2, "SCENARIO_INVALID", "45 pictures", "--folds", "--pictures")
+
+
+def test_out_that_cannot_be_written_is_told_after_the_table(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", "utf-8")
+    given = measure("--faces", folder / "faces.npz", *SMALL, "--out", tmp_path / "file" / "a.json")
+    refused(given, 1, "RUN_FAILED", "a.json")
+    assert "equal error rate" in given.stderr
+
+
 def test_too_few_people_for_a_threshold_are_told_in_the_table() -> None:
     given = measure("--people", "16", "--fmr", "0.001")
     assert given.exit_code == 0, given.stderr
