@@ -124,7 +124,7 @@ class Agreement:
     def bcubed_precision(self) -> float | None:
         """Mean over pictures of the share of its cluster that is the same person, itself included.
 
-        B-cubed: Bagga & Baldwin 1998; Amigo et al. 2009, Information Retrieval 12(4), eq. 3.
+        B-cubed: Bagga & Baldwin 1998; Amigó et al. 2009, Information Retrieval 12(4).
         """
         return share(self.purity, self._pictures)
 
