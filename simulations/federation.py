@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from flwr.app import Context, Message
@@ -33,6 +33,7 @@ from simulations.grid import InProcessGrid
 from simulations.stub import InProcessStub
 
 Arrays = dict[str, NDArray[Any]]
+AnyLedger = TypeVar("AnyLedger", bound=Ledger)
 
 
 class LaboratoryPolicy(SitePolicy):
@@ -142,7 +143,7 @@ class Federation:
     def _start(self, number: int, plan: PrivacyPlan, folder: Path, entropy: Entropy) -> OpenAgent:
         door = self.doors[number]
         budget = Budget(epsilon=epsilon(plan.events(), plan.delta), delta=plan.delta)
-        ledger = open_ledger(folder, door.name, budget)
+        ledger = open_ledger(folder, door.name, budget, LaboratoryLedger)
         facts = SiteFacts(
             camera_type=door.camera_type,
             trunk=self.trunk,
@@ -156,9 +157,7 @@ class Federation:
         return OpenAgent(service=service, ledger=ledger)
 
 
-def open_ledger(
-    folder: Path, name: str, budget: Budget, kind: type[Ledger] = LaboratoryLedger
-) -> Ledger:
+def open_ledger(folder: Path, name: str, budget: Budget, kind: type[AnyLedger]) -> AnyLedger:
     """The ledger of the site ``name`` in ``folder``, with a key of its own that lies beside it."""
     path = folder / f"{name}.key"
     if not path.exists():

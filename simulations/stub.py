@@ -37,6 +37,11 @@ class InProcessStub:
         return self._service.Train(request, _Context())
 
 
+def gone() -> AbortedError:
+    """What a remote caller gets when the agent's process is no more: a status and no reason."""
+    return AbortedError(grpc.StatusCode.UNAVAILABLE, ())
+
+
 class _Context:
     """The three things our methods use of a ``grpc.ServicerContext``."""
 

@@ -224,10 +224,14 @@ class RoundLoop:
         return self._exchange(messages, str(number))
 
     def _exchange(self, messages: list[Message], group: str) -> list[Message]:
-        """Replies to ``messages``, all of ``group``; others come late and are stale."""
-        timely = []
+        """Replies to ``messages``, all of ``group``; others come late and are stale.
+
+        So is whatever a node says that was not asked this time.
+        """
+        timely, asked = [], {message.metadata.dst_node_id for message in messages}
         for reply in self.grid.send_and_receive(messages, timeout=self.charter.timeout):
-            if reply.metadata.group_id == group:
+            told = reply.metadata
+            if told.group_id == group and told.src_node_id in asked:
                 timely.append(reply)
             else:
                 self.refused["stale"] = self.refused.get("stale", 0) + 1
