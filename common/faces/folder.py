@@ -1,12 +1,13 @@
 """Folders of pictures, ``<person>/<picture>``, turned into aligned crops when they are loaded.
 
-Only files with a picture's ending inside a person's folder count; ``labels.csv`` and whatever else
-lies about is left alone.
+Only files with a picture's ending inside a person's folder count. What ``labels.csv`` beside the
+people says of the pictures is taken along; whatever else lies about is left alone.
 
 Leaks: folder names are people's names and paths contain them, so a picture that is refused is
 named by its ordinal in the sorted order of all pictures, counted from 0.
 """
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from common.faces.align import align
 from common.faces.crops import SIDE, Crop, StoredCrops
 from common.faces.detect import Detector, largest, make_detector
 from common.faces.faceset import FaceSet
+from common.faces.labels import Labels, read_labels
 from common.faces.pictures import read_picture
 
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
@@ -60,7 +62,7 @@ def load_folder(
 
     Of several faces in a picture the largest is taken. ``progress`` hears how many of how many
     pictures are done. Raises ``PictureError`` (``NoFaceError`` where no face is found) unless the
-    options say to keep going, and ``DataSetError`` if nothing is left.
+    options say to keep going, and ``DataSetError`` if nothing is left or ``labels.csv`` is wrong.
     """
     options = options or FolderOptions()
     files = _pictures(path)
@@ -84,7 +86,8 @@ def load_folder(
             f"{path}: none of {len(files)} pictures can be used ({broken} broken, "
             f"{faceless} without a face)"
         )
-    return _faces(crops, kept), Skipped(broken=broken, faceless=faceless)
+    labels = read_labels(path, [f"{person}/{file}" for person, file in kept])
+    return _labelled(_faces(crops, kept), labels), Skipped(broken=broken, faceless=faceless)
 
 
 def _pictures(path: Path) -> list[Path]:
@@ -142,4 +145,16 @@ def _faces(crops: list[Crop], kept: list[tuple[str, str]]) -> FaceSet:
         person=np.array([number[name] for name, _ in kept], np.int64),
         names=names,
         picture=tuple(file for _, file in kept),
+    )
+
+
+def _labelled(faces: FaceSet, labels: Labels | None) -> FaceSet:
+    if labels is None:
+        return faces
+    return dataclasses.replace(
+        faces,
+        attributes=labels.attributes,
+        attribute_names=labels.attribute_names,
+        age=labels.age,
+        description=labels.description,
     )

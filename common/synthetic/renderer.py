@@ -18,11 +18,14 @@ from common.synthetic.backdrop import background
 from common.synthetic.canvas import Colours, Map, Sheet, Texture, lay, soft, tint
 from common.synthetic.obstacles import paint_obstacle
 from common.synthetic.people import Person
+from common.synthetic.relief import half_width
 from common.synthetic.solid import Solid, build
 from common.synthetic.variation import Variation, on_the_day
 
 FINE = 2  # samples per pixel of the crop, in each direction
 _GAMMA = 2.2
+
+Box = tuple[float, float, float, float]  # left, top, width, height in pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +39,50 @@ class _View:
     seen: tracing.Seen
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """A crop, and where on it the face truly is."""
+
+    crop: Crop
+    landmarks: NDArray[np.float64]  # (5, 2) pixels of the crop, without the error of the alignment
+    box: Box
+
+
 def render(person: Person, variation: Variation) -> Crop:
     """The picture of ``person`` that ``variation`` describes, (112, 112, 3); no randomness left."""
+    return shoot(person, variation).crop
+
+
+def shoot(person: Person, variation: Variation) -> Shot:
+    """As ``render``, with the place of the face."""
     rng = np.random.default_rng(variation.scene)
     today = on_the_day(person, variation)
     solid = build(today, variation)
-    screen = _screen(_landmarks(today, variation, solid), variation)
+    found = true_landmarks(today, variation, solid)
+    matrix = similarity(found + np.asarray(variation.pose.jitter), TEMPLATE)
+    screen = unprojected(matrix, (SIDE, SIDE))
     picture = background(screen, rng) ** np.float32(_GAMMA)
     paint_person(picture, today, variation, screen, solid)
-    return _photographed(picture, variation, rng)
+    box = box_of(true_outline(today, variation, solid), matrix)
+    return Shot(_photographed(picture, variation, rng), placed(found, matrix), box)
 
 
 def landmarks(person: Person, variation: Variation) -> NDArray[np.float64]:
     """Eyes, nose tip and mouth corners (5, 2) on the screen, before alignment."""
     today = on_the_day(person, variation)
-    return _landmarks(today, variation, build(today, variation))
+    return true_landmarks(today, variation, build(today, variation))
+
+
+def placed(points: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points (N, 2) of the screen in pixels of the picture that ``matrix`` (2, 3) leads to."""
+    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2])
+
+
+def box_of(points: NDArray[np.float64], matrix: NDArray[np.float64]) -> Box:
+    """The upright box around points (N, 2) of the screen, in pixels of the picture."""
+    inside = placed(points, matrix)
+    (x, y), (right, low) = inside.min(axis=0).tolist(), inside.max(axis=0).tolist()
+    return x, y, right - x, low - y
 
 
 def paint_person(
@@ -75,25 +107,41 @@ def paint_person(
     paint_obstacle(picture, today, variation, screen)
 
 
-def _landmarks(today: Person, variation: Variation, solid: Solid) -> NDArray[np.float64]:
-    e, n = today.eyes, today.nose
-    expression = variation.expression
+def true_landmarks(today: Person, variation: Variation, solid: Solid) -> NDArray[np.float64]:
+    """As ``landmarks``, of somebody as they are on that day."""
+    e, n, expression = today.eyes, today.nose, variation.expression
     wide = paint.mouth_width(today, expression)
     x = np.array([-wide, wide], np.float32)
     _, upper, lower, _ = paint.mouth_lines(today, expression, x)
     corner = 0.5 * (upper + lower)
     flat = [(-e.spacing, e.y), (e.spacing, e.y), (0, n.tip_y)]
     flat += [(-wide, float(corner[0])), (wide, float(corner[1]))]
-    points = np.array(flat)
-    points3 = np.column_stack([points, solid.skin_at(points)])
-    return tracing.projected(points3, variation.pose)
+    return _on_screen(np.array(flat), variation, solid)
 
 
-def _screen(points: NDArray[np.float64], variation: Variation) -> Sheet:
-    """Where on the screen each sample of the crop lies, after alignment by faulty landmarks."""
-    matrix = similarity(points + np.asarray(variation.pose.jitter), TEMPLATE)
+def true_outline(today: Person, variation: Variation, solid: Solid) -> NDArray[np.float64]:
+    """Points (N, 2) on the screen around the face, from hairline to chin and from side to side."""
+    o, top = today.outline, today.hair.line_y
+    rows = np.array([-40.0, -10.0, 20.0])
+    wide = 0.95 * half_width(today, rows).astype(np.float64)
+    sides = np.concatenate([np.stack([-wide, rows], 1), np.stack([wide, rows], 1)])
+    return _on_screen(np.vstack([sides, [[0, top], [0, o.chin_y - 1]]]), variation, solid)
+
+
+def _on_screen(
+    points: NDArray[np.float64], variation: Variation, solid: Solid
+) -> NDArray[np.float64]:
+    whole = np.column_stack([points, solid.skin_at(points)])
+    return tracing.projected(whole, variation.pose)
+
+
+def unprojected(matrix: NDArray[np.float64], size: tuple[int, int]) -> Sheet:
+    """Where on the screen the samples of a picture of ``size`` (width, height) lie.
+
+    ``matrix`` (2, 3) leads from the screen to pixels of the picture.
+    """
     back = np.linalg.inv(matrix[:, :2])
-    row, column = np.mgrid[0 : SIDE * FINE, 0 : SIDE * FINE].astype(np.float64)
+    row, column = np.mgrid[0 : size[1] * FINE, 0 : size[0] * FINE].astype(np.float64)
     column, row = (column + 0.5) / FINE - 0.5, (row + 0.5) / FINE - 0.5
     column, row = column - matrix[0, 2], row - matrix[1, 2]
     x = back[0, 0] * column + back[0, 1] * row

@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
         for i in range(count):
             picture = np.full((112, 112, 3), 40 * (i + 1), np.uint8)
             (root / name / f"{i}.jpg").write_bytes(encode(picture))
-    (root / "labels.csv").write_text("picture,age,unknown\nAda/0.jpg,30,x\n")
+    (root / "notes.csv").write_text("picture,age,unknown\nAda/0.jpg,30,x\n")
     (root / "Ada" / "labels.csv").write_text("picture\n")
     (root / "Ada" / ".hidden.jpg").write_bytes(b"")
     (root / ".git").mkdir()

@@ -29,10 +29,23 @@ def test_people_stay_the_same_however_many_others_and_pictures_there_are(faces: 
     assert not np.array_equal(synthetic_faces(1, 1, seed=4).crop(0), faces.crop(0))
 
 
+def test_two_processes_make_the_same_pictures_and_labels(faces: FaceSet) -> None:
+    both = synthetic_faces(6, 6, seed=3, processes=2)
+    alone = faces.subset(range(36))
+    assert both.digest == synthetic_faces(6, 6, seed=3).digest
+    assert both.description == alone.description
+    assert np.array_equal(both.crops(range(36)), alone.crops(range(36)))
+
+
 def test_progress_counts_pictures() -> None:
     seen: list[int] = []
     synthetic_faces(3, 2, seed=0, progress=seen.append)
     assert seen == [2, 4, 6]
+
+
+def test_work_for_no_process_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one process"):
+        synthetic_faces(1, 1, 0, processes=0)
 
 
 @pytest.mark.parametrize(("people", "pictures", "seed"), [(0, 1, 0), (1, 0, 0), (1, 1, -1)])
@@ -59,7 +72,7 @@ def test_no_single_colour_tells_who_somebody_is(faces: FaceSet) -> None:
 
 @pytest.mark.slow
 def test_a_network_trained_on_real_faces_can_tell_them_apart(shared_models: Path) -> None:
-    """TAR 0.8 to 0.99 at FAR 1e-2: neither hopeless nor trivial."""
+    """TAR 0.45 to 0.85 at FAR 1e-2: neither hopeless nor trivial."""
     import onnxruntime
 
     faces = synthetic_faces(60, 6, seed=5)
@@ -72,7 +85,7 @@ def test_a_network_trained_on_real_faces_can_tell_them_apart(shared_models: Path
     score, above = rows @ rows.T, np.triu(np.ones((len(rows), len(rows)), bool), 1)
     same = faces.person[:, None] == faces.person
     threshold = np.quantile(score[above & ~same], 0.99)
-    assert 0.8 < (score[above & same] > threshold).mean() < 0.995
+    assert 0.45 < (score[above & same] > threshold).mean() < 0.85
 
 
 def standardised(faces: FaceSet) -> NDArray[np.float64]:
