@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import RunError
+from common.errors import ConfigError, RunError
 from common.metrics.repeats import Measured
 from simulations.pieces import Piece, PieceKey, Pieces, epsilon_key
 from simulations.results import FAR_KEYS, POINTS
@@ -36,7 +36,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         if self.row is None and (self.against, self.epsilon, self.against_epsilon) != (None,) * 3:
-            raise RunError("--epsilon and --against belong to a --row")
+            raise ConfigError("--epsilon and --against belong to a --row")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -60,11 +60,11 @@ class Finished:
         return told or {number: [] for number in range(self.summary["folds"])}
 
     def arm(self, row: str, epsilon: float | None) -> Arm:
-        """The arm called ``row``; ``epsilon`` decides where there are several."""
+        """The arm called ``row``, at ``epsilon`` where it was measured at one."""
         found = [arm for arm in self.arms if arm[0] == row]
-        exact = [arm for arm in found if epsilon is not None and arm[1] == epsilon]
-        if exact or len(found) == 1:
-            return (exact or found)[0]
+        exact = [arm for arm in found if epsilon in (None, arm[1]) or not arm[1]]
+        if len(exact) == 1:
+            return exact[0]
         known = ", ".join(dict.fromkeys(name for name, _ in self.arms))
         if not found:
             raise RunError(f"{self.folder} has no row {row!r}; it has {known}")

@@ -180,6 +180,7 @@ class Laboratory:
             repr((trunk.hash, tail.hash, self.given.entropy)),
             repr((people.judges, people.faces.camera_type, people.public.digest)),
             people.public.person.tobytes(),
+            *_attributes(people.faces),
         )
 
     def people(self, scenario: Scenario) -> People:
@@ -217,6 +218,13 @@ class Laboratory:
     @cached_property
     def _trunk(self) -> tuple[Trunk, Tail]:
         return self.given.load_trunk()
+
+
+def _attributes(faces: FaceSet) -> list[bytes]:
+    """What people may be dealt to sites by."""
+    if faces.attributes is None:
+        return []
+    return [repr(faces.attribute_names).encode(), faces.attributes.tobytes()]
 
 
 def features_key(scenario: Scenario) -> str:

@@ -6,6 +6,7 @@ Every mistake names the file and the point that has it, by its values on the axe
 import dataclasses
 import itertools
 import json
+import math
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -77,8 +78,6 @@ def load_sweep(name: str) -> Asked:
     for axes in _axes(told):
         scenario = build(Scenario, as_lists({**table, **axes}), f"{path}, point {label(axes)}:")
         found.setdefault(scenario, Point(axes, scenario))
-    if not found or len(found) > MOST_POINTS:
-        raise ScenarioError(f"{path} has {len(found)} points, not 1 to {MOST_POINTS}")
     return Asked(
         name=told.name,
         points=tuple(found.values()),
@@ -110,6 +109,9 @@ def _check_tables(told: _File, path: Path) -> None:
             raise ConfigError(f"{path} [axes] {key}: expected a list of values, got {values!r}")
     if not told.axes and not told.point:
         raise ConfigError(f"{path} has neither [axes] nor a [[point]]")
+    points = math.prod(map(len, told.axes.values())) + len(told.point)
+    if points > MOST_POINTS:
+        raise ScenarioError(f"{path} has {points} points, more than {MOST_POINTS}")
 
 
 def _table(scenario: Scenario) -> dict[str, Any]:

@@ -70,7 +70,9 @@ class Sweep:
         known = {line["key"] for line in journal.lines}
         left = [one for one in ready if one.key not in known]
         if len(left) < len(ready):
-            self.laboratory.reporter.say(f"{len(ready) - len(left)} points are settled already")
+            self.laboratory.reporter.say(
+                f"settled already: {len(ready) - len(left)} of {len(ready)} points"
+            )
         begun, step = self.clock(), self.laboratory.reporter.start("points", len(left))
         for number, one in enumerate(left):
             remaining = _remaining(self.clock() - begun, number, len(left))

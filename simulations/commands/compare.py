@@ -41,7 +41,7 @@ def print_differences(found: Mapping[str, Any], console: Console) -> None:
 def _basis(found: Mapping[str, Any]) -> str:
     if found["paired"]:
         folds, seeds = len(found["folds"]), found["seeds"]
-        return f"paired: the same report people, {folds} folds and {seeds} seeds in both"
+        return f"paired: the same report people in both; folds: {folds}, seeds: {seeds}"
     return f"NOT paired, because {found['why_not']}: intervals are those of two separate runs"
 
 
