@@ -70,7 +70,7 @@ class Ruler:
         """A mark at one value."""
         return Mark(kind=kind, left=self.at(value), told=told)
 
-    def ticks(self, told: str = "{:g}", about: int = 4) -> list[tuple[float, str]]:
+    def ticks(self, told: str = "{:g}", about: int = 3) -> list[tuple[float, str]]:
         """Round numbers along the track."""
         found = steps(self.low, self.high, about)
         return [(self.at(tick), minus(told.format(tick))) for tick in found]

@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 Point = tuple[float, float]
 
-WIDTH, HEIGHT = 400, 290
-LEFT, RIGHT, TOP, BOTTOM = 52, 14, 30, 44
+WIDTH, HEIGHT = 400, 300
+LEFT, RIGHT, TOP, BOTTOM = 66, 16, 36, 50
 _NORMAL = NormalDist()
 
 
@@ -46,8 +46,8 @@ class Axis:
 
 
 def minus(text: str) -> str:
-    """``text`` with true minus signs, as wide as the plus signs above them."""
-    return text.replace("-", "\N{MINUS SIGN}")
+    """``text`` with a true minus sign, as wide as a plus; nought has no sign at all."""
+    return "0" if text == "+0" else text.replace("-", "\N{MINUS SIGN}")
 
 
 def steps(low: float, high: float, about: int = 5) -> list[float]:
@@ -55,7 +55,7 @@ def steps(low: float, high: float, about: int = 5) -> list[float]:
     span = (high - low) or 1.0
     raw = span / about
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(k * power for k in (1, 2, 2.5, 5, 10) if k * power >= raw * (1 - 1e-9))
+    step = min((k * power for k in (1, 2, 5, 10)), key=lambda k: abs(math.log(k / raw)))
     first = math.ceil(low / step - 1e-9)
     return [round(n * step, 12) for n in range(first, math.floor(high / step + 1e-9) + 1)]
 
@@ -65,6 +65,15 @@ def padded(values: Sequence[float], share: float = 0.06) -> tuple[float, float]:
     low, high = min(values), max(values)
     room = share * (high - low) or 0.05 * abs(high) or 1.0
     return low - room, high + room
+
+
+def apart(ticks: Sequence[float], axis: "Axis", least: float) -> list[float]:
+    """Those of ``ticks``, from the low end on, that lie ``least`` of the axis or more apart."""
+    kept: list[float] = []
+    for tick in ticks:
+        if not kept or axis.at(tick) - axis.at(kept[-1]) >= least:
+            kept.append(tick)
+    return kept
 
 
 def number_axis(title: str, values: Sequence[float], told: str = "{:g}") -> Axis:
@@ -138,7 +147,7 @@ class Panel:
         """The finished chart."""
         return Markup(
             '<svg class="panel" viewBox="0 0 {} {}" role="img" aria-label="{}">'
-            '<text class="head" x="{}" y="17">{}</text>{}{}{}</svg>'
+            '<text class="head" x="{}" y="22">{}</text>{}{}{}</svg>'
         ).format(
             WIDTH,
             HEIGHT,
@@ -171,7 +180,7 @@ class Panel:
                 Markup(
                     '<path class="grid" d="M{0:.1f} {1}v4"/><text class="tick" x="{0:.1f}" '
                     'y="{2}" text-anchor="middle">{3}</text>'
-                ).format(x, HEIGHT - BOTTOM, HEIGHT - BOTTOM + 17, label)
+                ).format(x, HEIGHT - BOTTOM, HEIGHT - BOTTOM + 18, label)
             )
         return Markup("").join(drawn)
 
@@ -179,7 +188,7 @@ class Panel:
         middle = (TOP + HEIGHT - BOTTOM) / 2
         return Markup(
             '<text class="name" x="{}" y="{}" text-anchor="end">{}</text>'
-            '<text class="name" transform="translate(13 {}) rotate(-90)" text-anchor="middle">'
+            '<text class="name" transform="translate(16 {}) rotate(-90)" text-anchor="middle">'
             "{}</text>"
         ).format(WIDTH - RIGHT, HEIGHT - 8, self.x.title, middle, self.y.title)
 

@@ -1,6 +1,6 @@
 """Lists of a run on common rulers: arms, gains, sites, privacy spent and bytes moved."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from simulations.report.bars import Figure, Group, Row, Ruler
@@ -13,6 +13,7 @@ from simulations.results import FAR_KEYS, GAIN_AT
 Summary = Mapping[str, Any]
 
 FAR = FAR_KEYS[GAIN_AT]
+MOST_TOGETHER = 12  # sites in one list; more are told apart by camera type
 MOST_ROWS = 24  # of one list; of more sites an even choice is shown
 
 
@@ -92,22 +93,32 @@ def sites_figure(summary: Summary, arm: Arm) -> Figure | None:
         return None
     before = {s: alone[s]["tar_at_far"].get(FAR) for s in known if s in alone}
     ends = [end for figures in known.values() for end in figures["ci95"][FAR]]
-    ruler = Ruler.over([*ends, *(value for value in before.values() if value is not None)])
-    types = sorted(set(summary["sites"].values()))
-    groups = []
-    for number, kind in enumerate(types):
-        mine = [site for site in known if summary["sites"][site] == kind]
-        mine.sort(key=lambda site: -known[site]["tar_at_far"][FAR])
-        rows = [_site_row(site, known[site], before.get(site), ruler) for site in evenly(mine)]
-        css = camera_css(number)
-        groups.append(Group(rows=rows, ticks=_percents(ruler, 3), head=kind, css=css))
+    ruler = Ruler.over([*ends, *(value for value in before.values() if value is not None)], True)
+    css = {kind: camera_css(n) for n, kind in enumerate(sorted(set(summary["sites"].values())))}
+    order = sorted(known, key=lambda site: -known[site]["tar_at_far"][FAR])
+    rows = {
+        site: _site_row(site, known[site], (before.get(site), css[summary["sites"][site]]), ruler)
+        for site in order
+    }
+    groups = [Group(rows=list(rows.values()), ticks=_percents(ruler))]
+    if len(known) > MOST_TOGETHER:
+        groups = [
+            Group(
+                rows=[rows[s] for s in evenly([s for s in order if summary["sites"][s] == kind])],
+                ticks=_percents(ruler),
+                head=kind,
+                css=css[kind],
+            )
+            for kind in css
+        ]
     return Figure(
         title="Site by site",
-        caption=f"Every site with {arm.label}, by camera type and best first: bars end where "
-        f"{FAR_WORDS[FAR]} strangers gets in, whiskers are 95 % intervals, and the dark line is "
+        caption=f"People let in rightly at each site ({arm.label}), best first, when "
+        f"{FAR_WORDS[FAR]} strangers is let in too. Whiskers are 95 % intervals; the dark line is "
         "what the site reaches alone.",
         groups=groups,
-        wide=True,
+        key=[] if len(groups) > 1 else [(css[kind], kind) for kind in css],
+        wide=len(groups) > 1,
     )
 
 
@@ -139,20 +150,17 @@ def spent_figure(summary: Summary) -> Figure | None:
 
 def bytes_figure(summary: Summary) -> Figure | None:
     """What each site sent and received in one run of an arm; None where nobody counted."""
-    counted = [
-        (Arm(row, epsilon), sites)
-        for row, by_epsilon in summary.get("bytes", {}).items()
-        for epsilon, sites in by_epsilon.items()
-    ]
-    counted = [(arm, sites) for arm, sites in counted if arm.name != "nonprivate"]
+    counted = {
+        Arm(row): _most(by_epsilon.values()) for row, by_epsilon in summary.get("bytes", {}).items()
+    }
     if not counted:
         return None
-    ruler = Ruler(0.0, max(max(b) for _, sites in counted for b in sites.values()) or 1)
+    ruler = Ruler(0.0, max(max(b) for sites in counted.values() for b in sites.values()) or 1)
     ticks = [(ruler.at(end), byte_count(end)) for end in (0, ruler.high / 2, ruler.high)]
     groups = []
     for way, at in (("sent by a site", 0), ("received by a site", 1)):
         rows = []
-        for arm, sites in counted:
+        for arm, sites in counted.items():
             sizes = sorted(both[at] for both in sites.values())
             middle = sizes[len(sizes) // 2]
             told = f"{byte_count(sizes[0])} to {byte_count(sizes[-1])} over {len(sizes)} sites"
@@ -161,11 +169,21 @@ def bytes_figure(summary: Summary) -> Figure | None:
         groups.append(Group(rows=rows, ticks=ticks, head=way))
     return Figure(
         title="Bytes moved",
-        caption="Arrays of a whole run: what the median site sends to the centre and receives from "
-        "it. Hover for the least and the most.",
+        caption="Arrays of a whole run, at the epsilon that moved most: what the median site sends "
+        "to the centre and receives from it. Hover for the least and the most.",
         groups=groups,
         wide=True,
     )
+
+
+def _most(runs: Iterable[Mapping[str, Sequence[int]]]) -> dict[str, tuple[int, int]]:
+    """By site, the most of several runs: sent, received."""
+    most: dict[str, tuple[int, int]] = {}
+    for sites in runs:
+        for site, (sent, received) in sites.items():
+            known = most.get(site, (0, 0))
+            most[site] = max(known[0], sent), max(known[1], received)
+    return most
 
 
 def evenly(names: Sequence[str], most: int = MOST_ROWS) -> list[str]:
@@ -175,16 +193,18 @@ def evenly(names: Sequence[str], most: int = MOST_ROWS) -> list[str]:
     return [names[round(k * (len(names) - 1) / (most - 1))] for k in range(most)]
 
 
-def _site_row(site: str, figures: Mapping[str, Any], alone: float | None, ruler: Ruler) -> Row:
-    value, (low, high) = figures["tar_at_far"][FAR], figures["ci95"][FAR]
+def _site_row(
+    site: str, figures: Mapping[str, Any], beside: tuple[float | None, str], ruler: Ruler
+) -> Row:
+    value, (low, high), (alone, css) = figures["tar_at_far"][FAR], figures["ci95"][FAR], beside
     told = f"{site}: {percent(value)} ({percent(low)} to {percent(high)})"
-    marks = [ruler.span(ruler.low, value, told, "bar"), ruler.span(low, high, told, "whisker")]
+    marks = [ruler.span(0.0, value, told, "bar"), ruler.span(low, high, told, "whisker")]
     if alone is not None:
         marks.append(ruler.dot(alone, f"{site} alone: {percent(alone)}", "level"))
-    return Row(label=site, value=percent(value), marks=marks)
+    return Row(label=site, value=percent(value), css=css, marks=marks)
 
 
-def _percents(ruler: Ruler, about: int = 4) -> list[tuple[float, str]]:
+def _percents(ruler: Ruler, about: int = 3) -> list[tuple[float, str]]:
     found = steps(ruler.low, ruler.high, about)
     return [(ruler.at(tick), f"{round(100 * tick, 6):g} %") for tick in found]
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 CAMERA_COLOURS = 8
+SPACE = "\N{NO-BREAK SPACE}"
 
 ARMS: Mapping[str, tuple[str, str]] = {
     "base": ("as it came", "The embedder as it came, before anybody tuned it."),
@@ -19,11 +20,11 @@ ARMS: Mapping[str, tuple[str, str]] = {
     ),
     "local": ("alone", "What a site can do alone: its own statistics, nothing ever released."),
     "private": (
-        "joined, noise at each site",
+        "joined, own noise",
         "Every site adds all the noise itself before anything leaves; nobody has to be trusted.",
     ),
     "private_secagg": (
-        "joined, noise once",
+        "joined, shared noise",
         "Sites add shares of one noise and only their sum is seen; honest sites are needed.",
     ),
     "nonprivate": ("joined, no noise", "The same shared part without any noise: no guarantee."),
@@ -47,7 +48,7 @@ class Arm:
     def label(self) -> str:
         """What a reader calls it."""
         words = ARMS.get(self.name, (self.name.replace("_", " "), ""))[0]
-        return f"{words}, ε {self.epsilon}" if self.private else words
+        return f"{words}, ε{SPACE}{self.epsilon}" if self.private else words
 
     @property
     def words(self) -> str:

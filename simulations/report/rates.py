@@ -1,6 +1,7 @@
 """Charts of rates: DET curves, what an epsilon buys, and how training went."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
@@ -10,6 +11,7 @@ from simulations.report.drawing import (
     Axis,
     Panel,
     Point,
+    apart,
     linear,
     log_axis,
     number_axis,
@@ -24,7 +26,7 @@ from simulations.results import FAR_KEYS
 Summary = Mapping[str, Any]
 
 FAR_WORDS = {"1e-1": "1 in 10", "1e-2": "1 in 100", "1e-3": "1 in 1,000"}
-DET_TICKS = (0.0001, 0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.98)
+DET_TICKS = (0.0001, 0.001, 0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 0.9, 0.98)
 DET_MOST = 0.5  # FMR beyond which no door would work
 
 
@@ -125,10 +127,10 @@ def _det_points(grid: Sequence[float], curve: Sequence[float | None]) -> list[Po
 
 def _det_axes(points: Sequence[Point]) -> tuple[Axis, Axis]:
     def axis(title: str, values: Sequence[float]) -> Axis:
-        low = max((t for t in DET_TICKS if t <= min(values)), default=min(values) or 1e-6)
-        high = min((t for t in DET_TICKS if t >= max(values)), default=max(values))
-        ticks = [(t, f"{100 * t:g} %") for t in DET_TICKS if low <= t <= high]
-        return Axis(title=title, low=low, high=high, ticks=ticks, scale=probit)
+        low, high = min(values), max(values)
+        bare = Axis(title=title, low=low, high=high, ticks=(), scale=probit)
+        ticks = apart([t for t in DET_TICKS if low <= t <= high], bare, 0.12)
+        return replace(bare, ticks=[(t, f"{100 * t:g} %") for t in ticks])
 
     strangers = axis("strangers let in (FMR)", [x for x, _ in points])
     return strangers, axis("people kept out (FNMR)", [y for _, y in points])

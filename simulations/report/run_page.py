@@ -32,27 +32,30 @@ Facts = list[tuple[str, str]]
 
 def run_context(run: RunFolder) -> dict[str, Any]:
     """Everything the template ``run.html`` writes."""
-    shown = {"name": run.name, "missing": list(run.missing), "made": made_of(run.origin)}
+    summary: Summary = run.summary or run.origin or {}
+    shown = {
+        "title": summary.get("scenario", run.name),
+        "missing": list(run.missing),
+        "made": made_of(run.origin),
+        "strips": camera_strips(summary.get("cameras", ())),
+        "settings": _settings(summary),
+    }
     if run.summary is None:
-        return shown | {"title": run.name, "head": "Nothing to compare yet.", "beside": ""}
-    summary = run.summary
+        return shown | {"head": "Nothing to compare yet.", "beside": "", "charts": None}
     gains = gains_of(summary.get("gain", {}))
     head, beside = answer(gains)
     arm = _shown_arm(summary, gains)
     return shown | {
-        "title": summary["scenario"],
         "head": head,
         "beside": beside,
         "tiles": _tiles(summary, gains),
         "measured": _measured(summary),
         "charts": _charts(summary, gains, arm),
         "left_out": list(_left_out(summary)),
-        "strips": camera_strips(summary.get("cameras", ())),
         "promise": _promise(summary, arm),
         "arms": _arms(summary),
         "rows": _rows(summary, gains),
         "fars": FAR_KEYS,
-        "settings": _settings(summary),
     }
 
 

@@ -18,7 +18,6 @@ def sweep_context(sweep: SweepFolder) -> dict[str, Any]:
     skipped = [line for line in sweep.lines if line["status"] == "skipped"]
     done = len(sweep.lines) - len(skipped)
     return {
-        "name": sweep.name,
         "title": sweep.name,
         "missing": list(sweep.missing),
         "head": head,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulations.report.drawing import minus
-from simulations.report.palette import PRIVATE, Arm
+from simulations.report.palette import PRIVATE, SPACE, Arm
 
 A_LITTLE = 1.0  # points below which a sure gain is called little
 
@@ -60,7 +60,7 @@ def answer(gains: Sequence[Gain]) -> tuple[str, str]:
     chosen = best(gains)
     if chosen is None:
         return "No private arm was measured.", "There is nothing to say about joining yet."
-    how = f"at ε = {chosen.arm.epsilon}, {_how(chosen.arm)}"
+    how = f"at ε{SPACE}={SPACE}{chosen.arm.epsilon}, {_how(chosen.arm)}"
     head = {
         "pays": f"Joining pays: {signed(chosen.value)} points {how}.",
         "little": f"Joining pays a little: {signed(chosen.value)} points {how}.",
@@ -72,8 +72,8 @@ def answer(gains: Sequence[Gain]) -> tuple[str, str]:
 
 def signed(value: float) -> str:
     """With its sign; two digits where one would say nothing."""
-    digits = 2 if 0 < abs(value) < A_LITTLE else 1
-    return minus(f"{value:+.{digits}f}")
+    text = f"{value:+.{2 if abs(value) < A_LITTLE else 1}f}"
+    return "0.00" if float(text) == 0 else minus(text)
 
 
 def percent(rate: float | None) -> str:
@@ -98,7 +98,7 @@ def byte_count(count: float) -> str:
 def _how(arm: Arm) -> str:
     return {
         "private": "with noise at each site",
-        "private_secagg": "with noise added once",
+        "private_secagg": "with one noise shared by all sites",
     }.get(arm.name, f"by {arm.words}")
 
 
