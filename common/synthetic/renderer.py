@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from common.faces.align import TEMPLATE, similarity
 from common.faces.crops import SIDE, Crop
+from common.faces.pictures import Picture
 from common.synthetic import hair, light, paint, tracing, wear
 from common.synthetic.backdrop import background
 from common.synthetic.canvas import Colours, Map, Sheet, Texture, lay, soft, tint
@@ -23,20 +24,46 @@ from common.synthetic.solid import Solid, build
 from common.synthetic.variation import Variation, on_the_day
 
 FINE = 2  # samples per pixel of the crop, in each direction
-_GAMMA = 2.2
+GAMMA = 2.2
 
 Box = tuple[float, float, float, float]  # left, top, width, height in pixels
 
 
 @dataclass(frozen=True, slots=True)
-class _View:
-    """Everything about one picture: who, how, and what each ray met (on every second sample)."""
+class Sitter:
+    """Somebody as they are on one day, ready to be painted.
+
+    ``metered`` is the share of light that the camera takes the person to reflect; by default it
+    measures, as cameras do.
+    """
 
     person: Person
     variation: Variation
     solid: Solid
+    metered: float | None = None
+
+    @classmethod
+    def of(cls, person: Person, variation: Variation) -> "Sitter":
+        """``person`` in the looks of ``variation``."""
+        today = on_the_day(person, variation)
+        return cls(today, variation, build(today, variation))
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """One picture of somebody, and what each ray met (on every second sample)."""
+
+    sitter: Sitter
     screen: Sheet
     seen: tracing.Seen
+
+    @property
+    def person(self) -> Person:
+        return self.sitter.person
+
+    @property
+    def variation(self) -> Variation:
+        return self.sitter.variation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,21 +83,19 @@ def render(person: Person, variation: Variation) -> Crop:
 def shoot(person: Person, variation: Variation) -> Shot:
     """As ``render``, with the place of the face."""
     rng = np.random.default_rng(variation.scene)
-    today = on_the_day(person, variation)
-    solid = build(today, variation)
-    found = true_landmarks(today, variation, solid)
+    sitter = Sitter.of(person, variation)
+    found = true_landmarks(sitter)
     matrix = similarity(found + np.asarray(variation.pose.jitter), TEMPLATE)
     screen = unprojected(matrix, (SIDE, SIDE))
-    picture = background(screen, rng) ** np.float32(_GAMMA)
-    paint_person(picture, today, variation, screen, solid)
-    box = box_of(true_outline(today, variation, solid), matrix)
+    picture = background(screen, rng) ** np.float32(GAMMA)
+    paint_person(picture, sitter, screen)
+    box = box_of(true_outline(sitter), matrix)
     return Shot(_photographed(picture, variation, rng), placed(found, matrix), box)
 
 
 def landmarks(person: Person, variation: Variation) -> NDArray[np.float64]:
     """Eyes, nose tip and mouth corners (5, 2) on the screen, before alignment."""
-    today = on_the_day(person, variation)
-    return true_landmarks(today, variation, build(today, variation))
+    return true_landmarks(Sitter.of(person, variation))
 
 
 def placed(points: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -85,54 +110,57 @@ def box_of(points: NDArray[np.float64], matrix: NDArray[np.float64]) -> Box:
     return x, y, right - x, low - y
 
 
-def paint_person(
-    picture: Colours, today: Person, variation: Variation, screen: Sheet, solid: Solid
-) -> None:
-    """Paints the person over ``picture`` (3, H, W), linear; ``screen`` has even sides."""
+def paint_person(picture: Colours, sitter: Sitter, screen: Sheet) -> Map:
+    """Paints the person over ``picture`` (3, H, W), linear; returns what is covered (H, W)."""
+    variation = sitter.variation
     coarse = Sheet(screen.x[::FINE, ::FINE].copy(), screen.y[::FINE, ::FINE].copy())
-    seen = tracing.look(solid, variation.pose, coarse)
-    view = _View(today, variation, solid, screen, seen)
+    seen = tracing.look(sitter.solid, variation.pose, coarse)
+    view = _View(sitter, screen, seen)
     colour, glint = _colours(view)
     edge = _enlarged(np.asarray(cv2.GaussianBlur(seen.hit, (0, 0), 0.9), np.float32))
     cover = soft(0.5 - edge, 0.45)
-    received, gloss = light.shine_on(solid, seen, variation)
+    received, gloss = light.shine_on(sitter.solid, seen, variation)
     for channel, bright in zip(colour, received, strict=True):
         channel *= _enlarged(bright)
     colour += _enlarged(gloss * (seen.over[..., 1] < 0))
     colour += glint
-    exposure = _exposure(colour, cover, today)
+    if sitter.metered is None:
+        exposure = _exposure(colour, cover, sitter.person)
+    else:
+        exposure = _exposure(sitter.metered * received, seen.hit, sitter.person)
     lay(picture, colour * exposure, cover)
     if variation.looks.eyewear != "none":
         _put_on_glasses(picture, view)
-    paint_obstacle(picture, today, variation, screen)
+    paint_obstacle(picture, sitter.person, variation, screen)
+    return cover
 
 
-def true_landmarks(today: Person, variation: Variation, solid: Solid) -> NDArray[np.float64]:
+def true_landmarks(sitter: Sitter) -> NDArray[np.float64]:
     """As ``landmarks``, of somebody as they are on that day."""
-    e, n, expression = today.eyes, today.nose, variation.expression
+    today, expression = sitter.person, sitter.variation.expression
+    e, n = today.eyes, today.nose
     wide = paint.mouth_width(today, expression)
     x = np.array([-wide, wide], np.float32)
     _, upper, lower, _ = paint.mouth_lines(today, expression, x)
     corner = 0.5 * (upper + lower)
     flat = [(-e.spacing, e.y), (e.spacing, e.y), (0, n.tip_y)]
     flat += [(-wide, float(corner[0])), (wide, float(corner[1]))]
-    return _on_screen(np.array(flat), variation, solid)
+    return on_screen(np.array(flat), sitter)
 
 
-def true_outline(today: Person, variation: Variation, solid: Solid) -> NDArray[np.float64]:
+def true_outline(sitter: Sitter) -> NDArray[np.float64]:
     """Points (N, 2) on the screen around the face, from hairline to chin and from side to side."""
-    o, top = today.outline, today.hair.line_y
+    o, top = sitter.person.outline, sitter.person.hair.line_y
     rows = np.array([-40.0, -10.0, 20.0])
-    wide = 0.95 * half_width(today, rows).astype(np.float64)
+    wide = 0.95 * half_width(sitter.person, rows).astype(np.float64)
     sides = np.concatenate([np.stack([-wide, rows], 1), np.stack([wide, rows], 1)])
-    return _on_screen(np.vstack([sides, [[0, top], [0, o.chin_y - 1]]]), variation, solid)
+    return on_screen(np.vstack([sides, [[0, top], [0, o.chin_y - 1]]]), sitter)
 
 
-def _on_screen(
-    points: NDArray[np.float64], variation: Variation, solid: Solid
-) -> NDArray[np.float64]:
-    whole = np.column_stack([points, solid.skin_at(points)])
-    return tracing.projected(whole, variation.pose)
+def on_screen(points: NDArray[np.float64], sitter: Sitter) -> NDArray[np.float64]:
+    """Where the camera sees points (N, 2) of the bare face, (N, 2)."""
+    whole = np.column_stack([points, sitter.solid.skin_at(points)])
+    return tracing.projected(whole, sitter.variation.pose)
 
 
 def unprojected(matrix: NDArray[np.float64], size: tuple[int, int]) -> Sheet:
@@ -174,7 +202,7 @@ def _colours(view: _View) -> tuple[Colours, Map]:
         cover = soft(-cloth_over, 1.0)
         lay(colour, wear.cloth(person, variation, face, depth), cover)
         glint = glint * (1 - cover)
-    return np.asarray(cv2.pow(np.maximum(colour, 0), _GAMMA), np.float32), glint
+    return np.asarray(cv2.pow(np.maximum(colour, 0), GAMMA), np.float32), glint
 
 
 def _painted_skin(view: _View, face: Sheet, texture: Texture) -> tuple[Colours, Map]:
@@ -205,7 +233,7 @@ def _painted_skin(view: _View, face: Sheet, texture: Texture) -> tuple[Colours, 
 def _put_on_glasses(picture: Colours, view: _View) -> None:
     person, variation = view.person, view.variation
     eyes = np.array([[0.0, person.eyes.y + 2]])
-    height = float(view.solid.skin_at(eyes)[0]) + 1
+    height = float(view.sitter.solid.skin_at(eyes)[0]) + 1
     flat = tracing.plane(variation.pose, view.screen, height)
     rows = flat.rows(person.eyes.y - 18, person.eyes.y + 20)
     glare = float(np.random.default_rng(variation.scene + 2).uniform(0, 1) ** 3)
@@ -219,16 +247,21 @@ def _exposure(colour: Colours, cover: Map, person: Person) -> np.float32:
     return np.float32((wanted / max(bright, 1e-3)) ** 0.7)
 
 
-def _photographed(picture: Colours, variation: Variation, rng: np.random.Generator) -> Crop:
-    """Exposure, white balance, highlights, lens blur, sensor noise, and the edge of the picture."""
+def developed(picture: Colours, variation: Variation, rng: np.random.Generator) -> Picture:
+    """Exposure, white balance, highlights, lens blur and sensor noise of a linear picture."""
     lamp, whole = variation.light, np.ascontiguousarray(picture.transpose(1, 2, 0))
-    small = np.asarray(cv2.resize(whole, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.float32)
+    size = picture.shape[2] // FINE, picture.shape[1] // FINE
+    small = np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.float32)
     small = small * np.asarray(lamp.tint, np.float32) * np.float32(lamp.exposure)
     small = np.where(small > 0.6, 1 - 0.4 * np.exp(-(small - 0.6) / 0.4), np.maximum(small, 0))
-    small = np.asarray(cv2.pow(small.astype(np.float32), 1 / _GAMMA), np.float32)
+    small = np.asarray(cv2.pow(small.astype(np.float32), 1 / GAMMA), np.float32)
     small = np.asarray(cv2.GaussianBlur(small, (0, 0), variation.blur), np.float32)
     noisy = 255 * small + variation.noise * rng.standard_normal(small.shape, dtype=np.float32)
-    crop = np.ascontiguousarray(np.clip(np.rint(noisy), 0, 255), np.uint8)
+    return np.ascontiguousarray(np.clip(np.rint(noisy), 0, 255), np.uint8)
+
+
+def _photographed(picture: Colours, variation: Variation, rng: np.random.Generator) -> Crop:
+    crop = developed(picture, variation, rng)
     lost = round(SIDE * abs(variation.cut))
     if lost:
         crop[:, slice(0, lost) if variation.cut < 0 else slice(SIDE - lost, SIDE)] = 0

@@ -30,6 +30,7 @@ class Solid:
     shape: NDArray[np.float32]
     over: NDArray[np.float32]
     skin: Map
+    left: int = LEFT  # where the first column lies
 
     def skin_at(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Heights (N,) of the bare face at ``points`` (N, 2), to the nearest pixel."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.synthetic.canvas import Map, Sheet
-from common.synthetic.relief import LEFT, NOWHERE, TOP
+from common.synthetic.relief import NOWHERE, TOP
 from common.synthetic.solid import Solid
 from common.synthetic.variation import Pose, Vector
 
@@ -106,7 +106,7 @@ def _inside(solid: Solid, point: Points) -> Map:
     """How deep in the solid each point lies; negative outside."""
     shape = cv2.remap(
         solid.shape,
-        point[0] - np.float32(LEFT),
+        point[0] - np.float32(solid.left),
         point[1] - np.float32(TOP),
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
@@ -122,7 +122,7 @@ def _surface(solid: Solid, point: Points) -> tuple[Points, NDArray[np.float32], 
     down, right = down + (smooth[0] - down) * hairy, right + (smooth[1] - right) * hairy
     near = np.asarray(cv2.GaussianBlur(front, (0, 0), 4), np.float32)
     maps = np.dstack([right, down, np.clip(near - front, -3, 8)])
-    x, y = point[0] - np.float32(LEFT), point[1] - np.float32(TOP)
+    x, y = point[0] - np.float32(solid.left), point[1] - np.float32(TOP)
     found = cv2.remap(maps, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     over = cv2.remap(solid.over, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     right, down = np.clip(found[..., 0], -6, 6), np.clip(found[..., 1], -6, 6)
