@@ -1,10 +1,11 @@
 """The agents of a simulated federation: opened when they are asked, few of them at once.
 
-Every site keeps its ledger in a file of its own, as in production, and a thousand open databases
-are a burden. So the agent that was asked least recently is closed; opening it again is what a
-restarted agent does: all it knows comes from its ledger.
+Every site keeps its ledger in a file of its own, as in production, and a system opens only so many
+files. So beyond a limit the agent that was asked least recently is closed; opening it again is what
+a restarted agent does: all it knows comes from its ledger.
 """
 
+import resource
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,15 @@ from client.agent.service import AgentService
 from client.privacy.ledger import Ledger
 from simulations.stub import InProcessStub
 
-MOST_OPEN = 64  # agents; each holds a database, its log and the anchor
+MOST_OPEN = 1000  # agents, where the system lets this process open as many files
+SHARE = 8  # an agent takes two files, or four with a log: three quarters are left to others
+
+
+def most_open() -> int:
+    """How many agents may be open at once under this process's limit of open files."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = MOST_OPEN if files == resource.RLIM_INFINITY else files // SHARE
+    return max(1, min(MOST_OPEN, allowed))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
@@ -30,16 +39,16 @@ class OpenAgent:
 
 
 class Agents:
-    """Starts agents with ``start(number)`` and keeps at most ``most`` of them open.
+    """Starts agents with ``start(number)`` and keeps at most ``most`` (``most_open()``) open.
 
     ``spent`` has the epsilon of every agent that was ever closed, as of the last time. As a
     context manager, everything is closed when the block ends.
     """
 
-    def __init__(self, start: Callable[[int], OpenAgent], most: int = MOST_OPEN) -> None:
-        if most < 1:
+    def __init__(self, start: Callable[[int], OpenAgent], most: int | None = None) -> None:
+        self._start, self._most = start, most_open() if most is None else most
+        if self._most < 1:
             raise ValueError(f"at least one agent has to be open, got {most}")
-        self._start, self._most = start, most
         self._open: OrderedDict[int, OpenAgent] = OrderedDict()
         self.spent: dict[int, float] = {}
 

@@ -102,11 +102,12 @@ class Federation:
         name = f"run-{'-'.join(map(str, seed))}"
         Charter(run=name, plan=plan, strategy=self.strategy).save(folder, initial)
         entropy = [self._entropy((*seed, number)) for number in range(len(self.doors))]
+        budget = Budget(epsilon=epsilon(plan.events(), plan.delta), delta=plan.delta)
         config = {"charter": str(folder), "folder": str(folder), "resume": False}
         left: list[tuple[str, str, tuple[int, ...]]] = []
 
         def start(number: int) -> OpenAgent:
-            return self._start(number, plan, folder, entropy[number])
+            return self._start(number, budget, folder, entropy[number])
 
         def connect(context: Context) -> InProcessStub:
             return agents.stub(int(context.node_config["partition-id"]))
@@ -140,9 +141,8 @@ class Federation:
         """Outlives an agent that is closed and opened: no draw is ever made twice."""
         return OsEntropy() if self.entropy == "os" else SeededEntropy(*seed)
 
-    def _start(self, number: int, plan: PrivacyPlan, folder: Path, entropy: Entropy) -> OpenAgent:
+    def _start(self, number: int, budget: Budget, folder: Path, entropy: Entropy) -> OpenAgent:
         door = self.doors[number]
-        budget = Budget(epsilon=epsilon(plan.events(), plan.delta), delta=plan.delta)
         ledger = open_ledger(folder, door.name, budget, LaboratoryLedger)
         facts = SiteFacts(
             camera_type=door.camera_type,
@@ -151,7 +151,7 @@ class Federation:
             negatives=self.negatives,
         )
         policy = LaboratoryPolicy(
-            epsilon=50.0, delta=plan.delta, declared_people=door.declared_people
+            epsilon=50.0, delta=budget.delta, declared_people=door.declared_people
         )
         service = AgentService(Training(facts, policy, ledger, entropy))
         return OpenAgent(service=service, ledger=ledger)

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from client.privacy.chain import LedgerEntry
 from common.errors import LedgerError, NotReadyError, PlanError, ReplayError
@@ -124,6 +125,12 @@ def accept_detail(plan: PrivacyPlan) -> str:
     """The part of a plan that is charged, in a form that outlives later versions of plans."""
     phases = [[m.event.sigma, m.event.rate, m.event.steps, m.rounds] for m in plan.mechanisms]
     return json.dumps({"phases": phases, "plan": plan.to_json()})
+
+
+@lru_cache(maxsize=16)
+def plan_of(detail: str) -> PrivacyPlan:
+    """The plan that ``accept_detail`` was made of."""
+    return PrivacyPlan.from_json(json.loads(detail)["plan"])
 
 
 def reserve_detail(event: Event) -> str:

@@ -4,7 +4,6 @@ Spend first, then draw noise. A crash in between wastes budget; the other order 
 something nobody paid for. Order comes from row numbers alone: the ledger has no clock to set.
 """
 
-import json
 import os
 import sqlite3
 import threading
@@ -16,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from client.privacy import chain
-from client.privacy.account import Account, accept_detail, reserve_detail
+from client.privacy.account import Account, accept_detail, plan_of, reserve_detail
 from client.privacy.anchor import Anchor
 from client.privacy.chain import Head, LedgerEntry
 from common.errors import BudgetError, LedgerError, NotReadyError, PlanError, ReplayError
@@ -77,7 +76,7 @@ class Ledger:
             self._shut = weakref.finalize(self, _shut, self._database, self._process)
             self._load()
             self._anchor.write(self.head())
-            if not self._entries:
+            if not self._entries and self.durable:
                 self._anchor.sync()
                 _sync_folder(path.parent)
         except (OSError, sqlite3.Error) as error:
@@ -159,7 +158,7 @@ class Ledger:
         with self._guard():
             for entry in self._entries:
                 if entry.kind == "accept" and entry.run == run:
-                    return PrivacyPlan.from_json(json.loads(entry.detail)["plan"])
+                    return plan_of(entry.detail)
             return None
 
     def finish(self, run: str) -> None:
