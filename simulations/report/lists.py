@@ -14,6 +14,7 @@ Summary = Mapping[str, Any]
 
 FAR = FAR_KEYS[GAIN_AT]
 MOST_TOGETHER = 12  # sites in one list; more are told apart by camera type
+SAME = 5e-4  # of epsilon: no difference anybody should look at
 MOST_ROWS = 24  # of one list; of more sites an even choice is shown
 
 
@@ -102,14 +103,15 @@ def sites_figure(summary: Summary, arm: Arm) -> Figure | None:
     }
     groups = [Group(rows=list(rows.values()), ticks=_percents(ruler))]
     if len(known) > MOST_TOGETHER:
+        by_kind = {kind: [s for s in order if summary["sites"][s] == kind] for kind in css}
         groups = [
             Group(
-                rows=[rows[s] for s in evenly([s for s in order if summary["sites"][s] == kind])],
+                rows=[rows[site] for site in evenly(mine)],
                 ticks=_percents(ruler),
-                head=kind,
+                head=kind + _shown(len(mine)),
                 css=css[kind],
             )
-            for kind in css
+            for kind, mine in by_kind.items()
         ]
     return Figure(
         title="Site by site",
@@ -128,15 +130,9 @@ def spent_figure(summary: Summary) -> Figure | None:
     groups = []
     for budget in sorted(spent, key=float, reverse=True):
         ruler = Ruler(0.0, max([float(budget), *spent[budget].values()]))
-        order = sorted(spent[budget], key=lambda site: -spent[budget][site])
-        rows = []
-        for site in evenly(order):
-            value = spent[budget][site]
-            told = f"{site}: {value:.3f} of {budget}"
-            rows.append(
-                Row(label=site, value=f"{value:.3f}", marks=[ruler.span(0, value, told, "bar")])
-            )
-        groups.append(Group(rows=rows, ticks=ruler.ticks(), head=f"budget ε = {budget}"))
+        rows = [_spent_row(site, x, budget, ruler) for site, x in _told_apart(spent[budget])]
+        head = f"budget ε = {budget}"
+        groups.append(Group(rows=rows, ticks=ruler.ticks(), head=head))
     if not groups:
         return None
     return Figure(
@@ -176,6 +172,11 @@ def bytes_figure(summary: Summary) -> Figure | None:
     )
 
 
+def _shown(count: int) -> str:
+    """Says so where a list is an even choice."""
+    return f" ({MOST_ROWS} of {count} shown)" if count > MOST_ROWS else ""
+
+
 def _most(runs: Iterable[Mapping[str, Sequence[int]]]) -> dict[str, tuple[int, int]]:
     """By site, the most of several runs: sent, received."""
     most: dict[str, tuple[int, int]] = {}
@@ -191,6 +192,19 @@ def evenly(names: Sequence[str], most: int = MOST_ROWS) -> list[str]:
     if len(names) <= most:
         return list(names)
     return [names[round(k * (len(names) - 1) / (most - 1))] for k in range(most)]
+
+
+def _told_apart(spent: Mapping[str, float]) -> list[tuple[str, float]]:
+    """The spend of every site, or of some where there are many; once where all are the same."""
+    order = sorted(spent, key=lambda site: -spent[site])
+    if len(order) > MOST_TOGETHER and spent[order[0]] - spent[order[-1]] < SAME:
+        return [(f"all {len(order)} sites", spent[order[0]])]
+    return [(site, spent[site]) for site in evenly(order)]
+
+
+def _spent_row(site: str, value: float, budget: str, ruler: Ruler) -> Row:
+    told = f"{site}: {value:.3f} of {budget}"
+    return Row(label=site, value=f"{value:.3f}", marks=[ruler.span(0, value, told, "bar")])
 
 
 def _site_row(

@@ -19,7 +19,7 @@ from simulations.report.drawing import (
     probit,
     steps,
 )
-from simulations.report.lists import evenly
+from simulations.report.lists import bytes_figure, evenly, spent_figure
 
 REACH = st.floats(-1e6, 1e6)
 
@@ -85,3 +85,22 @@ def test_an_even_choice_keeps_the_ends_and_repeats_nobody(count: int, most: int)
     assert len(kept) == min(count, most)
     assert len(set(kept)) == len(kept)
     assert (kept[0], kept[-1]) == (names[0], names[-1])
+
+
+def test_many_sites_that_spent_alike_are_told_once() -> None:
+    spent = {f"site-{n}": 7.9 for n in range(64)}
+    figure = spent_figure({"epsilon_spent": {"8": spent, "2": {"a": 1.9, "b": 2.0}}})
+    assert figure is not None
+    told = [[(row.label, row.value) for row in group.rows] for group in figure.groups]
+    assert told == [[("all 64 sites", "7.900")], [("b", "2.000"), ("a", "1.900")]]
+    assert spent_figure({"epsilon_spent": {}}) is None
+
+
+def test_bytes_are_the_median_site_at_the_epsilon_that_moved_most() -> None:
+    sites = {"8": {"a": [10, 100], "b": [30, 100], "c": [20, 900]}, "2": {"a": [11, 1]}}
+    figure = bytes_figure({"bytes": {"private": sites}})
+    assert figure is not None
+    sent, received = figure.groups
+    assert (sent.rows[0].value, received.rows[0].value) == ("20 B", "100 B")
+    assert "11 B to 30 B over 3 sites" in sent.rows[0].marks[0].told
+    assert bytes_figure({}) is None
