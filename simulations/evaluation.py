@@ -71,9 +71,8 @@ class Jury:
         key = (camera, tail.hash)
         if key not in self._known:
             pictures, pairs, weights = self._bench(camera)
-            embedded = tail.embed(self.material.features[camera][pictures])
-            curve = fnmr_on_grid(pairs.score(embedded))
-            self._known[key] = estimate(embedded, pairs, weights), curve
+            scores = pairs.score(tail.embed(self.material.features[camera][pictures]))
+            self._known[key] = estimate(scores, pairs, weights), fnmr_on_grid(scores)
         return self._known[key]
 
     @property

@@ -23,6 +23,7 @@ from common.metrics.verification import (
     LEAST_IMPOSTORS,
     Floats,
     Pairs,
+    Scores,
     allowed_impostors,
     threshold_at_rank,
 )
@@ -72,10 +73,11 @@ def person_weights(people: int, draws: int, seed: int | Sequence[int]) -> Double
 
 
 def estimate(
-    embeddings: ArrayLike, pairs: Pairs, weights: Doubles, fars: Sequence[float] = FARS
+    embeddings: ArrayLike | Scores, pairs: Pairs, weights: Doubles, fars: Sequence[float] = FARS
 ) -> Estimate:
     """TAR at each of ``fars`` for ``embeddings`` (N, E), and under ``weights`` (B, P).
 
+    Where the scores of ``pairs`` are known already, they may be given instead of the embeddings.
     Columns of ``weights`` are the people in ascending order of their ids. Where a site tests only
     some of a fold's people, give it their columns of the fold's weights: arms stay paired.
     """
@@ -91,10 +93,10 @@ def estimate(
 
 
 def operating_statistics(
-    embeddings: ArrayLike, pairs: Pairs, fars: Sequence[float] = FARS
+    embeddings: ArrayLike | Scores, pairs: Pairs, fars: Sequence[float] = FARS
 ) -> Mapping[float, OperatingStatistics | None]:
     """The statistics around each FAR; ``None`` exactly where ``tar_at_far`` has none."""
-    scores = pairs.score(embeddings)
+    scores = embeddings if isinstance(embeddings, Scores) else pairs.score(embeddings)
     ordered = np.sort(scores.impostor)
     ranks = {far: _ranks(far, len(ordered)) for far in fars}
     if not len(pairs.genuine) or not any(ranks.values()):

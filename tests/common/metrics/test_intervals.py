@@ -176,3 +176,12 @@ def exact_draws(
         kept = scores.genuine > ordered[first_refused]
         draws.append((weight[own] * kept).sum() / weight[own].sum())
     return np.array(draws)
+
+
+def test_scores_that_are_known_already_give_the_same_estimate() -> None:
+    rng = np.random.default_rng(5)
+    pairs, seen = Pairs.of(np.repeat(np.arange(20), 3)), rng.standard_normal((60, 8))
+    weights = person_weights(20, 50, 1)
+    one, same = estimate(seen, pairs, weights), estimate(pairs.score(seen), pairs, weights)
+    np.testing.assert_array_equal(one.tar, same.tar)
+    np.testing.assert_array_equal(one.draws, same.draws)
