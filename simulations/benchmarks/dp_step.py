@@ -18,12 +18,12 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 import click
 import torch
 
 from simulations.benchmarks.contenders import CONTENDERS, Setting, make_bench
+from simulations.benchmarks.memory import status_bytes
 
 SMALL = 4  # people of the memory comparison of all
 UNCLIPPED = 1e9
@@ -113,10 +113,10 @@ def peak_bytes(name: str, setting: Setting) -> int:
     """Peak memory of two steps above what model and pictures take; only right in a new process."""
     torch.set_num_threads(1)
     contender = CONTENDERS[name](make_bench(setting))
-    start = _status_bytes("VmRSS")
+    start = status_bytes("VmRSS")
     for _ in range(2):
         contender.step()
-    return _status_bytes("VmHWM") - start
+    return status_bytes("VmHWM") - start
 
 
 def _peak_elsewhere(name: str, setting: Setting) -> int:
@@ -124,14 +124,6 @@ def _peak_elsewhere(name: str, setting: Setting) -> int:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(peak_bytes, name, setting).result()
-
-
-def _status_bytes(name: str) -> int:
-    """From /proc: getrusage would count what the parent process held when it started this one."""
-    for line in Path("/proc/self/status").read_text("ascii").splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError(f"/proc/self/status has no {name}")
 
 
 def _relative(found: torch.Tensor, expected: torch.Tensor) -> float:
