@@ -5,6 +5,7 @@ again: its ledger belongs to one process at a time.
 """
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from simulations.federation import LaboratoryLedger, LaboratoryPolicy, open_ledg
 from simulations.stub import InProcessStub
 
 CORES = 2
+POLL = 0.05  # seconds
 
 
 class BriefStub:
@@ -70,6 +72,8 @@ def run_under_ray(sites: int, folder: str) -> dict[str, NDArray[Any]]:
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
+        while len(list(grid.get_node_ids())) < sites:  # they register while this already runs
+            time.sleep(POLL)
         context.run_config = {**context.run_config, **config}  # type: ignore[dict-item]
         server_app(grid, context)
 
