@@ -36,27 +36,24 @@ def sweep_command(name: str, out: Path, **options: Any) -> None:
 
 
 def print_lines(name: str, lines: Sequence[Line], console: Console) -> None:
-    """What each point gained over `local`, at each noise model and epsilon."""
+    """What each point gained over `local` at each epsilon, and why some were skipped."""
+    rows = sorted({row for line in lines for row in line.get("gain", {})})
     table = Table(title=f"{name}: points over local at FAR 1e-2", title_justify="left")
     table.box = box.SIMPLE_HEAD if console.is_terminal else None
     table.add_column("point")
-    arms = _arms(lines)
-    for row, epsilon in arms:
-        table.add_column(f"{row} {epsilon}", justify="right", no_wrap=True)
+    for column in ("epsilon", *rows):
+        table.add_column(column, justify="right", no_wrap=True)
     for line in lines:
-        cells = [line.get("reason", ""), *[""] * len(arms)][: len(arms)]
-        if line["status"] == "done":
-            cells = [_gain(line["gain"].get(row, {}).get(epsilon)) for row, epsilon in arms]
-        table.add_row(label(line["point"]), *cells)
+        gains = line.get("gain", {})
+        epsilons = dict.fromkeys(epsilon for of_row in gains.values() for epsilon in of_row)
+        for epsilon in epsilons:
+            cells = [_gain(gains.get(row, {}).get(epsilon)) for row in rows]
+            table.add_row(label(line["point"]), epsilon, *cells)
     console.print(table)
-
-
-def _arms(lines: Sequence[Line]) -> list[tuple[str, str]]:
-    found: dict[tuple[str, str], None] = {}
     for line in lines:
-        for row, gains in line.get("gain", {}).items():
-            found |= {(row, epsilon): None for epsilon in gains}
-    return sorted(found, key=lambda arm: (arm[0], -float(arm[1])))
+        if line["status"] == "skipped":
+            told = f"skipped {label(line['point'])}: {line['reason']}"
+            console.print(told, highlight=False, soft_wrap=True)
 
 
 def _gain(gain: dict[str, Any] | None) -> str:

@@ -48,6 +48,7 @@ def test_a_sweep_prints_its_table_and_the_path_of_its_lines(swept: tuple[Path, R
     assert told == {"sweep": str(folder / "out" / "sweep.jsonl"), "done": 2, "skipped": 1}
     assert "point 3 of 3: sites=40" in result.stderr
     assert "little: points over local" in result.stderr
+    assert "skipped sites=40: 30 people" in result.stderr
 
 
 def test_one_bad_point_ends_a_sweep_with_wrong_use(tmp_path: Path) -> None:
