@@ -3,11 +3,12 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from common.config import build
 from common.errors import ConfigError
-from common.faces.cameras import Camera
+from common.faces.cameras import Camera, Crop
 from common.faces.pictures import encode
 from common.synthetic.generate import synthetic_faces
 
@@ -28,13 +29,19 @@ def camera_strips(cameras: Sequence[Mapping[str, Any]]) -> list[Strip]:
     known = [camera for camera in map(_camera, cameras) if camera is not None]
     if not known:
         return []
-    faces = synthetic_faces(SITTERS, 1, SITTER_SEED)
-    crops = [faces.crop(index) for index in range(len(faces))]
+    crops = _sitters()
     strips = [Strip("as rendered", "no camera", [_data_uri(encode(crop)) for crop in crops])]
     for camera in known:
         seen = [_data_uri(encode(camera.shoot(crop))) for crop in crops]
         strips.append(Strip(camera.name, _words(camera), seen))
     return strips
+
+
+@cache
+def _sitters() -> tuple[Crop, ...]:
+    """The same in every report, so they are rendered once."""
+    faces = synthetic_faces(SITTERS, 1, SITTER_SEED)
+    return tuple(faces.crop(index) for index in range(len(faces)))
 
 
 def _camera(told: Mapping[str, Any]) -> Camera | None:

@@ -23,7 +23,7 @@ from simulations.report.rates import (
     training_figure,
 )
 from simulations.report.reading import RunFolder
-from simulations.report.words import Gain, answer, best, gains_of, many, percent
+from simulations.report.words import Gain, answer, best, gains_of, many, percent, size
 from simulations.results import FAR_KEYS
 
 Summary = Mapping[str, Any]
@@ -139,7 +139,9 @@ def _promise(summary: Summary, arm: Arm) -> dict[str, Any] | None:
         for epsilon in dict.fromkeys([arm.epsilon, *epsilons_of(summary)]):
             told = statements.get(name, {}).get(epsilon)
             if told:
-                return {"arm": Arm(name, epsilon).label, **told}
+                at_one, at_all = told["epsilon_if_disjoint"], told["epsilon_if_at_every_site"]
+                shown = {"arm": Arm(name, epsilon).label, "at_one": size(at_one)}
+                return {**told, **shown, "at_all": size(at_all)}
     return None
 
 

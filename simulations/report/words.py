@@ -81,6 +81,13 @@ def percent(rate: float | None) -> str:
     return "\N{EN DASH}" if rate is None else f"{100 * rate:.1f} %"
 
 
+def size(value: float | None) -> str:
+    """Three digits, and never an exponent; without a value there is no bound."""
+    if value is None:
+        return "no bound"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def many(number: int, thing: str) -> str:
     """``1 site``, ``4 sites``."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

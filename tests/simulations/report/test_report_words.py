@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulations.report.words import answer, best, byte_count, gains_of, many, percent, signed
+from simulations.report.words import answer, best, byte_count, gains_of, many, percent, signed, size
 
 
 def gain(value: float, low: float, high: float) -> dict[str, object]:
@@ -70,4 +70,5 @@ def test_signed_reads_back_as_the_number(value: float) -> None:
 def test_counts_in_words() -> None:
     assert (many(1, "site"), many(1024, "site")) == ("1 site", "1,024 sites")
     assert (byte_count(999), byte_count(37_400), byte_count(2e9)) == ("999 B", "37.4 kB", "2 GB")
+    assert (size(None), size(7381.2), size(19.84)) == ("no bound", "7,381", "19.8")
     assert (percent(0.7288), percent(None)) == ("72.9 %", "\N{EN DASH}")
