@@ -163,7 +163,7 @@ def measure(**options: object) -> None:
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
-@click.argument("bench", type=click.Choice(["dp-step"]))
+@click.argument("bench", type=click.Choice(["dp-step", "simulate", "start"]))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @told
 def bench(bench: str, arguments: tuple[str, ...]) -> None:
