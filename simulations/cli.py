@@ -162,6 +162,26 @@ def measure(**options: object) -> None:
     measure_command(**options)
 
 
+@main.command()
+@click.option("--people", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--pictures", type=click.IntRange(1), default=8, show_default=True, help="Of each.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--out", type=FILE, help="New folder of aligned faces with labels.csv, or PACK.npz.")
+@click.option("--scenes", type=click.IntRange(0), default=0, help="Photographs of several people.")
+@click.option("--gallery", type=FILE, help="PNG that shows people and how they vary.")
+@click.option("--processes", type=click.IntRange(1), default=1, show_default=True)
+@told
+def faces(**options: object) -> None:
+    """Invent people and render them: faces with labels, scenes, a gallery.
+
+    The same seed gives the same pictures. Prints what was written as JSON to stdout.
+    """
+    quiet_logs(verbose=False)
+    from simulations.commands.faces import faces_command
+
+    faces_command(**options)
+
+
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("bench", type=click.Choice(["dp-step", "simulate", "start"]))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)

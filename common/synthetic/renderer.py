@@ -149,12 +149,13 @@ def true_landmarks(sitter: Sitter) -> NDArray[np.float64]:
 
 
 def true_outline(sitter: Sitter) -> NDArray[np.float64]:
-    """Points (N, 2) on the screen around the face, from hairline to chin and from side to side."""
+    """Points (N, 2) on the screen: landmarks, hairline, chin, and both sides of the face."""
     o, top = sitter.person.outline, sitter.person.hair.line_y
     rows = np.array([-40.0, -10.0, 20.0])
     wide = 0.95 * half_width(sitter.person, rows).astype(np.float64)
     sides = np.concatenate([np.stack([-wide, rows], 1), np.stack([wide, rows], 1)])
-    return on_screen(np.vstack([sides, [[0, top], [0, o.chin_y - 1]]]), sitter)
+    edge = on_screen(np.vstack([sides, [[0, top], [0, o.chin_y - 1]]]), sitter)
+    return np.vstack([edge, true_landmarks(sitter)])
 
 
 def on_screen(points: NDArray[np.float64], sitter: Sitter) -> NDArray[np.float64]:

@@ -67,6 +67,7 @@ class SceneFace:
     box: Box
     landmarks: NDArray[np.float64]
     label: Label
+    variation: Variation  # how the person looks, lit and turned as in the scene
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,6 +168,7 @@ def _painted(
         box=box_of(true_outline(sitter), matrix),
         landmarks=placed(true_landmarks(sitter), matrix),
         label=label(someone, seen),
+        variation=seen,
     )
     return face, cover
 

@@ -1,0 +1,116 @@
+"""`mascaron-lab faces`: invents people, renders them, and writes them down with their labels."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from common.console import result
+from common.errors import DataSetError
+from common.faces.pictures import encode
+from common.faces.store import save_folder, save_pack
+from common.synthetic.generate import synthetic_faces
+from common.synthetic.labels import ATTRIBUTES
+from common.synthetic.scenes import Scene, draw_scene
+from simulations.gallery import gallery, write_png
+from simulations.progress import Bars
+
+PACK = ".npz"
+SCENES = "scenes"  # the folder, and with .jsonl the list of the faces in them
+
+
+@dataclass(frozen=True, kw_only=True)
+class FacesOptions:
+    """Everything ``mascaron-lab faces`` may be told."""
+
+    people: int
+    pictures: int
+    seed: int
+    out: Path | None = None
+    scenes: int = 0
+    gallery: Path | None = None
+    processes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.out is None and self.gallery is None:
+            raise DataSetError("nothing to do: say --out, --gallery, or both")
+        if self.scenes and (self.out is None or self.out.suffix == PACK):
+            raise DataSetError("scenes need a folder: say --out FOLDER, not a pack")
+
+
+def faces_command(**options: object) -> None:
+    """Writes faces, scenes and the gallery; prints what was written as JSON."""
+    given = FacesOptions(**options)  # type: ignore[arg-type]
+    told: dict[str, object] = {}
+    with Bars(Console(stderr=True)) as bars:
+        if given.out is not None:
+            told |= _write_faces(given, given.out, bars)
+        if given.out is not None and given.scenes:
+            told |= _write_scenes(given, given.out, bars)
+        if given.gallery is not None:
+            write_png(given.gallery, gallery(given.seed))
+            told["gallery"] = str(given.gallery)
+    result(told)
+
+
+def _write_faces(given: FacesOptions, out: Path, bars: Bars) -> dict[str, object]:
+    step = bars.start("faces", given.people * given.pictures)
+    done = 0
+
+    def progress(so_far: int) -> None:
+        nonlocal done
+        step(so_far - done)
+        done = so_far
+
+    faces = synthetic_faces(
+        given.people, given.pictures, given.seed, progress, processes=given.processes
+    )
+    (save_pack if out.suffix == PACK else save_folder)(out, faces)
+    return {
+        "out": str(out),
+        "people": len(faces.people),
+        "pictures": len(faces),
+        "attributes": list(faces.attribute_names),
+    }
+
+
+def _write_scenes(given: FacesOptions, out: Path, bars: Bars) -> dict[str, object]:
+    """Photographs go into a folder beside the people's, since every folder within is a person."""
+    folder = out.with_name(f"{out.name}-{SCENES}")
+    step = bars.start("scenes", given.scenes)
+    lines, faces = [], 0
+    try:
+        folder.mkdir(parents=True)
+        for number in range(given.scenes):
+            scene = draw_scene(number, given.seed)
+            (folder / f"{number:05}.jpg").write_bytes(encode(scene.picture))
+            lines.append(json.dumps(_told(number, scene)))
+            faces += len(scene.faces)
+            step(1)
+        (folder / f"{SCENES}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    except OSError as error:
+        raise DataSetError(f"{folder}: cannot be written ({error.strerror})") from None
+    return {"scenes": str(folder), "faces_in_scenes": faces}
+
+
+def _told(number: int, scene: Scene) -> dict[str, object]:
+    """One line of ``scenes.jsonl``."""
+    return {
+        "picture": f"{number:05}.jpg",
+        "faces": [
+            {
+                "person": f"synthetic-{face.person:05}",
+                "box": [round(value, 1) for value in face.box],
+                "landmarks": face.landmarks.round(1).tolist(),
+                "age": face.label.age,
+                "attributes": [
+                    name
+                    for name, true in zip(ATTRIBUTES, face.label.attributes, strict=True)
+                    if true
+                ],
+                "text": face.label.text,
+            }
+            for face in scene.faces
+        ],
+    }
