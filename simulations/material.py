@@ -6,7 +6,7 @@ features. A feature is as sensitive as the face it came from, so the cache is pr
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -18,8 +18,9 @@ from common.faces.faceset import REPORT_SITE, FaceSet
 from common.models.cache import CacheKey, FeatureCache
 from common.models.tail import Tail
 from common.models.trunk import Trunk
-from common.moments.reference import PublicViews
+from common.moments.reference import PublicViews, Reference, make_reference
 from common.wire import digest
+from server.tuning import TuningOptions, tune_public
 from simulations.scenario import Scenario
 
 AS_IT_IS = "as it is"  # the camera type of pictures whose pack declares none
@@ -60,6 +61,16 @@ class Material(Labels):
     public: PublicViews
     trunk: str
     tail: Tail
+    _openings: dict[int, tuple[Tail, Reference]] = field(default_factory=dict, init=False)
+
+    def opening(self, steps: int) -> tuple[Tail, Reference]:
+        """The tail after at most ``steps`` on public people, and their statistics; made once."""
+        if steps not in self._openings:
+            views, rng = self.public, np.random.default_rng(0)
+            options = TuningOptions(steps=steps)
+            tail = tune_public(self.tail, views.randomised, views.person, options, rng)
+            self._openings[steps] = tail, make_reference(tail, views)
+        return self._openings[steps]
 
 
 class Progress(Protocol):

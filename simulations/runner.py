@@ -11,11 +11,10 @@ import numpy as np
 
 from common.errors import ScenarioError
 from common.models.tail import Tail
-from common.moments.reference import Reference, make_reference
+from common.moments.reference import Reference
 from common.privacy.plan import NoiseModel
 from common.privacy.statement import statement
 from common.wire import digest
-from server.tuning import TuningOptions, tune_public
 from simulations.arms import Arm, Experiment
 from simulations.evaluation import Jury
 from simulations.material import Material, Progress
@@ -62,7 +61,7 @@ class Run:
         told |= {"delta": self.scenario.delta, "arms": len(rows)}
         self.origin.begin(self.folder, told | self._told)
         step = self.progress.start("arms", total)
-        public, reference = self._public()
+        public, reference = self.material.opening(self.scenario.public_steps)
         first: Experiment | None = None
         for number, folds in enumerate(self.turns):
             pictures = report_pictures(self.material, self.scenario, folds.report)
@@ -113,13 +112,6 @@ class Run:
         yield "nonprivate", None, lambda e: e.federated("none", None)
         if self.scenario.upper_bound:
             yield "upper_bound", None, lambda e: e.upper_bound()
-
-    def _public(self) -> tuple[Tail, Reference]:
-        views = self.material.public
-        rng = np.random.default_rng(0)
-        options = TuningOptions(steps=self.scenario.public_steps)
-        tail = tune_public(self.material.tail, views.randomised, views.person, options, rng)
-        return tail, make_reference(tail, views)
 
     def _experiment(
         self, public: Tail, reference: Reference, folds: Folds, seed: tuple[int, int]
