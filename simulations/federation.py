@@ -26,6 +26,7 @@ from common.privacy.plan import PrivacyPlan
 from server.app import app as server_app
 from server.charter import Charter
 from server.checkpoint import read_checkpoint
+from server.monitor import save_public
 from server.strategies.choice import FEDAVG, StrategyChoice
 from simulations.agents import Agents, OpenAgent
 from simulations.entropy import SeededEntropy
@@ -84,11 +85,15 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Federation:
-    """The sites of one repetition, ready to run plans."""
+    """The sites of one repetition, ready to run plans.
+
+    The centre scores the tail on ``watched`` public people after every round of gradients.
+    """
 
     doors: list[Door]
     trunk: str
     negatives: NDArray[np.float32]  # (M, D) public features
+    watched: tuple[NDArray[np.float32], NDArray[np.int64]] | None = None  # public (W, D) and (W,)
     entropy: str = "seeded"
     strategy: StrategyChoice = FEDAVG
 
@@ -101,13 +106,12 @@ class Federation:
         """
         name = f"run-{'-'.join(map(str, seed))}"
         Charter(run=name, plan=plan, strategy=self.strategy).save(folder, initial)
+        if self.watched is not None and any(m.kind == "gradient" for m in plan.mechanisms):
+            save_public(folder, *self.watched)
         entropy = [self._entropy((*seed, number)) for number in range(len(self.doors))]
         budget = Budget(epsilon=epsilon(plan.events(), plan.delta), delta=plan.delta)
         config = {"charter": str(folder), "folder": str(folder), "resume": False}
         left: list[tuple[str, str, tuple[int, ...]]] = []
-
-        def start(number: int) -> OpenAgent:
-            return self._start(number, budget, folder, entropy[number])
 
         def connect(context: Context) -> InProcessStub:
             return agents.stub(int(context.node_config["partition-id"]))
@@ -117,7 +121,7 @@ class Federation:
             for record in reply.content.array_records.values() if reply.has_content() else ():
                 left.extend((name, key, tuple(a.shape)) for key, a in record.items())
 
-        with Agents(start) as agents:
+        with Agents(lambda n: self._start(n, budget, folder, entropy[n])) as agents:
             grid = InProcessGrid(make_app(connect), len(self.doors), {**config, "agent-folder": ""})
             grid.watch = watch
             server_app(grid, grid.server_context(config))
