@@ -27,6 +27,18 @@ class PublicMonitor:
         return tar_at_far(tail.embed(self._features), self._person, (FAR,))[FAR] or 0.0
 
 
+def save_public(folder: Path, features: NDArray[np.float32], person: NDArray[np.int64]) -> None:
+    """Puts public people beside the charter in ``folder``, for ``find_monitor``."""
+    from safetensors.numpy import save_file
+
+    arrays: dict[str, NDArray[Any]] = {
+        "features": np.ascontiguousarray(features),
+        "person": np.ascontiguousarray(person),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(arrays, folder / PUBLIC)
+
+
 def find_monitor(folder: Path) -> PublicMonitor | None:
     """The monitor of the charter in ``folder``, if it brings public people.
 

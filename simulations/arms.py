@@ -30,6 +30,7 @@ from simulations.sites import SimulatedSite
 from simulations.upper import together
 
 ROUND_TO = 5  # people
+WATCHED = 100  # public people by whom the centre sees how a gradient phase goes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -146,11 +147,14 @@ class Experiment:
             )
             for site, bags in zip(self.sites, self._bags, strict=True)
         ]
-        negatives = self.material.public.randomised[:, 0]
+        public = self.material.public
+        negatives = public.randomised[:, 0]
+        watched = np.isin(public.person, np.unique(public.person)[:WATCHED])
         return Federation(
             doors=doors,
             trunk=self.material.trunk,
             negatives=negatives,
+            watched=(negatives[watched], public.person[watched]),
             entropy=self.entropy,
             strategy=self.scenario.choice,
         )

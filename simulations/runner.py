@@ -62,6 +62,7 @@ class Run:
         self.origin.begin(self.folder, told | self._told)
         step = self.progress.start("arms", total)
         public, reference = self.material.opening(self.scenario.public_steps)
+        reference = dataclasses.replace(reference, ridge=self.scenario.ridge)
         first: Experiment | None = None
         for number, folds in enumerate(self.turns):
             pictures = report_pictures(self.material, self.scenario, folds.report)

@@ -12,7 +12,7 @@ from common.config import load
 from common.errors import ScenarioError
 from common.faces.cameras import Camera, load_cameras
 from common.privacy.plan import SHIPPED_OBJECTIVES, is_objective
-from simulations.settings import Combining, Dealing
+from simulations.settings import Combining, Dealing, Estimating
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 CAMERAS = Path(__file__).parent / "cameras"
@@ -54,7 +54,7 @@ class Invented:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Scenario(Dealing, Combining):
+class Scenario(Dealing, Combining, Estimating):
     """One experiment. Site s looks through camera s modulo the number of cameras.
 
     ``cameras`` and ``public_cameras`` name files in ``simulations/cameras`` (or paths);
@@ -100,6 +100,7 @@ class Scenario(Dealing, Combining):
         _check_objective(self.objective, self.gradient_share)
         self.check_dealing(self.cameras != "none" and not self.one_camera)
         self.check_combining(self.gradient_share > 0)
+        self.check_estimating()
         for epsilon in self.epsilon:
             _least(0 < epsilon <= 50, f"epsilon must be in (0, 50], got {epsilon}")
 

@@ -1,9 +1,10 @@
-"""The settings of a scenario that say who goes where and how releases become one."""
+"""The settings of a scenario that say who goes where and how releases become one tail."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from common.errors import ConfigError, ScenarioError
+from common.moments.reference import MEAN_SHARE, RIDGE
 from server.strategies.choice import StrategyChoice
 
 Partition = Literal["equal", "dirichlet", "camera", "attribute"]
@@ -93,3 +94,22 @@ class Combining:
             raise ScenarioError(f"fedprox needs proximal in (0, {most:.0f}], got {self.proximal}")
         if not 1 <= self.local_steps <= 1000:
             raise ScenarioError(f"local_steps must be in [1, 1000], got {self.local_steps}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimating:
+    """What every arm with moments makes of them, own people's moments included.
+
+    ``ridge`` and ``mean_share`` are constants of a trunk, chosen on public or development people:
+    a large ridge leaves directions as they are, and then the mean deserves the larger share.
+    """
+
+    ridge: float = RIDGE  # of the whitening, in mean eigenvalues
+    mean_share: float = MEAN_SHARE  # of the moments' budget, spent on the mean
+
+    def check_estimating(self) -> None:
+        """Raises ``ScenarioError`` for a number outside its range."""
+        if not 0 < self.ridge <= 1e6:
+            raise ScenarioError(f"ridge must be in (0, 1e6], got {self.ridge}")
+        if not 0 < self.mean_share < 1:
+            raise ScenarioError(f"mean_share must be in (0, 1), got {self.mean_share}")

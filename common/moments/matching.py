@@ -16,7 +16,6 @@ from common.moments.packing import pack_symmetric
 from common.moments.posterior import Belief, SharedPart, prior_scatter
 from common.moments.reference import MEAN_RADIUS, Doubles, Reference
 
-RIDGE = 3.0  # of the whitening, in mean eigenvalues
 OWN_SHRINK = 10.0  # people whose mean counts as much as not centring at all
 LEAST = 1e-9
 
@@ -61,18 +60,18 @@ def site_tail(reference: Reference, own: OwnPart, shared: SharedPart | None) -> 
         level = reference.within.sum() / max(float(np.trace(own.scatter)), LEAST)
         variance = reference.spread * reference.scale / own.paired
         belief = belief.after(own.scatter * level, variance)
-    matrix = whitening(belief.value)
+    matrix = whitening(belief.value, reference.ridge)
     return reference.frame.then(matrix, -matrix @ _centre(reference, own, shared))
 
 
-def whitening(scatter: Doubles) -> Doubles:
-    """(S + ridge * mean eigenvalue)^(-1/2), (K, K) symmetric.
+def whitening(scatter: Doubles, ridge: float) -> Doubles:
+    """(S + ``ridge`` * mean eigenvalue)^(-1/2), (K, K) symmetric.
 
     Within-class covariance normalisation (Hatch et al. 2006), kept from overreaching by a ridge.
     """
     values, vectors = np.linalg.eigh((scatter + scatter.T) / 2)
     values = np.maximum(values, 0)
-    return np.asarray((vectors * (values + RIDGE * values.mean() + LEAST) ** -0.5) @ vectors.T)
+    return np.asarray((vectors * (values + ridge * values.mean() + LEAST) ** -0.5) @ vectors.T)
 
 
 def _centre(reference: Reference, own: OwnPart, shared: SharedPart | None) -> Doubles:

@@ -16,6 +16,7 @@ from common.models.tail import Tail
 
 Doubles = NDArray[np.float64]
 
+RIDGE = 3.0  # of the whitening, in mean eigenvalues
 MEAN_SHARE = 0.5  # of the moments' budget, spent on the mean; the rest goes to the scatter
 MEAN_RADIUS = 1.2  # clip norm of a person's mean; embeddings have mean norm 1
 SCATTER_QUANTILE = 0.25  # clip norm of the scatter: this quantile of the public people's norms
@@ -29,7 +30,8 @@ class Reference:
     ``uncentred`` is the point the public tail itself is centred on. A person's scatter varies
     around its camera's with variance ``spread`` * l_i l_j in entry (i, j), l = ``within``; a
     camera's varies around the average camera's with ``wander`` * l_i l_j. ``variance`` is the
-    total variance of a person's mean around the camera's mean.
+    total variance of a person's mean around the camera's mean. The larger ``ridge``, the less a
+    scatter is trusted: it is chosen on public people for each trunk.
     """
 
     frame: Tail  # feature (D,) -> coordinates (K,)
@@ -39,6 +41,7 @@ class Reference:
     wander: float
     radius: float  # clip norm of the scatter
     variance: float
+    ridge: float = RIDGE
 
     @property
     def scale(self) -> Doubles:

@@ -86,7 +86,7 @@ class RoundLoop:
             gradient = isinstance(current.mechanism, GradientMechanism)
             if not (gradient and self._stopped(state)):  # else neither asked for nor charged
                 self._round(current, roster, state)
-                if self.charter.early_stop and self.monitor and gradient:
+                if self.monitor and gradient:
                     _note_score(self.monitor, state)
             state.round = number
             write_checkpoint(self.folder, state)

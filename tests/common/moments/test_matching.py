@@ -11,14 +11,13 @@ from hypothesis.extra.numpy import arrays
 from common.models.tail import Tail
 from common.moments.matching import (
     OWN_SHRINK,
-    RIDGE,
     own_part,
     site_tail,
     whitening,
 )
 from common.moments.packing import pack_symmetric
 from common.moments.posterior import Belief, SharedPart, prior_scatter
-from common.moments.reference import MEAN_RADIUS, PublicViews, Reference, make_reference
+from common.moments.reference import MEAN_RADIUS, RIDGE, PublicViews, Reference, make_reference
 
 World = Callable[..., PublicViews]
 
@@ -65,8 +64,8 @@ def test_tail_is_the_affine_map_that_whitening_by_hand_gives(known: Reference) -
     points = known.frame.embed(features).astype(np.float64)
     values, vectors = np.linalg.eigh(scatter)
     white = vectors @ np.diag((values + RIDGE * values.mean()) ** -0.5) @ vectors.T
-    np.testing.assert_allclose(white, whitening(scatter), rtol=1e-6)
-    by_hand = (points - 0.2) @ whitening(scatter)
+    np.testing.assert_allclose(white, whitening(scatter, RIDGE), rtol=1e-6)
+    by_hand = (points - 0.2) @ whitening(scatter, RIDGE)
     np.testing.assert_allclose(tail.embed(features), by_hand, rtol=1e-3, atol=1e-3)
 
 
@@ -75,7 +74,7 @@ def test_a_site_without_people_matches_with_what_is_shared(known: Reference) -> 
     assert (nobody.people, nobody.paired) == (0, 0)
     alone = site_tail(known, nobody, None)
     features = np.concatenate(bags(5))
-    matrix = whitening(np.diag(known.within))
+    matrix = whitening(np.diag(known.within), RIDGE)
     by_hand = (known.frame.embed(features) - known.uncentred) @ matrix
     np.testing.assert_allclose(alone.embed(features), by_hand, rtol=1e-3, atol=1e-3)
     mean = Belief(np.full(6, 0.3), np.full(6, 1e-12))
@@ -119,7 +118,7 @@ def test_degenerate_people_give_a_finite_tail(known: Reference, kind: str) -> No
 
 @given(arrays(np.float64, (4, 4), elements=st.floats(-5, 5)))
 def test_whitening_is_symmetric_and_positive(matrix: np.ndarray) -> None:
-    white = whitening(matrix)
+    white = whitening(matrix, RIDGE)
     np.testing.assert_allclose(white, white.T, rtol=1e-6, atol=1e-6 * np.abs(white).max())
     assert np.linalg.eigvalsh((white + white.T) / 2).min() > 0
 
