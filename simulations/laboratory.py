@@ -196,8 +196,8 @@ class Laboratory:
         return self._people[1]
 
     def _loaded(self, invented: Invented) -> People:
-        faces, skipped = self.given.load_faces(invented)
-        public, public_skipped = self.given.load_public(invented)
+        faces, skipped = self.given.load_faces(invented, self.reporter)
+        public, public_skipped = self.given.load_public(invented, self.reporter)
         if skipped or public_skipped:
             self.reporter.say(
                 f"skipped {skipped} pictures of faces and {public_skipped} public ones"

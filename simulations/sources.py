@@ -1,5 +1,6 @@
 """Where an experiment's faces and trunk come from: what the command line names, or our own."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from common.faces.faceset import FaceSet
 from common.faces.splits import with_folds
 from common.models.tail import Tail
 from common.models.trunk import Trunk, load_trunk
+from simulations.material import Progress
 from simulations.scenario import Invented
 
 STARTER = Path(__file__).parent / "starter"
@@ -25,22 +27,25 @@ class Sources:
     detector: Path | None = None
     keep_going: bool = False
     threads: int = 2
+    processes: int = 1  # that render synthetic faces
 
     def __post_init__(self) -> None:
         if self.faces is not None and self.public is None:
             raise ScenarioError("--faces needs --public: people whose pictures are public")
 
-    def load_faces(self, invented: Invented) -> tuple[FaceSet, int]:
+    def load_faces(self, invented: Invented, progress: Progress) -> tuple[FaceSet, int]:
         """The people who train and report, with folds, and how many pictures were skipped."""
         if self.faces is None:
-            return _synthetic(invented.people, invented.pictures, SYNTHETIC_SEED), 0
+            done = progress.start("inventing people", invented.people * invented.pictures)
+            return self._invent(invented.people, invented.pictures, SYNTHETIC_SEED, done), 0
         faces, skipped = self._read(self.faces)
         return with_folds(faces), skipped
 
-    def load_public(self, invented: Invented) -> tuple[FaceSet, int]:
+    def load_public(self, invented: Invented, progress: Progress) -> tuple[FaceSet, int]:
         """The public people, disjoint from the others by the operator's word."""
         if self.public is None:
-            return _synthetic(invented.public, invented.pictures, PUBLIC_SEED), 0
+            done = progress.start("inventing public people", invented.public * invented.pictures)
+            return self._invent(invented.public, invented.pictures, PUBLIC_SEED, done), 0
         return self._read(self.public)
 
     def load_trunk(self) -> tuple[Trunk, Tail]:
@@ -57,8 +62,11 @@ class Sources:
         faces, skipped = load_faces(path, options)
         return faces, skipped.total
 
+    def _invent(
+        self, people: int, pictures: int, seed: int, done: Callable[[int], None]
+    ) -> FaceSet:
+        from common.synthetic.generate import synthetic_faces
 
-def _synthetic(people: int, pictures: int, seed: int) -> FaceSet:
-    from common.synthetic.generate import synthetic_faces
-
-    return synthetic_faces(people, pictures, seed)
+        return synthetic_faces(
+            people, pictures, seed, lambda _: done(pictures), processes=self.processes
+        )

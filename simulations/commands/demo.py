@@ -1,6 +1,7 @@
 """`mascaron-lab demo`: a small federation on invented faces, and everything it did."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -16,14 +17,29 @@ from simulations.scenario import load_scenario
 from simulations.table import print_summary
 
 EPSILON = 8.0
+MOST_PROCESSES = 4  # that invent people
+SHOWN = 4  # sites whose outbox is printed
 
 
 def demo_command(out: Path) -> None:
-    """Runs scenario ``demo`` on synthetic faces and shows the table, the spend and the outbox."""
+    """Runs scenario ``demo`` on synthetic faces; shows table, spend and outbox, writes a report."""
+    from simulations.report.page import write_report
+
     console = stderr_console()
-    given = Given(entropy="os", train_folds="1-4", choose_folds="", report_folds="5-8")
-    console.print("A federation of four sites. Every face in it is invented.", style="bold")
-    run = measure(load_scenario("demo"), given, out, console)
+    scenario = load_scenario("demo")
+    given = Given(
+        entropy="os",
+        train_folds="1-5",
+        choose_folds="",
+        report_folds="6-8",
+        processes=min(os.cpu_count() or 1, MOST_PROCESSES),
+    )
+    console.print(
+        f"{scenario.sites} doors in difficult light, a few people at each. "
+        "Every face in it is invented.",
+        style="bold",
+    )
+    run = measure(scenario, given, out, console)
     print_summary(run.summary, console)
     kept = out / "federation"
     shutil.rmtree(kept, ignore_errors=True)
@@ -31,24 +47,30 @@ def demo_command(out: Path) -> None:
     outcome = run.first.federated("local", EPSILON, kept).outcome
     if outcome is not None:
         console.print(_outbox(outcome))
+    site = run.first.sites[0].name
+    report = write_report(out)
     console.print(
         "Beside these, only what an operator declares: camera type, trunk and a round number of\n"
         "people. No picture, no feature, no name, no metric.\n"
         f"Ledgers, charter and checkpoint are in {kept}; try: "
-        f"mascaron-site ledger show {kept / 'site-0.db'} --key {kept / 'site-0.key'}",
+        f"mascaron-site ledger show {kept / site}.db --key {kept / site}.key\n\n"
+        f"Open the report: {report.resolve()}",
         highlight=False,
         soft_wrap=True,
     )
-    click.echo(json.dumps({"summary": str(out / SUMMARY), "federation": str(kept)}))
+    told = {"summary": out / SUMMARY, "federation": kept, "report": report}
+    click.echo(json.dumps({key: str(path) for key, path in told.items()}))
 
 
 def _outbox(outcome: Outcome) -> Table:
     table = Table(
-        title="What each site spent, and what left it", title_justify="left", box=box.SIMPLE
+        title=f"What sites spent, and what left them (the first {SHOWN})",
+        title_justify="left",
+        box=box.SIMPLE,
     )
     for column in ("site", "epsilon spent", "left the site", "bytes out", "bytes in"):
         table.add_column(column, justify="left" if column == "left the site" else "right")
-    for site, epsilon in outcome.spent.items():
+    for site, epsilon in list(outcome.spent.items())[:SHOWN]:
         left = [f"{name} {list(shape)}" for door, name, shape in outcome.left if door == site]
         table.add_row(
             site,

@@ -102,9 +102,9 @@ def measure(given: MeasureOptions, console: Console) -> Figures:
         keep_going=given.keep_going,
     )
     trunk, tail = sources.load_trunk()
-    faces, skipped = sources.load_faces(Invented(people=given.people))
-    chosen = _choose(given, scenario, faces)
     with Bars(console) as bars, TemporaryDirectory() as scratch:
+        faces, skipped = sources.load_faces(Invented(people=given.people), bars)
+        chosen = _choose(given, scenario, faces)
         studio = Studio(trunk, FeatureCache(given.cache or Path(scratch)), bars)
         wanted, cameras = chosen.all(), scenario.camera_list()
         lens = Lens(cameras=cameras, chosen=wanted % len(cameras) if cameras else None)
