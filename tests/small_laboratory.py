@@ -71,11 +71,11 @@ class SmallGiven(Given):
     report_folds: str = "5-6"
     seen: str = "faces"
 
-    def load_faces(self, invented: Invented) -> tuple[FaceSet, int]:
+    def load_faces(self, invented: Invented, progress: object) -> tuple[FaceSet, int]:
         faces = blank(PEOPLE, self.seen)
         return faces, 0
 
-    def load_public(self, invented: Invented) -> tuple[FaceSet, int]:
+    def load_public(self, invented: Invented, progress: object) -> tuple[FaceSet, int]:
         return blank(PEOPLE, "public"), 0
 
     def load_trunk(self) -> tuple[Any, Tail]:
