@@ -25,6 +25,7 @@ from common.privacy.plan import PrivacyPlan
 
 LEAST_KEY = 16  # bytes
 _FULL = 2  # sqlite's number for synchronous = FULL
+_ON_DISK = frozenset({"wal", "delete", "truncate", "persist"})  # journals a torn write heals from
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ class Ledger:
         """Whether a row that was written outlives a power cut, as the database itself says."""
         with self._guard():
             level = self._database.execute("PRAGMA synchronous").fetchone()[0]
-            return bool(level >= _FULL)
+            journal = self._database.execute("PRAGMA journal_mode").fetchone()[0]
+            return bool(level >= _FULL and journal in _ON_DISK)
 
     def accept(self, run: str, plan: PrivacyPlan) -> float:
         """Promises the whole ``plan`` to ``run``; epsilon of everything spent and promised then.
