@@ -95,7 +95,8 @@ class StrategyChoice:
         if self.name == "bulyan":
             return 4 * self.malicious + 3
         if self.name == "fedtrimmedavg":
-            return next(n for n in range(1, 10**6) if int(self.trim * n) >= 1)
+            least = math.ceil(1 / self.trim)
+            return least if int(self.trim * least) >= 1 else least + 1  # as flwr rounds it
         return 3 if self.name == "fedmedian" else 1
 
     def too_few(self, sites: Mapping[str, int]) -> str | None:
