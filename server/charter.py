@@ -63,7 +63,7 @@ class Charter:
             raise ConfigError(
                 f"{choice.name} compares what single sites release, and under distributed noise "
                 'the centre may see their sum only: use noise = "local", or a strategy that '
-                "averages (fedavg, fedprox, fedadam, fedyogi)"
+                "averages (fedavg, fedadam, fedyogi)"
             )
         gradients = [m for m in plan.mechanisms if isinstance(m, GradientMechanism)]
         if choice.adaptive and not gradients:
@@ -71,10 +71,12 @@ class Charter:
                 f"{choice.name} follows gradients and the plan has none, so it would be fedavg: "
                 "add a gradient mechanism, or choose fedavg"
             )
-        if choice.name == "fedprox" and not any(m.proximal > 0 for m in gradients):
+        pulled = any(m.proximal > 0 and m.steps_per_round > 1 for m in gradients)
+        if choice.name == "fedprox" and not pulled:
             raise ConfigError(
-                "fedprox without a proximal term is fedavg: give a gradient mechanism of the plan "
-                "proximal > 0 (and steps_per_round > 1, or the term pulls at nothing)"
+                "fedprox without a proximal term that acts is fedavg: give a gradient mechanism "
+                "of the plan proximal > 0 and steps_per_round > 1 (at one step a round, all that "
+                "distributed noise allows, there is nothing to pull back)"
             )
         told = choice.too_few({"all": plan.cohort} if plan.pooling == "all" else {})
         if told:

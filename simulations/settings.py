@@ -47,8 +47,8 @@ class Combining:
 
     ``malicious``, ``selected``, ``trim``, ``server_rate`` and ``tau`` are those of
     ``StrategyChoice``, each read by the strategies it belongs to. ``learning_rate`` is that of a
-    step at a site. ``proximal`` is the mu of
-    fedprox, read by it alone, and does something from 2 ``local_steps`` a round on.
+    step at a site. ``proximal`` is the mu of fedprox, read by it alone; it pulls from the second
+    of the ``local_steps`` of a round on, so fedprox needs two.
     """
 
     strategy: str = "fedavg"
@@ -94,6 +94,8 @@ class Combining:
             raise ScenarioError(f"fedprox needs proximal in (0, {most:.0f}], got {self.proximal}")
         if not 1 <= self.local_steps <= 1000:
             raise ScenarioError(f"local_steps must be in [1, 1000], got {self.local_steps}")
+        if self.strategy == "fedprox" and self.local_steps == 1:
+            raise ScenarioError("fedprox at one step a round is fedavg: set local_steps above 1")
 
 
 @dataclass(frozen=True, kw_only=True)

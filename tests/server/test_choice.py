@@ -9,12 +9,18 @@ from server.strategies.choice import NAMES, ROBUST, StrategyChoice
 
 
 def plan(
-    noise: NoiseModel = "local", proximal: float = 0.0, cohort: int = 9, rounds: int = 2
+    noise: NoiseModel = "local",
+    proximal: float = 0.0,
+    cohort: int = 9,
+    rounds: int = 2,
+    steps: int = 1,
 ) -> PrivacyPlan:
     mean = MomentMechanism(kind="mean", sigma=1.0, clip=1.0, name="mean")
-    steps = GradientMechanism(sigma=1.0, clip=1.0, rate=0.5, rounds=2, proximal=proximal)
+    gradients = GradientMechanism(
+        sigma=1.0, clip=1.0, rate=0.5, rounds=2, proximal=proximal, steps_per_round=steps
+    )
     return PrivacyPlan(
-        mechanisms=(mean, steps) if rounds else (mean,),
+        mechanisms=(mean, gradients) if rounds else (mean,),
         people=10,
         delta=1e-4,
         cohort=cohort,
@@ -78,15 +84,24 @@ def test_a_rule_that_compares_sites_is_refused_where_only_the_sum_may_be_seen(na
         Charter(run="r", plan=plan("distributed"), strategy=StrategyChoice(name=name))
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - ROBUST))
+@pytest.mark.parametrize("trim", [1e-7, 1 / 49, 0.1, 0.49])
+def test_the_fewest_sites_are_those_of_which_a_trim_cuts_one_off(trim: float) -> None:
+    least = StrategyChoice(name="fedtrimmedavg", trim=trim).least_sites
+    assert (int(trim * least), int(trim * (least - 1))) == (1, 0)
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - ROBUST - {"fedprox"}))
 def test_a_rule_that_averages_goes_with_shared_noise(name: str) -> None:
-    shared = plan("distributed", proximal=0.1)
+    shared = plan("distributed")
     assert Charter(run="r", plan=shared, strategy=StrategyChoice(name=name)).plan is shared
 
 
 def test_names_that_would_only_be_another_word_for_fedavg_are_refused() -> None:
-    with pytest.raises(ConfigError, match="fedprox without a proximal term is fedavg"):
-        Charter(run="r", plan=plan(), strategy=StrategyChoice(name="fedprox"))
+    prox = StrategyChoice(name="fedprox")
+    for idle in (plan(steps=2), plan(proximal=0.1), plan("distributed", proximal=0.1)):
+        with pytest.raises(ConfigError, match="fedprox without a proximal term that acts"):
+            Charter(run="r", plan=idle, strategy=prox)
+    Charter(run="r", plan=plan(proximal=0.1, steps=2), strategy=prox)
     for name in ("fedadam", "fedyogi"):
         with pytest.raises(ConfigError, match="the plan has none, so it would be fedavg"):
             Charter(run="r", plan=plan(rounds=0), strategy=StrategyChoice(name=name))

@@ -28,6 +28,10 @@ def scenario(**changes: Any) -> Scenario:
         ({"strategy": "fedprox", "proximal": 1.0}, "fedprox acts on gradients"),
         ({"strategy": "fedprox", "gradient_share": 0.5}, "fedprox needs proximal in"),
         ({"strategy": "fedprox", "gradient_share": 0.5, "proximal": 1e4}, "proximal in"),
+        (
+            {"strategy": "fedprox", "gradient_share": 0.5, "proximal": 1.0},
+            "fedprox at one step a round is fedavg",
+        ),
         ({"local_steps": 0}, "local_steps must be in"),
         ({"malicious": -1}, "malicious must be"),
         ({"trim": 0.7}, "trim must be in"),
