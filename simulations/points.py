@@ -66,9 +66,11 @@ def load_sweep(name: str) -> Asked:
     ``ScenarioError`` naming the first point whose scenario is inconsistent with itself.
     """
     path = Path(name) if name.endswith(".toml") else SWEEPS / f"{name}.toml"
+    if name.endswith(".toml") and not path.is_file():
+        raise ScenarioError(f"no sweep file {name}")
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in SWEEPS.glob("*.toml")))
-        raise ScenarioError(f"no sweep {name!r}; there are: {known}")
+        raise ScenarioError(f"no sweep {name!r}; there are: {known}, or a file NAME.toml")
     told = build(_File, read_toml(path), str(path))
     _check_tables(told, path)
     beside = path.parent / told.scenario
@@ -76,7 +78,7 @@ def load_sweep(name: str) -> Asked:
     table = {**_table(base), **told.set}
     found: dict[Scenario, Point] = {}
     for axes in _axes(told):
-        scenario = build(Scenario, as_lists({**table, **axes}), f"{path}, point {label(axes)}:")
+        scenario = build(Scenario, as_lists({**table, **axes}), f"{path} [point {label(axes)}]")
         found.setdefault(scenario, Point(axes, scenario))
     return Asked(
         name=told.name,

@@ -116,9 +116,11 @@ class Scenario(Dealing, Combining, Estimating):
 def load_scenario(name: str) -> Scenario:
     """The scenario called ``name``, or in the TOML file of that path."""
     path = Path(name) if name.endswith(".toml") else SCENARIOS / f"{name}.toml"
+    if name.endswith(".toml") and not path.is_file():
+        raise ScenarioError(f"no scenario file {name}")
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in SCENARIOS.glob("*.toml")))
-        raise ScenarioError(f"no scenario {name!r}; there are: {known}")
+        raise ScenarioError(f"no scenario {name!r}; there are: {known}, or a file NAME.toml")
     return load(Scenario, path)
 
 

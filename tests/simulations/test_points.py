@@ -45,9 +45,12 @@ def test_every_shipped_sweep_is_consistent() -> None:
 
 
 BAD = {
-    "value out of range": ("[axes]\nsites = [2, 0]\n", ["point sites=0:", "sites must be in"]),
-    "value of another type": ("[axes]\nsites = [2, 2.5]\n", ["point sites=2.5:", "expected int"]),
-    "unknown axis": ("[axes]\nsede = [1]\n", ["point sede=1:", "'sede'", "'seeds'"]),
+    "value out of range": ("[axes]\nsites = [2, 0]\n", ["[point sites=0]:", "sites must be in"]),
+    "value of another type": (
+        "[axes]\nsites = [2, 2.5]\n",
+        ["[point sites=2.5] sites: expected int"],
+    ),
+    "unknown axis": ("[axes]\nsede = [1]\n", ["[point sede=1]:", "'sede'", "'seeds'"]),
     "unknown setting": ("[set]\nsede = 1\n[axes]\nsites = [2]\n", ["'sede'", "'seeds'"]),
     "unknown table": ("[axis]\nsites = [2]\n", ["unknown key 'axis'", "'axes'"]),
     "axis without values": ("[axes]\nsites = []\n", ["[axes] sites", "list of values"]),
@@ -58,7 +61,7 @@ BAD = {
     "no TOML": ("[axes\n", ["cannot read"]),
     "objective without gradients": (
         '[axes]\nobjective = ["compact"]\n',
-        ["point objective=compact:", "gradient_share above 0"],
+        ["[point objective=compact]:", "gradient_share above 0"],
     ),
 }
 
