@@ -15,7 +15,7 @@ from typing import Any
 from rich.table import Table
 
 from common.config import build
-from common.errors import RunError, ScenarioError
+from common.errors import RunError
 from simulations.laboratory import Given, Laboratory
 from simulations.pieces import epsilon_key
 from simulations.points import as_lists
@@ -24,7 +24,6 @@ from simulations.scenario import Scenario, load_scenario
 from simulations.table import render
 
 GIVEN = frozenset(entry.name for entry in dataclasses.fields(Given))
-PATHS = frozenset({"faces", "public", "trunk", "detector", "cache"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +68,11 @@ def measure(
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Result:
     """Runs ``scenario``; ``settings`` are fields of it or of ``Given``. See ``simulations.run``."""
-    given = Given(**{key: _path(key, settings[key]) for key in settings if key in GIVEN})
-    base = load_scenario(scenario) if isinstance(scenario, str) else scenario
+    given = _given(settings)
+    base = scenario if isinstance(scenario, Scenario) else load_scenario(str(scenario))
     changes = {key: value for key, value in settings.items() if key not in GIVEN}
     table = {**dataclasses.asdict(base), **changes}
-    asked = build(Scenario, as_lists(table), f"scenario {base.name!r}:")
+    asked = build(Scenario, as_lists(table), f"scenario {base.name!r}")
     folder = out or Path(tempfile.mkdtemp(prefix="mascaron-"))  # made 0700
     try:
         laboratory = Laboratory(given, given.cache or folder / "features", Told(progress))
@@ -87,9 +86,8 @@ def measure(
     return result
 
 
-def _path(key: str, value: Any) -> Any:
-    if key not in PATHS or value is None:
-        return value
-    if not isinstance(value, str | Path):
-        raise ScenarioError(f"{key} must be a path, got {value!r}")
-    return Path(value)
+def _given(settings: Mapping[str, Any]) -> Given:
+    """What belongs to ``Given``, each of its type, as strictly as from a file."""
+    told = {key: value for key, value in settings.items() if key in GIVEN}
+    paths = {key: str(value) for key, value in told.items() if isinstance(value, Path)}
+    return build(Given, {**told, **paths}, "run()")

@@ -10,11 +10,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
-from common.errors import DataSetError, ScenarioError
+from common.errors import DataSetError, RunError, ScenarioError
 from common.faces.faceset import FaceSet
 from common.faces.splits import parse_folds
 from common.models.cache import FeatureCache
@@ -81,7 +81,7 @@ class Given(Sources):
     choose_folds: str = "7"
     report_folds: str = "8"
     cross_fit: str | None = None
-    entropy: str = "seeded"
+    entropy: Literal["seeded", "os"] = "seeded"
     cache: Path | None = None
 
     def __post_init__(self) -> None:
@@ -161,6 +161,7 @@ class Laboratory:
         logging.getLogger("flwr").setLevel(logging.ERROR)  # its progress lines are not ours
         self.check(scenario)
         self.sites(scenario)
+        _made(folder)
         people = self.people(scenario)
         run = Run(
             scenario=scenario,
@@ -202,6 +203,11 @@ class Laboratory:
             self.reporter.say(
                 f"skipped {skipped} pictures of faces and {public_skipped} public ones"
             )
+        if public.digest == faces.digest:
+            raise ScenarioError(
+                "--public has the pictures of --faces: public people must be others, or the people"
+                " who judge are known to every arm"
+            )
         if len(public.people) < 2:
             raise DataSetError("the public faces need at least two people")
         turns = self.given.turns()  # a pack that declares its sites leaves one of them
@@ -221,6 +227,15 @@ class Laboratory:
     @cached_property
     def _trunk(self) -> tuple[Trunk, Tail]:
         return self.given.load_trunk()
+
+
+def _made(folder: Path) -> None:
+    """Whether results can be written is known before hours are spent on them."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        told = f"cannot write to {folder} ({error.strerror}); name another folder with --out"
+        raise RunError(told) from error
 
 
 def _attributes(faces: FaceSet) -> list[bytes]:

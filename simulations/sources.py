@@ -30,6 +30,8 @@ class Sources:
     processes: int = 1  # that render synthetic faces
 
     def __post_init__(self) -> None:
+        if self.threads < 1 or self.processes < 1:
+            raise ScenarioError("threads and processes must be at least 1")
         if self.faces is not None and self.public is None:
             raise ScenarioError("--faces needs --public: people whose pictures are public")
 

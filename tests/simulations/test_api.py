@@ -73,11 +73,15 @@ def test_a_listener_hears_every_step(small: str, tmp_path: Path) -> None:
     [
         ({"sede": 3}, "unknown key 'sede'; did you mean 'seeds'"),
         ({"seeds": "3"}, "seeds: expected int"),
-        ({"sites": 0}, "sites must be in"),
+        ({"sites": 0}, "[^:]: sites must be in"),
         ({"sites": 40}, "cannot fill 40 sites"),
         ({"train_folds": "1-6"}, "must not overlap"),
         ({"faces": "a.npz"}, "needs --public"),
-        ({"faces": 3, "public": "b.npz"}, "faces must be a path"),
+        ({"faces": 3, "public": "b.npz"}, "faces: expected Path"),
+        ({"train_folds": 3}, "train_folds: expected str"),
+        ({"entropy": "OS"}, "entropy: expected one of"),
+        ({"aligned": "yes"}, "aligned: expected bool"),
+        ({"threads": 0}, "threads and processes must be at least 1"),
         ({"cameras": "nowhere.toml"}, "no cameras"),
     ],
 )

@@ -276,10 +276,22 @@ def test_missing_detector_is_told(desk: Desk) -> None:
     untouched(desk)
 
 
-def test_out_that_is_a_file_is_told(desk: Desk) -> None:
+def test_out_that_is_a_file_is_told_before_a_picture_is_shot(desk: Desk) -> None:
     desk.out.write_text("precious", "utf-8")
-    refused(desk.faces(), 1, "RUN_FAILED", "out")
+    cache = desk.folder / "features"
+    refused(desk.faces("--cache", cache), 1, "RUN_FAILED", "out", "name another folder")
     assert desk.out.read_text("utf-8") == "precious"
+    assert not cache.exists()
+
+
+def test_public_people_who_are_the_others_are_refused(desk: Desk) -> None:
+    given = desk.faces("--faces", desk.folder / "public.npz")
+    refused(given, 2, "SCENARIO_INVALID", "--public has the pictures of --faces")
+    untouched(desk)
+
+
+def test_a_scenario_file_that_is_not_there_is_told_as_a_file(desk: Desk) -> None:
+    refused(desk.run("nowhere.toml"), 2, "no scenario file nowhere.toml")
 
 
 def test_declared_sites_run_from_pack_to_summary(desk: Desk) -> None:
