@@ -61,7 +61,7 @@ _SOURCES = (
 @click.option("--verbose", is_flag=True)
 @told
 def run(scenario: str, verbose: bool, **options: object) -> None:
-    """Run SCENARIO (fleet, cameras, demo, or a TOML file) and compare all arms.
+    """Run SCENARIO (demo, fleet, cameras, scaling, or a TOML file) and compare all arms.
 
     Prints a table to stderr and the path of summary.json to stdout.
     """
@@ -104,7 +104,7 @@ def compare(a: Path, b: Path | None, **arms: object) -> None:
     quiet_logs(verbose=False)
     from simulations.commands.compare import compare_command
 
-    compare_command(a, b or a, **arms)
+    compare_command(a, b, **arms)
 
 
 @main.command()
@@ -127,7 +127,7 @@ def report(folder: Path, out: Path | None, tables: Path | None) -> None:
 @click.option("--out", type=FILE, default=Path("runs/demo"), show_default=True)
 @told
 def demo(out: Path) -> None:
-    """A federation of four sites on synthetic faces: the table, what was spent, what left."""
+    """Sixty doors join on synthetic faces: the table, what was spent, what left, a page."""
     quiet_logs(verbose=False)
     from simulations.commands.demo import demo_command
 
@@ -141,7 +141,9 @@ def demo(out: Path) -> None:
 @click.option("--camera", metavar="FILE|none", default="none", help="Cameras, in turns.")
 @click.option("--folds", default="1-6,8", show_default=True, help="People measured.")
 @click.option("--threshold-folds", default="7", show_default=True, help="Who fix thresholds.")
-@click.option("--pictures", type=int, default=8, show_default=True, help="Of a person, at most.")
+@click.option(
+    "--pictures", type=click.IntRange(2), default=8, show_default=True, help="Of a person, at most."
+)
 @click.option("--pairs", type=FILE, help="List of pairs (.tsv) for the protocol of LFW.")
 @click.option("--fmr", type=float, default=1e-3, show_default=True, help="To decide at.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of roles and intervals.")
@@ -167,7 +169,12 @@ def measure(**options: object) -> None:
 @click.option("--pictures", type=click.IntRange(1), default=8, show_default=True, help="Of each.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--out", type=FILE, help="New folder of aligned faces with labels.csv, or PACK.npz.")
-@click.option("--scenes", type=click.IntRange(0), default=0, help="Photographs of several people.")
+@click.option(
+    "--scenes",
+    type=click.IntRange(0),
+    default=0,
+    help="Photographs of several people, in OUT-scenes.",
+)
 @click.option("--gallery", type=FILE, help="PNG that shows people and how they vary.")
 @click.option("--processes", type=click.IntRange(1), default=1, show_default=True)
 @told
@@ -182,12 +189,15 @@ def faces(**options: object) -> None:
     faces_command(**options)
 
 
-@main.command(context_settings={"ignore_unknown_options": True})
+@main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("bench", type=click.Choice(["dp-step", "simulate", "start"]))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @told
 def bench(bench: str, arguments: tuple[str, ...]) -> None:
-    """Measure BENCH as ratios between contenders that run in turns in one process."""
+    """Measure BENCH as ratios between contenders that run in turns.
+
+    Each has options of its own: `mascaron-lab bench simulate --help` tells them.
+    """
     import importlib
 
     module = importlib.import_module(f"simulations.benchmarks.{bench.replace('-', '_')}")

@@ -20,6 +20,7 @@ from common.metrics.repeats import Measured
 from simulations.pieces import Piece, PieceKey, Pieces, epsilon_key
 from simulations.results import FAR_KEYS, POINTS
 from simulations.runner import PIECES, SUMMARY
+from simulations.sweep import JOURNAL
 
 Arm = tuple[str, float | None]  # row name, epsilon
 Interval = tuple[float, float]
@@ -75,6 +76,8 @@ class Finished:
 def open_run(folder: Path) -> Finished:
     """The finished run in ``folder``; ``RunError`` where there is none, or it is not finished."""
     path = folder / SUMMARY
+    if (folder / JOURNAL).is_file():
+        raise RunError(f"{folder} holds a sweep: name one of the run folders in its points/")
     if not path.is_file():
         begun = (folder / PIECES).is_dir()
         told = "the run is not finished; the command that made it goes on" if begun else "no run"
@@ -86,7 +89,9 @@ def open_run(folder: Path) -> Finished:
         mark = json.loads((folder / PIECES / "run.json").read_text("utf-8"))
         return Finished(folder, summary, Pieces(folder / PIECES, str(mark["run"])))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"cannot read the run in {folder}: {error}") from error
+        raise RunError(
+            f"cannot read the run in {folder} ({type(error).__name__}); run the scenario again"
+        ) from error
 
 
 def compare(a: Finished, b: Finished, choice: Choice) -> dict[str, Any]:

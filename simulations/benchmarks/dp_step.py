@@ -22,6 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 import click
 import torch
 
+from simulations.benchmarks.arguments import at_least
 from simulations.benchmarks.contenders import CONTENDERS, Setting, make_bench
 from simulations.benchmarks.memory import status_bytes
 
@@ -33,9 +34,9 @@ AGREE = 1e-4  # relative error; float32 sums in another order
 def main(arguments: Sequence[str]) -> None:
     """Measures, and prints the JSON line."""
     parser = argparse.ArgumentParser(prog="dp-step", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--persons", type=int, default=32)
-    parser.add_argument("--pictures", type=int, default=8)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--persons", type=at_least(1), default=32)
+    parser.add_argument("--pictures", type=at_least(1), default=8)
+    parser.add_argument("--repeats", type=at_least(1), default=3)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     setting = Setting(persons=options.persons, pictures=options.pictures)

@@ -28,6 +28,7 @@ from typing import Any
 import click
 import numpy as np
 
+from simulations.benchmarks.arguments import at_least
 from simulations.benchmarks.memory import status_bytes
 
 HUGE = 10_000  # sites
@@ -38,10 +39,12 @@ AGREE = 1e-5  # relative: float32 sums in another order
 def main(arguments: Sequence[str]) -> None:
     """Measures, and prints the JSON line."""
     parser = argparse.ArgumentParser(prog="simulate", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--sites", type=int, nargs="+", default=[10, 100, 1000])
+    parser.add_argument("--sites", type=at_least(1), nargs="+", default=[10, 100, 1000])
     parser.add_argument("--huge", action="store_true", help=f"also {HUGE} sites")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--flower", type=int, default=10, help="sites under Ray; 0: do without")
+    parser.add_argument("--repeats", type=at_least(1), default=3)
+    parser.add_argument(
+        "--flower", type=at_least(0), default=10, help="sites under Ray; 0: do without"
+    )
     options = parser.parse_args(arguments)
     sizes = sorted({*options.sites, *([HUGE] if options.huge else [])})
     os.environ["OMP_NUM_THREADS"] = "1"

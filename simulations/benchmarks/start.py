@@ -22,6 +22,8 @@ from pathlib import Path
 
 import click
 
+from simulations.benchmarks.arguments import at_least
+
 ROOT = Path(__file__).parents[2]
 REPLIED = 7  # exit code: a site has released something
 LIBRARIES = """
@@ -42,8 +44,8 @@ first_reply(int(sys.argv[1]), Path(sys.argv[2]))
 def main(arguments: Sequence[str]) -> None:
     """Measures, and prints the JSON line."""
     parser = argparse.ArgumentParser(prog="start", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--sites", type=int, default=4)
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--sites", type=at_least(1), default=4)
+    parser.add_argument("--repeats", type=at_least(1), default=7)
     options = parser.parse_args(arguments)
     measured: dict[str, list[tuple[float, float]]] = {"imports": [], "start": []}
     for repeat in range(-1, options.repeats):  # the first turn fills the system's caches

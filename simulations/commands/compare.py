@@ -10,15 +10,19 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from common.errors import ConfigError
 from simulations.commands.run import stderr_console
 from simulations.compare import Choice, compare, open_run
 from simulations.pieces import epsilon_key
 from simulations.results import FAR_KEYS
 
 
-def compare_command(a: Path, b: Path, **arms: Any) -> None:
+def compare_command(a: Path, b: Path | None, **arms: Any) -> None:
     """Compares run folders ``a`` and ``b``; the table goes to stderr, the JSON to stdout."""
-    found = compare(open_run(a), open_run(b), Choice(**arms))
+    choice = Choice(**arms)
+    if b is None and choice.against is None and choice.against_epsilon is None:
+        raise ConfigError("without B, name two rows of A: --row private --against local")
+    found = compare(open_run(a), open_run(b or a), choice)
     print_differences(found, stderr_console())
     click.echo(json.dumps(found))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from common.console import result
-from common.errors import DataSetError
+from common.errors import ConfigError, DataSetError
 from common.faces.pictures import encode
 from common.faces.store import save_folder, save_pack
 from common.synthetic.generate import synthetic_faces
@@ -34,9 +34,9 @@ class FacesOptions:
 
     def __post_init__(self) -> None:
         if self.out is None and self.gallery is None:
-            raise DataSetError("nothing to do: say --out, --gallery, or both")
-        if self.scenes and (self.out is None or self.out.suffix == PACK):
-            raise DataSetError("scenes need a folder: say --out FOLDER, not a pack")
+            raise ConfigError("nothing to do: say --out, --gallery, or both")
+        if self.scenes and (self.out is None or self.out.suffix == PACK or not self.out.name):
+            raise ConfigError("scenes need a folder with a name: say --out FOLDER, not a pack")
 
 
 def faces_command(**options: object) -> None:
@@ -45,13 +45,35 @@ def faces_command(**options: object) -> None:
     told: dict[str, object] = {}
     with Bars(Console(stderr=True)) as bars:
         if given.out is not None:
-            told |= _write_faces(given, given.out, bars)
+            _make_room(given.out)
         if given.out is not None and given.scenes:
-            told |= _write_scenes(given, given.out, bars)
+            _make_room(scenes_folder(given.out))
         if given.gallery is not None:
             write_png(given.gallery, gallery(given.seed))
             told["gallery"] = str(given.gallery)
+        if given.out is not None:
+            told |= _write_faces(given, given.out, bars)
+        if given.out is not None and given.scenes:
+            told |= _write_scenes(given, given.out, bars)
     result(told)
+
+
+def _make_room(path: Path) -> None:
+    """Whether ``path`` can be written is told before hours of rendering; nothing is overwritten."""
+    folder = path.parent if path.suffix == PACK else path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = path.exists() if path.suffix == PACK else any(path.iterdir())
+    except OSError as error:
+        told = f"{path}: cannot be written ({error.strerror}); name another --out"
+        raise DataSetError(told) from None
+    if taken:
+        raise DataSetError(f"{path}: holds something already; name another --out")
+
+
+def scenes_folder(out: Path) -> Path:
+    """Beside the people's folder, since every folder within is a person."""
+    return out.with_name(f"{out.name}-{SCENES}")
 
 
 def _write_faces(given: FacesOptions, out: Path, bars: Bars) -> dict[str, object]:
@@ -76,12 +98,10 @@ def _write_faces(given: FacesOptions, out: Path, bars: Bars) -> dict[str, object
 
 
 def _write_scenes(given: FacesOptions, out: Path, bars: Bars) -> dict[str, object]:
-    """Photographs go into a folder beside the people's, since every folder within is a person."""
-    folder = out.with_name(f"{out.name}-{SCENES}")
+    folder = scenes_folder(out)
     step = bars.start("scenes", given.scenes)
     lines, faces = [], 0
     try:
-        folder.mkdir(parents=True)
         for number in range(given.scenes):
             scene = draw_scene(number, given.seed)
             (folder / f"{number:05}.jpg").write_bytes(encode(scene.picture))

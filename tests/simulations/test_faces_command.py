@@ -10,6 +10,7 @@ from common.faces.folder import FolderOptions, load_folder
 from common.faces.pack import load_pack
 from simulations import gallery
 from simulations.cli import main
+from simulations.commands import faces as command
 
 
 def lab(*arguments: str) -> tuple[int, str]:
@@ -46,11 +47,12 @@ def test_a_pack_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
     [
         ((), "nothing to do"),
         (("--scenes", "1", "--out", "x.npz"), "scenes need a folder"),
+        (("--scenes", "1", "--out", "."), "scenes need a folder"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(arguments: tuple[str, ...], message: str) -> None:
     code, text = lab(*arguments)
-    assert code == 1
+    assert code == 2
     assert message in text
 
 
@@ -58,8 +60,36 @@ def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("")
     code, text = lab("--people", "1", "--pictures", "1", "--out", str(tmp_path))
     assert code == 1
-    assert "not empty" in text
+    assert "holds something already" in text
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_pack_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    pack = tmp_path / "mine.npz"
+    pack.write_bytes(b"precious")
+    code, text = lab("--people", "1", "--pictures", "1", "--out", str(pack))
+    assert code == 1
+    assert "holds something already" in text
+    assert pack.read_bytes() == b"precious"
+
+
+def test_scenes_that_are_there_are_told_before_anything_is_rendered(tmp_path: Path) -> None:
+    (tmp_path / "out-scenes").mkdir()
+    (tmp_path / "out-scenes" / "mine.txt").write_text("")
+    code, _ = lab("--people", "1", "--scenes", "1", "--out", str(tmp_path / "out"))
+    assert code == 1
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("out", ["mine.txt", "mine.txt/faces", "mine.txt/faces.npz"])
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_rendered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    monkeypatch.setattr(command, "synthetic_faces", lambda *_, **__: pytest.fail("rendered"))
+    (tmp_path / "mine.txt").write_text("precious")
+    code, text = lab("--people", "1", "--out", str(tmp_path / out))
+    assert code == 1
+    assert "name another --out" in text
 
 
 def test_the_gallery_is_a_picture_of_many_faces(

@@ -119,7 +119,7 @@ WRONG: dict[str, tuple[list[str], int, list[str]]] = {
     "no folds": (["--folds", "many"], 2, ["CONFIG_INVALID", "'many'"]),
     "nobody": (["--folds", "9"], 2, ["SCENARIO_INVALID", "nobody", "9"]),
     "fmr": (["--fmr", "nan"], 2, ["SCENARIO_INVALID", "fmr", "nan"]),
-    "one picture": (["--pictures", "1"], 2, ["SCENARIO_INVALID", "report_pictures"]),
+    "one picture": (["--pictures", "1"], 2, ["'--pictures'", "x>=2"]),
     "camera": (["--camera", "nowhere.toml"], 2, ["SCENARIO_INVALID", "nowhere.toml"]),
     "trunk": (["--trunk", "nowhere.onnx"], 1, ["MODEL_INVALID", "nowhere.onnx"]),
     "pairs": (["--pairs", "nowhere.tsv"], 1, ["DATASET_INVALID", "nowhere.tsv"]),

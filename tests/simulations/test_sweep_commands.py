@@ -110,6 +110,13 @@ def test_compare_tells_wrong_use_from_failure(swept: tuple[Path, Result], tmp_pa
     run = next((swept[0] / "out" / "points").iterdir())
     wrong = compare(run, "--against", "local")
     assert (wrong.exit_code, wrong.stdout) == (2, "")
+    for arms in ((), ("--row", "private", "--epsilon", "8")):
+        itself = compare(run, *arms)
+        assert (itself.exit_code, itself.stdout) == (2, "")
+        assert "without B, name two rows of A" in itself.stderr
+    whole = compare(swept[0] / "out", run)
+    assert whole.exit_code == 1
+    assert "holds a sweep" in whole.stderr
     missing = compare(run, tmp_path)
     assert (missing.exit_code, missing.stdout) == (1, "")
     assert "RUN_FAILED" in missing.stderr

@@ -5,9 +5,11 @@ import json
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from simulations.benchmarks import simulate, start
 from simulations.benchmarks.toy import KINDS, toy_features, toy_federation
+from simulations.cli import main
 
 
 def test_the_toy_federation_releases_three_sums_from_every_site(tmp_path) -> None:  # type: ignore[no-untyped-def]
@@ -54,6 +56,23 @@ def test_start_ends_with_the_first_release(capsys: pytest.CaptureFixture[str]) -
 def test_a_start_that_fails_is_told() -> None:
     with pytest.raises(RuntimeError, match="the measured process failed"):
         start._seconds(["-c", "raise SystemExit(3)"], expected=start.REPLIED)
+
+
+@pytest.mark.parametrize("asked", [["--sites", "0"], ["--sites", "2", "x"], ["--flower", "-1"]])
+def test_counts_that_cannot_be_meant_are_told_with_their_option(
+    capsys: pytest.CaptureFixture[str], asked: list[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        simulate.main(asked)
+    told = capsys.readouterr().err
+    assert f"{asked[0]}: expected a whole number, at least" in told
+    assert told.splitlines()[-1].endswith(f"got {asked[-1]!r}")
+
+
+def test_each_bench_tells_its_own_options() -> None:
+    told = CliRunner().invoke(main, ["bench", "start", "--help"]).output
+    assert "--repeats" in told
+    assert "dp-step" in CliRunner().invoke(main, ["bench", "--help"]).output
 
 
 @pytest.mark.slow
