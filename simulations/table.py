@@ -110,6 +110,8 @@ def _many(number: int, thing: str) -> str:
 
 def _footnotes(summary: Mapping[str, Any]) -> list[str]:
     lines = ["points: TAR at FAR 1e-2 gained over local, on people no arm has seen"]
+    if any(gain is None for by in summary["gain"].values() for gain in by.values()):
+        lines.append("no points: too few pairs of report people for FAR 1e-2; report on more folds")
     for epsilon, sites in summary["epsilon_spent"].items():
         least, most = min(sites.values()), max(sites.values())
         range_ = f"{most:.3f}" if most - least < 5e-4 else f"{least:.3f} to {most:.3f}"

@@ -50,6 +50,9 @@ def print_lines(name: str, lines: Sequence[Line], console: Console) -> None:
             cells = [_gain(gains.get(row, {}).get(epsilon)) for row in rows]
             table.add_row(label(line["point"]), epsilon, *cells)
     console.print(table)
+    found = [gain for line in lines for by in line.get("gain", {}).values() for gain in by.values()]
+    if None in found:
+        console.print("-: too few pairs of report people for FAR 1e-2", highlight=False)
     for line in lines:
         if line["status"] == "skipped":
             told = f"skipped {label(line['point'])}: {line['reason']}"

@@ -43,7 +43,7 @@ def run_context(run: RunFolder) -> dict[str, Any]:
     if run.summary is None:
         return shown | {"head": "Nothing to compare yet.", "beside": "", "charts": None}
     gains = gains_of(summary.get("gain", {}))
-    head, beside = answer(gains)
+    head, beside = answer(gains, measured=bool(summary.get("gain")))
     arm = _shown_arm(summary, gains)
     return shown | {
         "head": head,

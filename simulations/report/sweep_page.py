@@ -8,15 +8,15 @@ from simulations.report.reading import SweepFolder
 from simulations.report.records import Record, records_of
 from simulations.report.run_page import made_of
 from simulations.report.sweep_charts import axis_figures, heat_maps
-from simulations.report.words import gains_of, many, signed
+from simulations.report.words import TOO_FEW, gains_of, many, signed
 
 
 def sweep_context(sweep: SweepFolder) -> dict[str, Any]:
     """Everything the template ``sweep.html`` writes."""
     records = records_of(sweep.lines)
-    head, beside = sweep_answer(records)
     skipped = [line for line in sweep.lines if line["status"] == "skipped"]
     done = len(sweep.lines) - len(skipped)
+    head, beside = sweep_answer(records, measured=any(line.get("gain") for line in sweep.lines))
     return {
         "title": sweep.name,
         "missing": list(sweep.missing),
@@ -32,8 +32,10 @@ def sweep_context(sweep: SweepFolder) -> dict[str, Any]:
     }
 
 
-def sweep_answer(records: Sequence[Record]) -> tuple[str, str]:
-    """Where joining surely pays, and where it pays most."""
+def sweep_answer(records: Sequence[Record], measured: bool = False) -> tuple[str, str]:
+    """Where joining surely pays, and where most; ``measured`` if only pairs were missing."""
+    if not records and measured:
+        return TOO_FEW
     if not records:
         return "Nothing was measured yet.", ""
     sure = [record for record in records if record.gain.low > 0]

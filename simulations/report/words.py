@@ -55,9 +55,17 @@ def best(gains: Sequence[Gain]) -> Gain | None:
     return gains[0] if gains else None
 
 
-def answer(gains: Sequence[Gain]) -> tuple[str, str]:
-    """The headline, and what has to be said beside it."""
+TOO_FEW = (
+    "Too few pairs to say whether joining pays.",
+    "FAR 1 % needs more pairs of report people: report on more folds, or on more people.",
+)
+
+
+def answer(gains: Sequence[Gain], measured: bool = False) -> tuple[str, str]:
+    """The headline, and what has to be said beside it; ``measured`` if only pairs were missing."""
     chosen = best(gains)
+    if chosen is None and measured:
+        return TOO_FEW
     if chosen is None:
         return "No private arm was measured.", "There is nothing to say about joining yet."
     how = f"at ε{SPACE}={SPACE}{chosen.arm.epsilon}, {_how(chosen.arm)}"

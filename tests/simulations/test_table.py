@@ -44,6 +44,8 @@ def test_rates_and_gains_that_are_unknown_are_dashes_or_empty() -> None:
     lines = printed(unknown, terminal=False).splitlines()
     line = next(line for line in lines if line.startswith("private "))
     assert line.split()[-3:] == ["0.904", "0.700", "-"]
+    assert any(line.startswith("no points: too few pairs") for line in lines)
+    assert "too few" not in printed(summary(), terminal=False)
 
 
 def printed(content: dict[str, Any], *, terminal: bool) -> str:

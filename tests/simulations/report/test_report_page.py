@@ -183,6 +183,13 @@ def test_run_without_private_arms_still_has_a_page(folder: Path) -> None:
     assert {"ladder", "sites"} <= page.ids
 
 
+def test_private_arms_without_pairs_enough_are_not_called_unmeasured(folder: Path) -> None:
+    change(folder / SUMMARY, gain={"private": {"8": None}})
+    page = read(write_report(folder))
+    assert "Too few pairs to say whether joining pays." in page.text
+    assert "No private arm" not in page.text
+
+
 def test_folder_that_is_neither_run_nor_sweep_is_told_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"neither a run .* give the folder named by --out"):
         write_report(tmp_path)

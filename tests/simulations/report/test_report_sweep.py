@@ -80,6 +80,12 @@ def test_sweep_that_measured_nothing_yet_has_a_page(tmp_path: Path) -> None:
     assert "0 of 6 points" in text
 
 
+def test_points_with_too_few_pairs_are_not_called_unmeasured(tmp_path: Path) -> None:
+    told = [{**line(5, 4, 0.5), "gain": {"private": {"8": None}}}]
+    text = write_report(write(tmp_path, told)).read_text("utf-8")
+    assert "Too few pairs to say whether joining pays." in text
+
+
 def test_answer_says_where_it_surely_pays_and_where_it_costs() -> None:
     head, beside = sweep_answer(records_of(lines()))
     assert head == "Joining pays at 4 of 20 places, by up to +4.1 points."

@@ -57,6 +57,7 @@ def test_without_a_sure_gain_the_least_trusting_arm_speaks() -> None:
 def test_no_private_arm_no_answer() -> None:
     assert best([]) is None
     assert answer([])[0] == "No private arm was measured."
+    assert "Too few pairs" in answer(gains_of({"private": {"8": None}}), measured=True)[0]
     assert gains_of({"private": {"8": None}}) == []
 
 
