@@ -249,9 +249,10 @@ def lying(message: Message) -> Message:
 def test_a_broken_off_run_of_any_strategy_ends_as_an_unbroken_one(
     tmp_path: Path, name: str, pooling: Literal["all", "camera_type"]
 ) -> None:
-    steps = GradientMechanism(sigma=1.0, clip=1.0, rate=0.5, rounds=4, proximal=0.1)
+    steps = GradientMechanism(sigma=1.0, clip=1.0, rate=0.5, rounds=4)
+    pulled = dataclasses.replace(steps, steps_per_round=2, proximal=0.1)  # as fedprox asks
     offered = dataclasses.replace(
-        plan(), mechanisms=(*plan().mechanisms, steps), cohort=7, pooling=pooling
+        plan(), mechanisms=(*plan().mechanisms, pulled), cohort=7, pooling=pooling
     )
     charter = Charter(run="r1", plan=offered, strategy=StrategyChoice(name=name))
 
