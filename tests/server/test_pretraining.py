@@ -27,9 +27,13 @@ def options(**changes: object) -> PretrainOptions:
 
 def test_a_trunk_is_trained_folded_and_loads_again(faces: FaceSet, tmp_path: Path) -> None:
     told: list[Progress] = []
-    made = pretrain(faces, tmp_path / "trunk", options(steps=40, check_every=20), told.append)
-    assert [p.step for p in told] == list(range(1, 41))
-    assert np.mean([p.loss for p in told[-8:]]) < np.mean([p.loss for p in told[:8]])
+    # Without a margin, which grows while training goes on, one step's loss compares with another's.
+    easy = options(steps=100, check_every=50, learning_rate=0.05, margin=0.0, camera=None)
+    made = pretrain(faces, tmp_path / "trunk", easy, told.append)
+    assert [p.step for p in told] == list(range(1, 101))
+    guessing = np.log(len(faces.people) / 2)  # the loss of a network that knows nobody it saw
+    assert np.mean([p.loss for p in told[:2]]) > guessing
+    assert np.mean([p.loss for p in told[-8:]]) < guessing / 2
     assert made.tar == max(p.tar for p in told if p.tar is not None)
     trunk, tail = load_trunk(tmp_path / "trunk")
     assert trunk.manifest.sha256 == made.manifest.sha256
