@@ -1,6 +1,8 @@
-"""What every test shares: quiet threads, Hypothesis profiles, and real data where it exists."""
+"""What every test shares: quiet threads, logs as they were, Hypothesis, and real data if any."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -15,6 +17,7 @@ settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 SHARED = Path(__file__).parents[2] / "shared"
+ROOMS = ("client", "common", "server", "simulations")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,6 +25,18 @@ def one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """What a test or a command does to a logger ends with the test: others read these logs."""
+    for room in ROOMS:
+        logging.getLogger(room)  # so that it is among the loggers looked at
+    before = [(logger, logger.level, logger.disabled, logger.propagate) for logger in _loggers()]
+    yield
+    for logger, level, disabled, propagate in before:
+        logger.setLevel(level)
+        logger.disabled, logger.propagate = disabled, propagate
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +47,13 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def shared_models() -> Path:
     return _present(SHARED / "models")
+
+
+def _loggers() -> list[logging.Logger]:
+    """The root logger, and those of our rooms and of Flower."""
+    named = logging.root.manager.loggerDict.items()
+    ours = [log for name, log in named if name.split(".")[0] in (*ROOMS, "flwr")]
+    return [logging.root, *(log for log in ours if isinstance(log, logging.Logger))]
 
 
 def _present(folder: Path) -> Path:

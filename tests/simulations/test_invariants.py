@@ -29,9 +29,9 @@ MANY = 10_000
 
 
 @pytest.fixture(autouse=True)
-def quiet() -> None:
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
     for name in ("flwr", "client", "server"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+        caplog.set_level(logging.CRITICAL, name)  # for one test: others read these logs
 
 
 def trial(seed: int, **how: Any) -> Aftermath:
