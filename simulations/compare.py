@@ -80,8 +80,12 @@ def open_run(folder: Path) -> Finished:
         raise RunError(f"{folder} holds a sweep: name one of the run folders in its points/")
     if not path.is_file():
         begun = (folder / PIECES).is_dir()
-        told = "the run is not finished; the command that made it goes on" if begun else "no run"
-        raise RunError(f"{folder}: no {SUMMARY}: {told}")
+        told = (
+            "the run is not finished; the command that made it goes on"
+            if begun
+            else "give the folder named by --out of `mascaron-lab run`"
+        )
+        raise RunError(f"{folder} has no {SUMMARY}: {told}")
     try:
         summary = json.loads(path.read_text("utf-8"))
         if summary["schema"] != 1 or not summary["rows"]:

@@ -33,6 +33,7 @@ def write_png(path: Path, picture: Pixels) -> None:
     whole = Image.fromarray(picture)
     whole.quantize(256, Image.Quantize.MEDIANCUT, kmeans=1).save(buffer, "PNG", optimize=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(buffer.getvalue())
     except OSError as error:
         raise DataSetError(f"{path}: cannot be written ({error.strerror})") from None

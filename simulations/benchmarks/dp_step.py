@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> None:
     """Measures, and prints the JSON line."""
     parser = argparse.ArgumentParser(prog="dp-step", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--persons", type=at_least(1), default=32)
-    parser.add_argument("--pictures", type=at_least(1), default=8)
+    parser.add_argument("--pictures", type=at_least(2), default=8)
     parser.add_argument("--repeats", type=at_least(1), default=3)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)

@@ -19,12 +19,16 @@ from simulations.results import FAR_KEYS
 
 def compare_command(a: Path, b: Path | None, **arms: Any) -> None:
     """Compares run folders ``a`` and ``b``; the table goes to stderr, the JSON to stdout."""
-    choice = Choice(**arms)
-    if b is None and choice.against is None and choice.against_epsilon is None:
+    found = compare(open_run(a), open_run(b or a), Choice(**arms))
+    if b is None and all(_itself(row) for row in found["rows"]):
         raise ConfigError("without B, name two rows of A: --row private --against local")
-    found = compare(open_run(a), open_run(b or a), choice)
     print_differences(found, stderr_console())
     click.echo(json.dumps(found))
+
+
+def _itself(row: dict[str, Any]) -> bool:
+    """Whether a row is compared with itself."""
+    return bool(row["against"] == {key: row[key] for key in row["against"]})
 
 
 def print_differences(found: Mapping[str, Any], console: Console) -> None:

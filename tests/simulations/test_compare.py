@@ -134,7 +134,7 @@ def test_a_run_that_is_not_finished_is_told_from_none_at_all(tmp_path: Path) -> 
     (folder / "summary.json").unlink()
     with pytest.raises(RunError, match="not finished"):
         open_run(folder)
-    with pytest.raises(RunError, match="no run"):
+    with pytest.raises(RunError, match=r"no summary\.json: give the folder named by --out"):
         open_run(tmp_path / "nowhere")
 
 

@@ -100,6 +100,6 @@ def test_the_gallery_is_a_picture_of_many_faces(
     picture = gallery.gallery(seed=3)
     assert picture.shape[1] == 1186
     assert picture.std() > 30
-    gallery.write_png(tmp_path / "g.png", picture[:200, :300])
-    again = Image.open(tmp_path / "g.png").convert("RGB")
+    gallery.write_png(tmp_path / "pictures" / "g.png", picture[:200, :300])
+    again = Image.open(tmp_path / "pictures" / "g.png").convert("RGB")
     assert np.abs(np.asarray(again).astype(int) - picture[:200, :300]).mean() < 4

@@ -110,7 +110,8 @@ def test_compare_tells_wrong_use_from_failure(swept: tuple[Path, Result], tmp_pa
     run = next((swept[0] / "out" / "points").iterdir())
     wrong = compare(run, "--against", "local")
     assert (wrong.exit_code, wrong.stdout) == (2, "")
-    for arms in ((), ("--row", "private", "--epsilon", "8")):
+    private = ("--row", "private", "--epsilon", "8")
+    for arms in ((), private, (*private, "--against", "private"), ("--row", "local")):
         itself = compare(run, *arms)
         assert (itself.exit_code, itself.stdout) == (2, "")
         assert "without B, name two rows of A" in itself.stderr
