@@ -1,7 +1,8 @@
 """The arms of a comparison: what each site would match with under each way of learning.
 
-All start from the same public tail and end in the same estimator; what differs is which people it
-may look at and what was done to what they released.
+All start from the same public tail and end in the same estimator and the same own part, which never
+leaves a site; what differs is which people the shared part may look at and what was done to what
+they released.
 """
 
 import tempfile
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 
 from client.agent.people import SitePeople
 from common.models.tail import BIAS, WEIGHT, Tail
-from common.moments.matching import OwnPart, own_part, site_tail
+from common.moments.matching import site_tail
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
+from common.moments.own import OwnPart, own_part, own_tail
 from common.moments.posterior import shared_parts
 from common.moments.reference import Reference, retuned
 from common.privacy.plan import NoiseModel, PrivacyPlan
@@ -26,7 +28,7 @@ from simulations.federation import Arrays, Door, Federation, Outcome
 from simulations.material import Material
 from simulations.mechanisms import mechanisms
 from simulations.scenario import Scenario
-from simulations.sites import SimulatedSite
+from simulations.sites import SimulatedSite, judged_sites
 from simulations.upper import together
 
 ROUND_TO = 5  # people
@@ -35,7 +37,7 @@ WATCHED = 100  # public people by whom the centre sees how a gradient phase goes
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Arm:
-    """What every site would match with, and what each spent (None: nothing was released)."""
+    """What every judged site would match with, and what it spent (None: nothing was released)."""
 
     tails: Sequence[Tail]
     spent: tuple[float, ...] | None = None
@@ -56,14 +58,14 @@ class Experiment:
 
     def base(self) -> Arm:
         """The embedder as it came."""
-        return Arm(tails=[self.material.tail] * len(self.sites))
+        return Arm(tails=[self.material.tail] * len(self.judged))
 
     def tuned(self) -> Arm:
         """The tail tuned on public people only: costs nobody anything."""
-        return Arm(tails=[self.public] * len(self.sites))
+        return Arm(tails=[self.public] * len(self.judged))
 
     def local(self) -> Arm:
-        """Own statistics on the public tail, nothing released."""
+        """The own part on the public tail, nothing released."""
         return Arm(tails=[site_tail(self.reference, own, None) for own in self._own])
 
     def federated(
@@ -76,23 +78,22 @@ class Experiment:
                 plan, dict(self._initial), folder or Path(temporary), (*self.seed, _code(plan))
             )
         shared = self._shared(outcome.pools, plan)
-        spent = tuple(outcome.spent[site.name] for site in self.sites)
+        spent = tuple(outcome.spent[site.name] for site in self.judged)
         return Arm(tails=shared, spent=spent if epsilon else None, outcome=outcome)
 
     def panel(self) -> Arm:
         """The first volunteers of every site are public inside the federation; own part on top."""
-        volunteers = [bags[: self.scenario.panel] for bags in self._bags]
-        return self._non_private(volunteers)
+        return self._non_private([bags[: self.scenario.panel] for bags in self._bags.values()])
 
     def upper_bound(self) -> Arm:
         """Everybody's features in one place, no privacy at all; own part on top."""
-        return self._non_private(self._bags)
+        return self._non_private(list(self._bags.values()))
 
     def plan(self, noise: NoiseModel, epsilon: float | None) -> PrivacyPlan:
         """The releases of this experiment at ``epsilon`` (None: without noise)."""
         return PrivacyPlan(
             mechanisms=mechanisms(self.scenario, self.reference.radius, epsilon),
-            people=int(np.median([declared(len(bags)) for bags in self._bags])),
+            people=int(np.median([declared(len(bags)) for bags in self._bags.values()])),
             delta=self.scenario.delta,
             noise=noise,
             honest_sites=self._smallest_pool if noise == "distributed" else 1,
@@ -103,26 +104,40 @@ class Experiment:
         )
 
     @cached_property
-    def _bags(self) -> list[list[NDArray[np.float32]]]:
-        bags = []
+    def judged(self) -> list[SimulatedSite]:
+        """The sites whose tails are made and measured; all others only take part."""
+        return judged_sites(self.sites, self.scenario.judged)
+
+    @cached_property
+    def _bags(self) -> dict[str, list[NDArray[np.float32]]]:
+        bags = {}
         for site in self.sites:
             features = self.material.features[site.camera][site.pictures]
-            bags.append(SitePeople(features, self.material.person[site.pictures]).bags())
+            bags[site.name] = SitePeople(features, self.material.person[site.pictures]).bags()
         return bags
 
     @cached_property
     def _own(self) -> list[OwnPart]:
-        return [own_part(self.reference, bags) for bags in self._bags]
+        return [self._own_part(site, self.reference, self.public) for site in self.judged]
 
-    @cached_property
-    def _pool_of(self) -> list[str]:
-        """The pool of each site: its camera type, or the only one there is."""
-        together = self.scenario.pooling == "all"
-        return ["all" if together else self.material.types[site.camera] for site in self.sites]
+    def _own_part(self, site: SimulatedSite, reference: Reference, tail: Tail) -> OwnPart:
+        """What a site knows by itself, from ``tail`` on, of which ``reference`` is."""
+        bags = self._bags[site.name]
+        if self.scenario.own_tuning:
+            reference = retuned(reference, tail, own_tail(tail, bags, self._rng_of(site)))
+        return own_part(reference, bags)
+
+    def _rng_of(self, site: SimulatedSite) -> np.random.Generator:
+        number = [other.name for other in self.sites].index(site.name)
+        return np.random.default_rng([*self.seed, 4, number])
+
+    def _pool_of(self, site: SimulatedSite) -> str:
+        """The pool of a site: its camera type, or the only one there is."""
+        return "all" if self.scenario.pooling == "all" else self.material.types[site.camera]
 
     @cached_property
     def _sites_of_pool(self) -> dict[str, int]:
-        return dict(Counter(self._pool_of))
+        return dict(Counter(self._pool_of(site) for site in self.sites))
 
     @property
     def _smallest_pool(self) -> int:
@@ -145,7 +160,7 @@ class Experiment:
                 ),
                 declared_people=declared(len(bags)),
             )
-            for site, bags in zip(self.sites, self._bags, strict=True)
+            for site, bags in zip(self.sites, self._bags.values(), strict=True)
         ]
         public = self.material.public
         negatives = public.randomised[:, 0]
@@ -162,19 +177,24 @@ class Experiment:
     def _shared(self, pools: dict[str, Arrays], plan: PrivacyPlan) -> list[Tail]:
         parts = shared_parts(self.reference, pools_of(pools, plan), self._sites_of_pool)
         tails = []
-        for name, bags, own in zip(self._pool_of, self._bags, self._own, strict=True):
-            reference = self.reference
+        for site, own in zip(self.judged, self._own, strict=True):
+            pool, reference = self._pool_of(site), self.reference
             if self.scenario.gradient_share:
-                trained = Tail(pools[name][WEIGHT], pools[name][BIAS])
+                trained = Tail(pools[pool][WEIGHT], pools[pool][BIAS])
                 reference = retuned(reference, self.public, trained)
-                own = own_part(reference, bags)
-            tails.append(site_tail(reference, own, parts[name]))
+                own = self._own_part(site, reference, trained)
+            tails.append(site_tail(reference, own, parts[pool]))
         return tails
 
     def _non_private(self, people: list[list[NDArray[np.float32]]]) -> Arm:
         types = [self.material.types[site.camera] for site in self.sites]
         rng = np.random.default_rng([*self.seed, 3])
-        return Arm(tails=together(self.public, types, people, self._bags, rng))
+        pooled, tuning = together(self.public, types, people, rng), self.scenario.own_tuning
+        tails = []
+        for site in self.judged:
+            own, name = self._bags[site.name], self.material.types[site.camera]
+            tails.append(pooled.at(name, own, self._rng_of(site) if tuning else None))
+        return Arm(tails=tails)
 
 
 def declared(people: int) -> int:

@@ -20,17 +20,12 @@ Doubles = NDArray[np.float64]
 
 @dataclass(eq=False)
 class Jury:
-    """The report people of one fold. The same resamples of them judge every arm, site and seed.
-
-    Where there are more than ``judged`` sites, so many are judged, evenly spread over all and over
-    the camera types.
-    """
+    """The report people of one fold. The same resamples of them judge every arm, site and seed."""
 
     material: Material
     pictures: NDArray[np.int64]
     draws: int
     fold: int
-    judged: int | None = None
     _pairs: dict[int, tuple[NDArray[np.int64], Pairs, NDArray[np.float64]]] = field(
         default_factory=dict
     )
@@ -43,22 +38,17 @@ class Jury:
         spent: tuple[float, ...] | None = None,
         notes: Mapping[str, Any] | None = None,
     ) -> Piece:
-        """The piece of one arm: ``tails[i]`` is what site i would match with.
-
-        ``spent`` is of all ``sites``, like ``tails``; the piece holds those that are judged.
-        """
-        asked = list(zip(sites, tails, spent or [0.0] * len(sites), strict=True))
-        seats = [asked[n] for n in spread([s.camera for s in sites], self.judged or len(sites))]
-        found = [self._estimate(site.camera, tail) for site, tail, _ in seats]
-        pairs = [self._bench(site.camera)[1] for site, *_ in seats]
+        """The piece of one arm: ``tails[i]`` is what site i would match with."""
+        found = [self._estimate(s.camera, tail) for s, tail in zip(sites, tails, strict=True)]
+        pairs = [self._bench(site.camera)[1] for site in sites]
         return Piece(
-            sites=tuple(site.name for site, *_ in seats),
-            camera_types=tuple(self.material.types[site.camera] for site, *_ in seats),
+            sites=tuple(site.name for site in sites),
+            camera_types=tuple(self.material.types[site.camera] for site in sites),
             tar=np.stack([estimate.tar for estimate, _ in found]),
             draws=np.stack([estimate.draws for estimate, _ in found]),
             people=tuple(p.people for p in pairs),
             pairs=tuple(len(p) for p in pairs),
-            epsilon_spent=None if spent is None else tuple(epsilon for *_, epsilon in seats),
+            epsilon_spent=spent,
             fnmr=np.stack([fnmr for _, fnmr in found]),
             notes=notes or {},
         )
@@ -91,14 +81,6 @@ class Jury:
             weights = self._weights[:, np.isin(np.unique(self._person), person)]
             self._pairs[camera] = (pictures, Pairs.of(person), weights)
         return self._pairs[camera]
-
-
-def spread(cameras: Sequence[int], seats: int) -> list[int]:
-    """At most ``seats`` numbers of sites, evenly spread within each camera type, ascending."""
-    if len(cameras) <= seats:
-        return list(range(len(cameras)))
-    order = np.argsort(cameras, kind="stable")
-    return sorted(order[(2 * np.arange(seats) + 1) * len(cameras) // (2 * seats)].tolist())
 
 
 def fnmr_on_grid(scores: Scores) -> Doubles:

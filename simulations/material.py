@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from common.errors import ScenarioError
 from common.faces.cameras import Camera, narrowed
 from common.faces.faceset import REPORT_SITE, FaceSet
+from common.heads.tuning import TuningOptions
 from common.models.cache import CacheKey, FeatureCache
 from common.models.tail import Tail
 from common.models.trunk import Trunk
 from common.moments.reference import PublicViews, Reference, make_reference
 from common.wire import digest
-from server.tuning import TuningOptions, tune_public
+from server.tuning import tune_public
 from simulations.scenario import Scenario
 
 AS_IT_IS = "as it is"  # the camera type of pictures whose pack declares none

@@ -67,7 +67,7 @@ class Run:
         for number, folds in enumerate(self.turns):
             pictures = report_pictures(self.material, self.scenario, folds.report)
             fold = min(folds.report) if self.material.site is None else number
-            jury = Jury(self.material, pictures, self.scenario.draws, fold, self.scenario.judged)
+            jury = Jury(self.material, pictures, self.scenario.draws, fold)
             for seed in range(self.scenario.seeds):
                 experiment = self._experiment(public, reference, folds, (fold, seed))
                 first = first or experiment
@@ -77,7 +77,7 @@ class Run:
                     if key not in pieces:
                         made = arm(experiment)
                         notes = notes_of(experiment.sites, self.material.person, made)
-                        piece = jury.judge(experiment.sites, made.tails, made.spent, notes)
+                        piece = jury.judge(experiment.judged, made.tails, made.spent, notes)
                         pieces.write(key, piece)
                     step(1)
         if first is None:

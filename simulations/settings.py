@@ -104,10 +104,12 @@ class Estimating:
 
     ``ridge`` and ``mean_share`` are constants of a trunk, chosen on public or development people:
     a large ridge leaves directions as they are, and then the mean deserves the larger share.
+    With ``own_tuning`` a site's own part, in every arm, begins with tuning the tail on its people.
     """
 
     ridge: float = RIDGE  # of the whitening, in mean eigenvalues
     mean_share: float = MEAN_SHARE  # of the moments' budget, spent on the mean
+    own_tuning: bool = True
 
     def check_estimating(self) -> None:
         """Raises ``ScenarioError`` for a number outside its range."""

@@ -90,6 +90,15 @@ def open_sites(labels: Labels, scenario: Scenario, folds: Folds, seed: int) -> l
     ]
 
 
+def judged_sites(sites: Sequence[SimulatedSite], most: int) -> list[SimulatedSite]:
+    """At most ``most`` of ``sites``, evenly spread over all and over their cameras, in order."""
+    if len(sites) <= most:
+        return list(sites)
+    order = np.argsort([site.camera for site in sites], kind="stable")
+    chosen = order[(2 * np.arange(most) + 1) * len(sites) // (2 * most)]
+    return [sites[number] for number in np.sort(chosen)]
+
+
 def pictures_of_folds(labels: Labels, folds: frozenset[int]) -> Indices:
     """Pictures of the people of ``folds``; report people of a declared pack are none of them."""
     chosen = np.isin(labels.fold, sorted(folds))

@@ -32,6 +32,7 @@ draws = 50
 public_steps = 2
 panel = 2
 upper_bound = false
+own_tuning = false
 """
 SWEEP = """name = "little"
 scenario = "base.toml"

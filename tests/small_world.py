@@ -78,4 +78,5 @@ def public_views(size: float) -> PublicViews:
 
 def small_scenario(**changes: object) -> Scenario:
     told = {"sites": 6, "seeds": 2, "draws": 50, "public_steps": 5, "epsilon": (8.0,), "panel": 2}
+    told |= {"own_tuning": False}
     return Scenario(name="small", **{**told, **changes})  # type: ignore[arg-type]

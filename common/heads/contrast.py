@@ -1,8 +1,8 @@
-"""In-batch contrast: every other person of the batch is a negative. For public people only.
+"""In-batch contrast: every other person of the batch is a negative. Nothing of it may leave a site.
 
 One person's gradient depends on all the others, so removing a person moves everybody else's share:
-this loss has no bounded sensitivity and never sees a private face in production. The private
-objective, whose negatives are public, is in client/privacy/objective.py.
+this loss has no bounded sensitivity. It sees public faces, or a site's own for the site's own use.
+The private objective, whose negatives are public, is in client/privacy/objective.py.
 """
 
 import torch

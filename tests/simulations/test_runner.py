@@ -185,6 +185,17 @@ def test_what_is_shared_helps_and_noise_costs(tmp_path: Path) -> None:
     assert tar["nonprivate", None] > tar["local", 0.0] > tar["public", 0.0]
 
 
+def test_own_tuning_is_a_part_of_every_arm_that_sees_own_people(tmp_path: Path) -> None:
+    world = small_world(people=120, size=2.0)
+    tar = []
+    for own_tuning in (False, True):
+        scenario = small_scenario(sites=3, seeds=1, own_tuning=own_tuning, panel=5)
+        summary = start(world, tmp_path / str(own_tuning), scenario).everything().summary
+        tar.append({row["name"]: row["tar_at_far"]["1e-1"] for row in summary["rows"]})
+    without, tuned = tar
+    assert {name for name in ROWS if without[name] == tuned[name]} == {"base", "public"}
+
+
 def test_panel_of_nobody_has_no_row(material: Material, tmp_path: Path) -> None:
     rows = list(start(material, tmp_path, small_scenario(panel=0))._rows())
     assert "panel" not in {name for name, *_ in rows}

@@ -14,6 +14,7 @@ from simulations.sites import (
     Folds,
     SimulatedSite,
     check_people,
+    judged_sites,
     open_sites,
     pictures_of_folds,
     report_pictures,
@@ -247,6 +248,18 @@ def test_people_are_grouped_by_an_attribute_of_their_faces() -> None:
         assert len({person % 2 for person in people}) == 1
     with pytest.raises(ScenarioError, match="no attribute 'hat'; these faces have beard, glasses"):
         labels_of(dataclasses.replace(scenario, attribute="hat"), faces)
+
+
+def test_judged_sites_are_spread_over_sites_and_cameras() -> None:
+    sites = [
+        SimulatedSite(name=f"site-{n:03d}", camera=n % 4, pictures=np.arange(2)) for n in range(256)
+    ]
+    judged = [site.name for site in judged_sites(sites, 16)]
+    assert judged == sorted(set(judged))
+    assert len(judged) == 16
+    assert [sum(int(name[-3:]) % 4 == c for name in judged) for c in range(4)] == [4] * 4
+    assert judged[0] < "site-064" < "site-192" <= judged[-1]
+    assert judged_sites(sites[:5], 16) == sites[:5]
 
 
 def open_sites_of(known: Labels) -> list[SimulatedSite]:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from common.models.tail import Tail
-from common.moments.reference import PublicViews
+from common.moments.reference import PublicViews, Reference, make_reference
 
 World = Callable[..., PublicViews]
+Bags = Callable[..., list[np.ndarray]]
 
 
 @pytest.fixture
@@ -39,5 +40,22 @@ def world() -> World:
             camera=np.tile(np.arange(cameras), (len(person), 1)),
             person=person,
         )
+
+    return make
+
+
+@pytest.fixture
+def known(identity: Tail, world: World) -> Reference:
+    return make_reference(identity, world(planted=0.5))
+
+
+@pytest.fixture
+def bags() -> Bags:
+    def make(people: int, pictures: int = 3, size: float = 0.3) -> list[np.ndarray]:
+        """(k, 6) features of each of ``people``."""
+        rng = np.random.default_rng(people)
+        centre = 3 + rng.standard_normal((people, 1, 6))
+        noise = size * rng.standard_normal((people, pictures, 6))
+        return list((centre + noise).astype(np.float32))
 
     return make

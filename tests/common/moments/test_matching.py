@@ -1,6 +1,6 @@
 """The tail a site matches with: affine, finite whatever comes, its own part limited."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -9,52 +9,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from common.models.tail import Tail
-from common.moments.matching import (
-    OWN_SHRINK,
-    own_part,
-    site_tail,
-    whitening,
-)
-from common.moments.packing import pack_symmetric
+from common.moments.matching import OWN_SHRINK, site_tail, whitening
+from common.moments.own import own_part, own_tail
 from common.moments.posterior import Belief, SharedPart, prior_scatter
-from common.moments.reference import MEAN_RADIUS, RIDGE, PublicViews, Reference, make_reference
+from common.moments.reference import RIDGE, Reference, retuned
 
-World = Callable[..., PublicViews]
-
-
-@pytest.fixture
-def known(identity: Tail, world: World) -> Reference:
-    return make_reference(identity, world(planted=0.5))
+Bags = Callable[..., list[np.ndarray]]
 
 
-def bags(people: int, pictures: int = 3, size: float = 0.3) -> list[np.ndarray]:
-    rng = np.random.default_rng(people)
-    centre = 3 + rng.standard_normal((people, 1, 6))
-    return list((centre + size * rng.standard_normal((people, pictures, 6))).astype(np.float32))
-
-
-def test_own_part_is_limited_as_a_release_would_be(known: Reference) -> None:
-    own = own_part(known, bags(5, size=1e4))
-    assert np.linalg.norm(own.mean) <= MEAN_RADIUS + 1e-9
-    assert np.linalg.norm(pack_symmetric(own.scatter)) <= known.radius * (1 + 1e-9)
-    small = own_part(known, bags(5, size=1e-3))
-    assert np.linalg.norm(pack_symmetric(small.scatter)) < 1e-3 * known.radius
-
-
-def test_own_part_counts_people_and_those_with_two_pictures(known: Reference) -> None:
-    mixed: Sequence[np.ndarray] = [*bags(4), *bags(3, pictures=1)]
-    own = own_part(known, mixed)
-    assert (own.people, own.paired) == (7, 4)
-    np.testing.assert_allclose(own.scatter, own_part(known, bags(4)).scatter)
-
-
-def test_own_part_shows_nothing_of_itself(known: Reference) -> None:
-    text = repr(own_part(known, bags(3)))
-    assert "people=" not in text
-    assert "array" not in text
-
-
-def test_tail_is_the_affine_map_that_whitening_by_hand_gives(known: Reference) -> None:
+def test_tail_is_the_affine_map_that_whitening_by_hand_gives(known: Reference, bags: Bags) -> None:
     own = own_part(known, bags(4))
     scatter = turned(known)
     mean = Belief(np.full(6, 0.2), np.full(6, 1e-12))
@@ -69,7 +32,26 @@ def test_tail_is_the_affine_map_that_whitening_by_hand_gives(known: Reference) -
     np.testing.assert_allclose(tail.embed(features), by_hand, rtol=1e-3, atol=1e-3)
 
 
-def test_a_site_without_people_matches_with_what_is_shared(known: Reference) -> None:
+Bags = Callable[..., list[np.ndarray]]
+
+
+def test_a_tuned_frame_is_what_is_whitened_and_centred(
+    known: Reference, identity: Tail, bags: Bags
+) -> None:
+    tuned = own_tail(identity, bags(6), np.random.default_rng(0))
+    reference = retuned(known, identity, tuned)
+    own = own_part(reference, bags(6))
+    assert own.frame.hash == reference.frame.hash != known.frame.hash
+    belief = Belief(np.diag(known.within), np.full((6, 6), 1e-12))
+    shared = SharedPart(Belief(np.full(6, 0.2), np.full(6, 1e-12)), belief)
+    features = np.concatenate(bags(9))
+    by_hand = (reference.frame.embed(features) - 0.2) @ whitening(np.diag(known.within), RIDGE)
+    for told in (known, reference):  # nothing but the frame differs between the two
+        found = site_tail(told, own, shared).embed(features)
+        np.testing.assert_allclose(found, by_hand, rtol=1e-3, atol=1e-3)
+
+
+def test_a_site_without_people_matches_with_what_is_shared(known: Reference, bags: Bags) -> None:
     nobody = own_part(known, [])
     assert (nobody.people, nobody.paired) == (0, 0)
     alone = site_tail(known, nobody, None)
@@ -83,7 +65,7 @@ def test_a_site_without_people_matches_with_what_is_shared(known: Reference) -> 
     np.testing.assert_allclose(shared.embed(features), by_hand, rtol=1e-3, atol=1e-3)
 
 
-def test_own_mean_counts_by_the_number_of_own_people(known: Reference) -> None:
+def test_own_mean_counts_by_the_number_of_own_people(known: Reference, bags: Bags) -> None:
     nearly = np.zeros((1, 6), np.float32)
     one = int(OWN_SHRINK)
     own = own_part(known, bags(one))

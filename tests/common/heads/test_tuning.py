@@ -1,12 +1,12 @@
-"""Tuning on public people: better on people it never saw, repeatable, and refused without any."""
+"""Tuning a tail: better on people it never saw, repeatable, and refused without any."""
 
 import numpy as np
 import pytest
 
 from common.errors import DataSetError
+from common.heads.tuning import TuningOptions, tune_tail
 from common.metrics.verification import tar_at_far
 from common.models.tail import Tail
-from server.tuning import TuningOptions, tune_tail
 
 OPTIONS = TuningOptions(steps=80, people=40, learning_rate=5e-3)
 SIZES = np.r_[np.full(6, 1.0), np.full(10, 3.0)]  # of what varies within a person: 10 axes mislead
