@@ -23,7 +23,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The whole TOML file at ``path``; ``ConfigError`` if it cannot be read or parsed."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
 
 

@@ -71,7 +71,10 @@ def load_sweep(name: str) -> Asked:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in SWEEPS.glob("*.toml")))
         raise ScenarioError(f"no sweep {name!r}; there are: {known}, or a file NAME.toml")
-    told = build(_File, read_toml(path), str(path))
+    asked = read_toml(path)
+    if "sites" in asked:
+        raise ScenarioError(f"{path} is a scenario, not a sweep: use `mascaron-lab run`")
+    told = build(_File, asked, str(path))
     _check_tables(told, path)
     beside = path.parent / told.scenario
     base = load_scenario(str(beside) if beside.is_file() else told.scenario)

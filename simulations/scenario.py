@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.config import load
+from common.config import build, read_toml
 from common.errors import ScenarioError
 from common.faces.cameras import Camera, load_cameras
 from common.privacy.plan import SHIPPED_OBJECTIVES, is_objective
@@ -121,7 +121,10 @@ def load_scenario(name: str) -> Scenario:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in SCENARIOS.glob("*.toml")))
         raise ScenarioError(f"no scenario {name!r}; there are: {known}, or a file NAME.toml")
-    return load(Scenario, path)
+    table = read_toml(path)
+    if "axes" in table or "point" in table:
+        raise ScenarioError(f"{path} is a sweep, not a scenario: use `mascaron-lab sweep`")
+    return build(Scenario, table, str(path))
 
 
 def override(scenario: Scenario, **changes: object) -> Scenario:

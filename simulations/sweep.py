@@ -18,6 +18,7 @@ from simulations.journal import Journal, Line, opened
 from simulations.laboratory import Laboratory, features_key
 from simulations.pieces import write_whole
 from simulations.points import Asked, Point, label
+from simulations.runner import PIECES
 
 JOURNAL, SWEEP, POINTS = "sweep.jsonl", "sweep.toml", "points"
 KEY = 16  # hexadecimal digits
@@ -57,6 +58,8 @@ class Sweep:
 
     def everything(self) -> list[Line]:
         """Settles whatever is missing and returns the lines of all points."""
+        if (self.folder / PIECES).is_dir():
+            raise RunError(f"{self.folder} holds a run; choose another folder for the sweep")
         ready = self.checked()
         with opened(self.folder / JOURNAL) as journal:
             self._check_folder(journal, ready)

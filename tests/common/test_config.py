@@ -53,7 +53,7 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, told: str) -> None:
 
 
 def test_a_missing_file_and_a_missing_section_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot read"):
+    with pytest.raises(ConfigError, match=r"cannot read .*none\.toml: No such file or directory$"):
         load(House, tmp_path / "none.toml")
     with pytest.raises(ConfigError, match=r"has no \[house\] section"):
         load(House, write(tmp_path, "floors = 1"), "house")

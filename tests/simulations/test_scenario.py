@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigError, ScenarioError
+from simulations.points import load_sweep
 from simulations.scenario import SCENARIOS, Scenario, load_scenario, override
 
 SHIPPED = sorted(path.stem for path in SCENARIOS.glob("*.toml"))
@@ -23,6 +24,15 @@ def test_scenarios_of_the_issue_are_there() -> None:
     assert load_scenario("cameras").sites == len(load_scenario("cameras").camera_list()) == 4
     assert load_scenario("fleet").sites == 64
     assert load_scenario("fleet").seeds >= 5
+
+
+def test_a_sweep_given_as_a_scenario_and_the_reverse_are_told(tmp_path: Path) -> None:
+    sweep = write(tmp_path, 'name = "x"\nscenario = "demo"\n[axes]\nsites = [2]\n')
+    with pytest.raises(ScenarioError, match="use `mascaron-lab sweep`"):
+        load_scenario(str(sweep))
+    scenario = write(tmp_path, 'name = "x"\nsites = 2\n')
+    with pytest.raises(ScenarioError, match="use `mascaron-lab run`"):
+        load_sweep(str(scenario))
 
 
 def test_unknown_scenario_lists_those_there_are() -> None:

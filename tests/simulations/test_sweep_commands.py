@@ -81,6 +81,14 @@ def test_an_interrupt_says_how_to_go_on_and_leaves_what_is_done(
     assert "settled already: 1 of 2 points" in result.stderr
 
 
+def test_a_sweep_does_not_go_into_the_folder_of_a_run(tmp_path: Path) -> None:
+    (tmp_path / "out" / "pieces").mkdir(parents=True)
+    result = sweep(tmp_path, SWEEP)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "holds a run; choose another folder" in result.stderr
+    assert not (tmp_path / "out" / "sweep.jsonl").exists()
+
+
 def test_compare_pairs_the_points_of_a_sweep(swept: tuple[Path, Result]) -> None:
     lines = (swept[0] / "out" / "sweep.jsonl").read_text("utf-8").splitlines()
     keys = [told["key"] for told in map(json.loads, lines) if told["status"] == "done"]
