@@ -58,7 +58,7 @@ class Combining:
     server_rate: float = 1e-3
     tau: float = 1e-3
     proximal: float = 0.0
-    learning_rate: float = 0.03
+    learning_rate: float = 0.003
     local_steps: int = 1
     pooling: Literal["camera_type", "all"] = "camera_type"
 

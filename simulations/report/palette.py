@@ -18,7 +18,11 @@ ARMS: Mapping[str, tuple[str, str]] = {
         "volunteers",
         "A few volunteers of every site are public inside the federation, without noise.",
     ),
-    "local": ("alone", "What a site can do alone: its own statistics, nothing ever released."),
+    "local": (
+        "alone",
+        "What a site can do alone: its tail tuned on its own people, and their statistics; nothing "
+        "is ever released.",
+    ),
     "private": (
         "joined, own noise",
         "Every site adds all the noise itself before anything leaves; nobody has to be trusted.",
