@@ -6,7 +6,8 @@ through the same cameras one after the other. Everything is checked before a pic
 
 import dataclasses
 import logging
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -158,7 +159,6 @@ class Laboratory:
 
     def measure(self, scenario: Scenario, folder: Path) -> Measured:
         """Measures whatever of ``scenario`` is missing in ``folder``."""
-        logging.getLogger("flwr").setLevel(logging.ERROR)  # its progress lines are not ours
         self.check(scenario)
         self.sites(scenario)
         _made(folder)
@@ -172,7 +172,8 @@ class Laboratory:
             entropy=self.given.entropy,
             judges=people.judges,
         )
-        return run.everything()
+        with _quiet_flower():
+            return run.everything()
 
     def identity(self, scenario: Scenario) -> str:
         """A digest of everything that decides what ``scenario`` measures here, but for the code."""
@@ -227,6 +228,21 @@ class Laboratory:
     @cached_property
     def _trunk(self) -> tuple[Trunk, Tail]:
         return self.given.load_trunk()
+
+
+@contextmanager
+def _quiet_flower() -> Iterator[None]:
+    """Flower's progress lines are not ours; a program's own use of Flower stays as loud as before.
+
+    The level is the process's: while a run lasts, other threads hear only Flower's errors too.
+    """
+    log = logging.getLogger("flwr")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _made(folder: Path) -> None:

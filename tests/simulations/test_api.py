@@ -2,6 +2,7 @@
 
 import gc
 import json
+import logging
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from simulations import api, run
 from simulations import laboratory as room
 from simulations.cli import main
 from simulations.commands import run as command
+from simulations.runner import Measured, Run
 from simulations.scenario import load_scenario
 from tests.small_laboratory import BASE, SmallGiven, prepared
 
@@ -46,6 +48,25 @@ def test_a_run_from_a_program_is_the_run_of_the_command_line(small: str, tmp_pat
     assert [gain.low, gain.high] == summary["gain"]["private"]["8"]["ci95"]
     assert gain.value == summary["gain"]["private"]["8"]["value"]
     assert result.table().row_count == len(summary["rows"])
+
+
+def test_flower_is_quiet_during_a_run_only(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    flower = logging.getLogger("flwr")
+    flower.setLevel(logging.INFO)
+    seen: list[int] = []
+    everything = Run.everything
+
+    def watched(measured: Run) -> Measured:
+        seen.append(flower.level)
+        return everything(measured)
+
+    monkeypatch.setattr(Run, "everything", watched)
+    run(load_scenario(small), epsilon=8.0)
+    assert (seen, flower.level) == ([logging.ERROR], logging.INFO)
+    monkeypatch.setattr(Run, "everything", lambda measured: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(load_scenario(small), epsilon=8.0)
+    assert flower.level == logging.INFO
 
 
 def test_a_run_is_quiet_and_its_folder_goes_with_the_result(
