@@ -101,8 +101,10 @@ def _cell(record: Record | None, most: float) -> Cell | None:
     gain = record.gain
     css = {"pays": "up sure", "little": "up sure", "costs": "down sure", "unsure": "unsure"}
     hue = css[gain.verdict]
-    if hue == "unsure":
-        hue = "up" if gain.value >= 0 else "down"
+    if hue == "unsure" and signed(gain.value) == signed(0):
+        hue = "level"
+    elif hue == "unsure":
+        hue = "up" if gain.value > 0 else "down"
     told = f"{record.where}: {gain.words}"
     return Cell(signed(gain.value), hue, round(abs(gain.value) / most, 3), told)
 
