@@ -102,7 +102,7 @@ class NotReadyError(MascaronError):
 
 
 class RunError(MascaronError):
-    """A federated run cannot start, go on, or be resumed."""
+    """A run cannot start, go on or be resumed, or has no place to keep its results."""
 
     reason = "RUN_FAILED"
 

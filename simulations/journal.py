@@ -17,6 +17,7 @@ from common.errors import RunError
 from simulations.pieces import write_whole
 
 Line = Mapping[str, Any]
+JOURNAL = "sweep.jsonl"  # in the folder of a sweep
 STATES = ("done", "skipped")
 
 

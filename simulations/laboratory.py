@@ -15,16 +15,17 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from common.errors import DataSetError, RunError, ScenarioError
+from common.errors import DataSetError, ScenarioError
 from common.faces.faceset import FaceSet
 from common.faces.splits import parse_folds
 from common.models.cache import FeatureCache
 from common.models.tail import Tail
 from common.models.trunk import Trunk
+from common.outputs import check_folder
 from common.privacy.plan import SHIPPED_OBJECTIVES
 from common.wire import digest
 from simulations.material import Material, Progress, Studio, labels_of, prepare
-from simulations.runner import Measured, Run
+from simulations.runner import Measured, Run, check_run_folder, told_turns
 from simulations.scenario import Invented, Scenario
 from simulations.sites import Folds, check_people, open_sites, rotation
 from simulations.sources import Sources
@@ -159,10 +160,13 @@ class Laboratory:
 
     def measure(self, scenario: Scenario, folder: Path) -> Measured:
         """Measures whatever of ``scenario`` is missing in ``folder``."""
+        check_run_folder(folder, scenario, entropy=self.given.entropy)
+        check_folder(self.cache, "--cache")
         self.check(scenario)
         self.sites(scenario)
-        _made(folder)
         people = self.people(scenario)
+        told = {"trunk": self._trunk[0].hash, "judges": people.judges}
+        check_run_folder(folder, scenario, turns=told_turns(people.turns), **told)
         run = Run(
             scenario=scenario,
             material=self._prepared(scenario),
@@ -243,15 +247,6 @@ def _quiet_flower() -> Iterator[None]:
         yield
     finally:
         log.setLevel(level)
-
-
-def _made(folder: Path) -> None:
-    """Whether results can be written is known before hours are spent on them."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        told = f"cannot write to {folder} ({error.strerror}); name another folder with --out"
-        raise RunError(told) from error
 
 
 def _attributes(faces: FaceSet) -> list[bytes]:

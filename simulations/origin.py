@@ -20,6 +20,8 @@ from simulations.pieces import write_json
 ORIGIN = "origin.json"
 PACKAGES = ("mascaron", "torch", "flwr", "opacus", "numpy")  # whose versions may move a figure
 
+_PLAIN = {"judges": "faces", "turns": "folds"}
+
 
 def now() -> datetime:
     """The time, with its zone."""
@@ -72,6 +74,29 @@ def read_origin(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"cannot read {path}: {error}; remove it to go on without it") from error
     return said
+
+
+def check_same(folder: Path, asked: Mapping[str, Any]) -> None:
+    """Raises ``RunError`` naming what ``folder`` was asked otherwise, of what both say."""
+    said = read_origin(folder) or {}
+    for key, value in json.loads(json.dumps(asked)).items():
+        difference = _difference(key, said[key], value) if key in said else None
+        if difference:
+            raise RunError(
+                f"{folder} holds pieces of another run ({difference}); "
+                "choose another folder with --out"
+            )
+
+
+def _difference(key: str, said: Any, asked: Any) -> str | None:
+    if not (isinstance(said, dict) and isinstance(asked, dict)):
+        return None if said == asked else f"other {_PLAIN.get(key, key)}"
+    for name, value in asked.items():
+        if name not in said:
+            return f"{name} was no setting then"
+        if said[name] != value:
+            return f"{name} was {said[name]!r}, not {value!r}"
+    return None
 
 
 def versions() -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,16 @@ import numpy as np
 from common.errors import ScenarioError
 from common.models.tail import Tail
 from common.moments.reference import Reference
+from common.outputs import check_folder
 from common.privacy.plan import NoiseModel
 from common.privacy.statement import statement
 from common.wire import digest
 from simulations.arms import Arm, Experiment
 from simulations.evaluation import Jury
+from simulations.journal import JOURNAL
 from simulations.material import Material, Progress
 from simulations.notes import notes_of
-from simulations.origin import Origin
+from simulations.origin import Origin, check_same
 from simulations.pieces import PieceKey, Pieces, epsilon_key, write_json
 from simulations.results import Meta, summarise
 from simulations.scenario import Scenario
@@ -59,6 +61,7 @@ class Run:
         total = len(self.turns) * self.scenario.seeds * len(rows)
         told = {"scenario": self.scenario.name, "entropy": self.entropy, "pieces": total}
         told |= {"delta": self.scenario.delta, "arms": len(rows)}
+        told |= {"judges": self.judges, "turns": told_turns(self.turns)}
         self.origin.begin(self.folder, told | self._told)
         step = self.progress.start("arms", total)
         public, reference = self.material.opening(self.scenario.public_steps)
@@ -127,17 +130,11 @@ class Run:
             entropy=self.entropy,
         )
 
-    def _folds(self) -> list[dict[str, list[int]]]:
-        parts = ("train", "choose", "report")
-        return [{key: sorted(getattr(folds, key)) for key in parts} for folds in self.turns]
-
     @property
     def _told(self) -> dict[str, Any]:
         """What a reader needs to know of the scenario, whether or not the run ever ends."""
-        cameras = [dataclasses.asdict(camera) for camera in self.scenario.camera_list()]
         told = {
-            "settings": dataclasses.asdict(self.scenario),
-            "cameras": cameras,
+            **told_settings(self.scenario),
             "epsilons": list(self.scenario.epsilon),
             "trunk": self.material.trunk,
         }
@@ -147,7 +144,7 @@ class Run:
     def _meta(self, experiment: Experiment) -> Meta:
         extra: dict[str, Any] = {
             **self._told,
-            "turns": [] if self.material.site is not None else self._folds(),
+            "turns": [] if self.material.site is not None else told_turns(self.turns),
             "judges": self.judges,
             "draws": self.scenario.draws,
             "statements": self._statements(experiment),
@@ -176,3 +173,30 @@ class Run:
                     plan, spent, entropy=self.entropy, development_people=development
                 )
         return told
+
+
+def told_settings(scenario: Scenario) -> dict[str, Any]:
+    """What ``scenario`` says, and what the cameras it names do."""
+    cameras = [dataclasses.asdict(camera) for camera in scenario.camera_list()]
+    return {"settings": dataclasses.asdict(scenario), "cameras": cameras}
+
+
+def told_turns(turns: Sequence[Folds]) -> list[dict[str, list[int]]]:
+    """Who trains, chooses and reports in every turn, by fold."""
+    parts = ("train", "choose", "report")
+    return [{key: sorted(getattr(folds, key)) for key in parts} for folds in turns]
+
+
+def check_run_folder(folder: Path, scenario: Scenario, **more: Any) -> None:
+    """Raises ``RunError`` if ``folder`` cannot take a run of ``scenario``, as far as is seen early.
+
+    ``more`` is what a run folder also says of itself, as soon as it is known. Only a first look:
+    the features decide, once they are there.
+    """
+    check_folder(folder, foreign={JOURNAL: "a sweep"})
+    check_folder(folder / PIECES)
+    if (folder / PIECES).is_dir():
+        asked = told_settings(scenario)
+        for free in ("seeds", "epsilon"):  # more of them may join the same folder
+            del asked["settings"][free]
+        check_same(folder, asked | more)

@@ -5,22 +5,24 @@ and ``points/<key>`` (a run folder for each). A point is known by a digest of it
 trunk, folds and entropy, so that values may be added to the axes later and nothing is mixed.
 """
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from common.errors import ConfigError, MascaronError, RunError, ScenarioError
+from common.outputs import check_folder
 from common.wire import digest
-from simulations.journal import Journal, Line, opened
+from simulations.journal import JOURNAL, Journal, Line, opened, read_lines
 from simulations.laboratory import Laboratory, features_key
 from simulations.pieces import write_whole
 from simulations.points import Asked, Point, label
 from simulations.runner import PIECES
 
-JOURNAL, SWEEP, POINTS = "sweep.jsonl", "sweep.toml", "points"
+SWEEP, POINTS = "sweep.toml", "points"
 KEY = 16  # hexadecimal digits
 ROW = ("name", "epsilon", "tar_at_far", "ci95")  # what a line tells of a row
 
@@ -58,11 +60,11 @@ class Sweep:
 
     def everything(self) -> list[Line]:
         """Settles whatever is missing and returns the lines of all points."""
-        if (self.folder / PIECES).is_dir():
-            raise RunError(f"{self.folder} holds a run; choose another folder for the sweep")
+        self._check_folder()
         ready = self.checked()
+        keys = {one.key for one in ready}
         with opened(self.folder / JOURNAL) as journal:
-            self._check_folder(journal, ready)
+            self._refuse(line for line in journal.lines if line["key"] not in keys)
             write_whole(self.folder / SWEEP, self.asked.text.encode())
             if journal.repaired:
                 self.laboratory.reporter.say("a half-written line was dropped; measuring it again")
@@ -102,16 +104,22 @@ class Sweep:
     def _key(self, point: Point) -> str:
         return digest(self.laboratory.identity(point.scenario), repr(dict(point.axes)))[:KEY]
 
-    def _check_folder(self, journal: Journal, ready: list[Ready]) -> None:
-        """Every settled point must be one of this sweep."""
-        keys = {one.key for one in ready}
-        for line in journal.lines:
-            if line["key"] not in keys:
-                raise RunError(
-                    f"{self.folder} holds the point {label(line['point'])} of another sweep: other "
-                    "settings, faces, folds or trunk, or a value that the axes have lost; "
-                    "choose another folder"
-                )
+    def _check_folder(self) -> None:
+        """What can be said of the folder before faces are read or invented."""
+        check_folder(self.folder, foreign={PIECES: "a run"})
+        check_folder(self.laboratory.cache, "--cache")
+        asked = {_told(dict(point.axes)) for point in self.asked.points}
+        settled = read_lines(self.folder / JOURNAL)
+        self._refuse(line for line in settled if _told(line["point"]) not in asked)
+
+    def _refuse(self, others: Iterable[Line]) -> None:
+        """Every settled point must be one of this sweep; ``others`` are those that are not."""
+        for line in others:
+            raise RunError(
+                f"{self.folder} holds the point {label(line['point'])} of another sweep: other "
+                "settings, faces, folds or trunk, or a value that the axes have lost; "
+                "choose another folder with --out"
+            )
 
     def _measured(self, one: Ready) -> Line:
         folder = self.folder / POINTS / one.key
@@ -142,6 +150,11 @@ class Sweep:
             "status": status,
             "scenario": one.point.scenario.name,
         }
+
+
+def _told(axes: Any) -> str:
+    """The same for a point and for what a line of the journal says of it."""
+    return json.dumps(axes, sort_keys=True)
 
 
 def _remaining(elapsed: float, done: int, total: int) -> str:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from common.errors import RunError
 from common.models.trunk import Trunk
+from common.outputs import check_folder
 
 _BATCH = 64  # crops
 
@@ -36,11 +37,13 @@ class FeatureCache:
     """``features`` by (trunk, faces, camera, view); a damaged file is as good as none."""
 
     def __init__(self, folder: Path) -> None:
+        check_folder(folder, "--cache")
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
         except OSError as error:
-            raise RunError(f"cannot write to {folder}: {error.strerror}") from error
+            told = f"cannot keep features in {folder} ({error.strerror})"
+            raise RunError(f"{told}; choose another folder with --cache") from error
         self.folder = folder
 
     def features(

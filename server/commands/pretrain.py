@@ -10,6 +10,7 @@ from rich.progress import Progress as Bars
 
 from common.errors import ConfigError
 from common.models.manifest import NAME
+from common.outputs import check_folder
 
 if TYPE_CHECKING:
     from common.faces.cameras import Camera
@@ -44,11 +45,11 @@ class PretrainRequest:
 def pretrain_command(out: Path, **options: Any) -> dict[str, Any]:
     """Trains a trunk into ``out`` and returns where it is, its hash, and how well it does.
 
-    Raises ``ConfigError`` when ``out`` has a trunk already, ``DataSetError`` for unusable faces.
+    Raises ``RunError`` when ``out`` has a trunk already or cannot be written, ``DataSetError`` for
+    unusable faces.
     """
     asked = PretrainRequest(**options)
-    if (out / NAME).exists():
-        raise ConfigError(f"{out / NAME} is there already; choose another folder")
+    check_folder(out, foreign={NAME: "a trunk already"})
     camera = _camera(asked.camera)
     from server.pretraining import CHECK_FAR, PretrainOptions, pretrain
 

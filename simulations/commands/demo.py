@@ -9,6 +9,7 @@ import click
 from rich import box
 from rich.table import Table
 
+from common.outputs import check_file, check_folder
 from simulations.commands.run import measure, stderr_console
 from simulations.federation import Outcome
 from simulations.laboratory import Given
@@ -23,8 +24,11 @@ SHOWN = 4  # sites whose outbox is printed
 
 def demo_command(out: Path) -> None:
     """Runs scenario ``demo`` on synthetic faces; shows table, spend and outbox, writes a report."""
-    from simulations.report.page import write_report
+    from simulations.report.page import PAGE, write_report
 
+    kept = out / "federation"
+    check_folder(kept)
+    check_file(out / PAGE)
     console = stderr_console()
     scenario = load_scenario("demo")
     given = Given(
@@ -41,7 +45,6 @@ def demo_command(out: Path) -> None:
     )
     run = measure(scenario, given, out, console)
     print_summary(run.summary, console)
-    kept = out / "federation"
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True)
     outcome = run.first.federated("local", EPSILON, kept).outcome

@@ -7,9 +7,10 @@ from pathlib import Path
 from rich.console import Console
 
 from common.console import result
-from common.errors import ConfigError, DataSetError
+from common.errors import ConfigError, DataSetError, RunError
 from common.faces.pictures import encode
 from common.faces.store import save_folder, save_pack
+from common.outputs import check_file, check_folder
 from common.synthetic.generate import synthetic_faces
 from common.synthetic.labels import ATTRIBUTES
 from common.synthetic.scenes import Scene, draw_scene
@@ -35,19 +36,16 @@ class FacesOptions:
     def __post_init__(self) -> None:
         if self.out is None and self.gallery is None:
             raise ConfigError("nothing to do: say --out, --gallery, or both")
-        if self.scenes and (self.out is None or self.out.suffix == PACK or not self.out.name):
+        if self.scenes and (self.out is None or _is_pack(self.out) or not self.out.name):
             raise ConfigError("scenes need a folder with a name: say --out FOLDER, not a pack")
 
 
 def faces_command(**options: object) -> None:
     """Writes faces, scenes and the gallery; prints what was written as JSON."""
     given = FacesOptions(**options)  # type: ignore[arg-type]
+    _check_room(given)
     told: dict[str, object] = {}
     with Bars(Console(stderr=True)) as bars:
-        if given.out is not None:
-            _make_room(given.out)
-        if given.out is not None and given.scenes:
-            _make_room(scenes_folder(given.out))
         if given.gallery is not None:
             write_png(given.gallery, gallery(given.seed))
             told["gallery"] = str(given.gallery)
@@ -58,17 +56,20 @@ def faces_command(**options: object) -> None:
     result(told)
 
 
-def _make_room(path: Path) -> None:
-    """Whether ``path`` can be written is told before hours of rendering; nothing is overwritten."""
-    folder = path.parent if path.suffix == PACK else path
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        taken = path.exists() if path.suffix == PACK else any(path.iterdir())
-    except OSError as error:
-        told = f"{path}: cannot be written ({error.strerror}); name another --out"
-        raise DataSetError(told) from None
-    if taken:
-        raise DataSetError(f"{path}: holds something already; name another --out")
+def _check_room(given: FacesOptions) -> None:
+    """Whether all can be written is told before hours of rendering; nothing is overwritten."""
+    if given.gallery is not None:
+        check_file(given.gallery, "--gallery")
+    if given.out is not None and _is_pack(given.out):
+        check_file(given.out, new=True)
+    elif given.out is not None:
+        check_folder(given.out, new=True)
+        if given.scenes:
+            check_folder(scenes_folder(given.out), new=True)
+
+
+def _is_pack(out: Path) -> bool:
+    return out.suffix.lower() == PACK
 
 
 def scenes_folder(out: Path) -> Path:
@@ -88,7 +89,8 @@ def _write_faces(given: FacesOptions, out: Path, bars: Bars) -> dict[str, object
     faces = synthetic_faces(
         given.people, given.pictures, given.seed, progress, processes=given.processes
     )
-    (save_pack if out.suffix == PACK else save_folder)(out, faces)
+    _make(out.parent)
+    (save_pack if _is_pack(out) else save_folder)(out, faces)
     return {
         "out": str(out),
         "people": len(faces.people),
@@ -99,6 +101,7 @@ def _write_faces(given: FacesOptions, out: Path, bars: Bars) -> dict[str, object
 
 def _write_scenes(given: FacesOptions, out: Path, bars: Bars) -> dict[str, object]:
     folder = scenes_folder(out)
+    _make(folder)
     step = bars.start("scenes", given.scenes)
     lines, faces = [], 0
     try:
@@ -112,6 +115,13 @@ def _write_scenes(given: FacesOptions, out: Path, bars: Bars) -> dict[str, objec
     except OSError as error:
         raise DataSetError(f"{folder}: cannot be written ({error.strerror})") from None
     return {"scenes": str(folder), "faces_in_scenes": faces}
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot write to {folder}: {error.strerror}") from error
 
 
 def _told(number: int, scene: Scene) -> dict[str, object]:

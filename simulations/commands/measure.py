@@ -18,6 +18,7 @@ from common.faces.faceset import FaceSet
 from common.faces.splits import parse_folds
 from common.metrics.pairs import PairList, read_pairs
 from common.models.cache import FeatureCache
+from common.outputs import check_file, check_folder
 from simulations.commands.run import stderr_console
 from simulations.figures import Asked, Embedded, Figures, figures_of, pair_figures, rate_key
 from simulations.material import AS_IT_IS, Labels, Lens, Studio
@@ -74,6 +75,10 @@ class Chosen:
 def measure_command(**options: Any) -> None:
     """Measures; prints a table to stderr and all figures as JSON to stdout."""
     given = MeasureOptions(**options)
+    if given.out is not None:
+        check_file(given.out)
+    if given.cache is not None:
+        check_folder(given.cache, "--cache")
     console = stderr_console()
     figures = measure(given, console)
     print_figures(figures, console)
@@ -127,8 +132,12 @@ def measure(given: MeasureOptions, console: Console) -> Figures:
 def _choose(given: MeasureOptions, scenario: Scenario, faces: FaceSet) -> Chosen:
     folds = parse_folds(given.folds)
     fixing = parse_folds(given.threshold_folds) if given.threshold_folds.strip() else frozenset()
-    if folds & fixing:
-        raise ScenarioError("--folds and --threshold-folds must not overlap")
+    both = sorted(folds & fixing)
+    if both:
+        default = MeasureOptions().threshold_folds
+        hint = f" ({default} by default)" if given.threshold_folds == default else ""
+        told = f"--folds and --threshold-folds{hint} must not overlap"
+        raise ScenarioError(f"{told}: both have {', '.join(map(str, both))}")
     if faces.fold is None:
         raise ScenarioError("faces need folds")
     labels = Labels(types=(AS_IT_IS,), person=faces.person, fold=faces.fold)

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from simulations.commands.run import stderr_console
-from simulations.journal import Line
+from simulations.journal import JOURNAL, Line
 from simulations.laboratory import Given, Laboratory
 from simulations.points import label, load_sweep
 from simulations.progress import Bars
-from simulations.sweep import JOURNAL, Sweep
+from simulations.sweep import Sweep
 
 
 def sweep_command(name: str, out: Path, **options: Any) -> None:

@@ -70,9 +70,22 @@ def test_faces_that_cannot_be_used_are_told_and_write_nothing(
 def test_a_trunk_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "trunk.toml").write_text("mine", "utf-8")
     told = ask("pretrain", "--out", tmp_path, *SMALL)
-    assert told.exit_code == 2
-    assert "there already" in told.stderr
+    assert told.exit_code == 1
+    assert "holds a trunk already; choose another folder" in told.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["trunk.toml"]
+
+
+def test_a_trunk_that_could_not_be_kept_is_told_before_anybody_is_invented(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invented = "common.synthetic.generate.synthetic_faces"
+    monkeypatch.setattr(invented, lambda *_: pytest.fail("somebody was invented"))
+    (tmp_path / "file").write_bytes(b"precious")
+    for place in ("file", "file/deeper/still"):
+        told = ask("pretrain", "--out", tmp_path / place, *SMALL)
+        assert told.exit_code == 1
+        assert "is not a folder; choose another folder with --out" in told.stderr
+    assert (tmp_path / "file").read_bytes() == b"precious"
 
 
 @pytest.mark.parametrize("epsilon", [0.5, 2.0, 8.0])

@@ -279,7 +279,7 @@ def test_missing_detector_is_told(desk: Desk) -> None:
 def test_out_that_is_a_file_is_told_before_a_picture_is_shot(desk: Desk) -> None:
     desk.out.write_text("precious", "utf-8")
     cache = desk.folder / "features"
-    refused(desk.faces("--cache", cache), 1, "RUN_FAILED", "out", "name another folder")
+    refused(desk.faces("--cache", cache), 1, "RUN_FAILED", "out", "choose another folder")
     assert desk.out.read_text("utf-8") == "precious"
     assert not cache.exists()
 

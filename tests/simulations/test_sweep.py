@@ -14,10 +14,10 @@ import pytest
 
 from common.errors import RunError, ScenarioError
 from simulations import laboratory as room
-from simulations.journal import opened, read_lines
+from simulations.journal import JOURNAL, opened, read_lines
 from simulations.laboratory import Laboratory
 from simulations.points import load_sweep
-from simulations.sweep import JOURNAL, POINTS, Sweep
+from simulations.sweep import POINTS, Sweep
 from tests import small_laboratory as small
 from tests.small_laboratory import SWEEP, Listener, small_laboratory, write_sweep
 
