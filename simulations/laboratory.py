@@ -6,7 +6,7 @@ through the same cameras one after the other. Everything is checked before a pic
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -95,13 +95,26 @@ class Given(Sources):
         if self.cross_fit:
             return rotation(parse_folds(self.cross_fit))
         choose = parse_folds(self.choose_folds) if self.choose_folds.strip() else frozenset()
-        return [
-            Folds(
-                train=parse_folds(self.train_folds),
-                choose=choose,
-                report=parse_folds(self.report_folds),
-            )
+        folds = {
+            "train": parse_folds(self.train_folds),
+            "choose": choose,
+            "report": parse_folds(self.report_folds),
+        }
+        try:
+            return [Folds(**folds)]
+        except ScenarioError as error:
+            raise ScenarioError(f"{error}{self._left(folds)}") from None
+
+    def _left(self, folds: Mapping[str, frozenset[int]]) -> str:
+        """The usual cause of folds that clash: an option that was left as it is by default."""
+        defaults = {entry.name: entry.default for entry in dataclasses.fields(self)}
+        left = [
+            f"--{part}-folds is {defaults[f'{part}_folds']}"
+            for part, mine in folds.items()
+            if getattr(self, f"{part}_folds") == defaults[f"{part}_folds"]
+            and any(mine & theirs for other, theirs in folds.items() if other != part)
         ]
+        return f" (by default {' and '.join(left)}: name others)" if left else ""
 
 
 @dataclass(frozen=True, eq=False)

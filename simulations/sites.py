@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ScenarioError
 from common.faces.faceset import REPORT_SITE
+from common.faces.splits import check_one_site
 from simulations.material import Labels
 from simulations.partition import able, first_people, seats
 from simulations.scenario import Scenario
@@ -34,8 +36,11 @@ class Folds:
     report: frozenset[int]
 
     def __post_init__(self) -> None:
-        if self.train & self.report or self.choose & self.report or self.train & self.choose:
-            raise ScenarioError("train, choose and report folds must not overlap")
+        for one, other in combinations(("train", "choose", "report"), 2):
+            both = sorted(getattr(self, one) & getattr(self, other))
+            if both:
+                told = f"{one} and {other} both have {', '.join(map(str, both))}"
+                raise ScenarioError(f"train, choose and report folds must not overlap: {told}")
         if not self.train or not self.report:
             raise ScenarioError("train and report folds must not be empty")
 
@@ -131,6 +136,7 @@ def _declared(labels: Labels, scenario: Scenario, rng: np.random.Generator) -> l
     assert labels.site is not None
     if scenario.partition != "equal":
         raise ScenarioError(f'partition = "{scenario.partition}": but the pack declares its sites')
+    check_one_site(labels.person, labels.site)
     sites = []
     for number in np.unique(labels.site[labels.site != REPORT_SITE]).tolist():
         pictures = np.flatnonzero(labels.site == number)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from common.errors import DataSetError
 from common.faces.crops import EncodedCrops, Indices
 from common.faces.faceset import REPORT_SITE, FaceSet
+from common.faces.splits import check_one_site
 
 Array = NDArray[Any]
 
@@ -54,8 +55,10 @@ def _faces(arrays: Mapping[str, Array], source: str) -> FaceSet:
         given = arrays.get("attribute_names", np.zeros(0, np.str_))
         columns["attribute_names"] = _texts("attribute_names", given)
     person, names = _people(arrays["person"], len(offsets) - 1)
-    for key in ("fold", "site"):
-        _check_disjoint(key, person, columns.get(key))
+    if "fold" in columns:
+        _check_folds(person, columns["fold"])
+    if "site" in columns:
+        check_one_site(person, columns["site"])
     crops = EncodedCrops(blob, offsets[:-1], offsets[1:], source)
     return FaceSet(source=crops, person=person, names=names, **columns)
 
@@ -168,15 +171,11 @@ def _years(key: str, values: Array) -> NDArray[np.float32]:
     return values.astype(np.float32)
 
 
-def _check_disjoint(key: str, person: Indices, values: NDArray[Any] | None) -> None:
-    """A person is in one fold only, and a report person is at no site."""
-    if values is None:
-        return
-    part = values if key == "fold" else values == REPORT_SITE
-    pairs = np.unique(np.stack([person, part.astype(np.int64)]), axis=1)
+def _check_folds(person: Indices, fold: NDArray[np.int8]) -> None:
+    """A person is in one fold only."""
+    pairs = np.unique(np.stack([person, fold.astype(np.int64)]), axis=1)
     if pairs.shape[1] > len(np.unique(person)):
-        what = "in two folds" if key == "fold" else "at a site and also a report person"
-        raise DataSetError(f"{key}: someone is {what}")
+        raise DataSetError("fold: someone is in two folds")
 
 
 def _kind(values: Array) -> str:

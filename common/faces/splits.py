@@ -1,16 +1,17 @@
 """Person-disjoint splits: which people train, which choose and which are reported.
 
 Everything is decided per person, never per picture, and depends only on the person and a key:
-adding a person moves nobody else to another fold.
+adding a person moves nobody else to another fold. Sites that a pack declares share nobody either.
 """
 
 import dataclasses
 import hashlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.errors import ConfigError, DataSetError
-from common.faces.faceset import FaceSet
+from common.faces.faceset import REPORT_SITE, FaceSet
 
 FOLDS = 8
 
@@ -53,6 +54,27 @@ def split(faces: FaceSet, folds: str) -> FaceSet:
         present = ", ".join(map(str, np.unique(faces.fold).tolist()))
         raise DataSetError(f"fold: nobody is in folds {folds}; there are folds {present or 'none'}")
     return chosen
+
+
+def check_one_site(person: NDArray[np.int64], site: NDArray[np.int64]) -> None:
+    """Raises ``DataSetError`` if someone is at two of the declared sites, or at one and reported.
+
+    person, site: (N,), one entry per picture. Every site would spend its own budget on the same
+    person, who would pay twice and be promised the price of once. Names sites, never a person.
+    """
+    pairs = np.unique(np.stack([person, site], axis=1), axis=0)
+    _, first, count = np.unique(pairs[:, 0], return_index=True, return_counts=True)
+    twice = np.flatnonzero(count > 1)
+    if not len(twice):
+        return
+    at = pairs[first[twice[0]] : first[twice[0]] + count[twice[0]], 1].tolist()
+    if at[0] == REPORT_SITE:
+        raise DataSetError(f"site: someone is at site {at[1]} and also a report person (-1)")
+    raise DataSetError(
+        f"site: {len(twice)} of {len(first)} people are at more than one site, such as "
+        f"{' and '.join(map(str, at))}: privacy would be spent on them at each; keep their "
+        "pictures at one site"
+    )
 
 
 def _keyed(name: str, key: bytes) -> int:

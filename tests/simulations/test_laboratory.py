@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from common.errors import ScenarioError
 from common.faces.faceset import FaceSet
 from simulations import laboratory as room
 from simulations import material
-from simulations.laboratory import AFTER_FEATURES, features_key
+from simulations.laboratory import AFTER_FEATURES, Given, features_key
 from simulations.scenario import Scenario
 from tests.small_laboratory import blank, small_laboratory
 from tests.small_world import small_scenario
@@ -84,3 +85,27 @@ def test_a_measurement_is_named_by_scenario_faces_folds_and_entropy(tmp_path: Pa
 
 def test_sites_are_counted_in_people(tmp_path: Path) -> None:
     assert small_laboratory(tmp_path).sites(small_scenario(sites=4)) == [8, 8, 7, 7]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"train_folds": "1-7"}, "train and choose both have 7 (by default --choose-folds is 7: "),
+        ({"report_folds": "7,8"}, "choose and report both have 7 (by default --choose-folds is 7"),
+        (
+            {"train_folds": "1-8"},
+            "train and choose both have 7 "
+            "(by default --choose-folds is 7 and --report-folds is 8: name others)",
+        ),
+        ({"report_folds": "5,6"}, "train and report both have 5, 6 (by default --train-folds is"),
+        ({"train_folds": "1,2", "choose_folds": "2"}, "train and choose both have 2"),
+    ],
+)
+def test_folds_that_overlap_are_told_with_the_default_that_clashes(
+    given: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        Given(**given)
+    assert f"must not overlap: {told}" in str(caught.value)
+    assert ("by default" in str(caught.value)) is ("by default" in told)
+    assert Given(train_folds="1-7", choose_folds="").turns()[0].choose == frozenset()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.errors import ScenarioError
+from common.errors import DataSetError, ScenarioError
 from common.faces.faceset import FaceSet
 from simulations.material import Labels, labels_of
 from simulations.sites import (
@@ -215,6 +215,20 @@ def test_declared_sites_keep_so_many_people_as_the_scenario_says() -> None:
     assert all(few <= all_of_them for few, all_of_them in zip(kept, everybody, strict=True))
     with pytest.raises(ScenarioError, match=r"a declared site has 2 people .* not 3"):
         open_sites(known, small_scenario(people=3), TURN, 0)
+
+
+def test_nobody_is_at_two_declared_sites() -> None:
+    known = declared()
+    assert known.site is not None
+    moved = known.site.copy()
+    moved[np.flatnonzero(known.person == 4)[-1]] = 2  # who was at site 1 only
+    twice = dataclasses.replace(known, site=moved)
+    with pytest.raises(
+        DataSetError, match="1 of 12 people are at more than one site, such as 1 and 2"
+    ):
+        open_sites(twice, small_scenario(), TURN, 0)
+    with pytest.raises(DataSetError, match="1 and 2"):
+        check_people(twice, small_scenario(), [TURN])
 
 
 def test_sites_that_a_pack_declares_are_not_dealt_otherwise() -> None:

@@ -70,6 +70,7 @@ BAD: dict[str, dict[str, Any]] = {
     "a fold out of range": {"fold": np.full(18, 300)},
     "a person in two fold parts": {"fold": np.arange(18)},
     "a person at a site and reported": {"site": np.tile([0, 0, -1], 6)},
+    "a person at two sites": {"site": np.tile([0, 0, 2], 6)},
     "a site below -1": {"site": np.full(18, -2)},
     "numbers as landmarks": {"landmarks": np.zeros((18, 10))},
     "undefined landmarks": {"landmarks": np.full((18, 5, 2), np.nan)},

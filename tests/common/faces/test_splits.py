@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from common.errors import ConfigError, DataSetError
 from common.faces.crops import StoredCrops
 from common.faces.faceset import FaceSet
-from common.faces.splits import parse_folds, split, with_folds
+from common.faces.splits import check_one_site, parse_folds, split, with_folds
 
 
 def people_named(names: list[str], pictures: int = 2) -> FaceSet:
@@ -72,3 +72,24 @@ def test_a_split_without_people_or_folds_is_refused() -> None:
 def test_an_impossible_number_of_folds_is_refused(folds: int) -> None:
     with pytest.raises(ConfigError, match="folds"):
         with_folds(people_named(["a"]), folds=folds)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(-1, 3)), max_size=20))
+def test_declared_sites_are_refused_just_when_they_share_a_person(
+    pictures: list[tuple[int, int]],
+) -> None:
+    person, site = np.array(pictures, np.int64).reshape(-1, 2).T
+    places = {p: sorted({s for q, s in pictures if q == p}) for p, _ in pictures}
+    shared = {p: at for p, at in places.items() if len(at) > 1}
+    if not shared:
+        check_one_site(person, site)
+        return
+    with pytest.raises(DataSetError) as caught:
+        check_one_site(person, site)
+    first = shared[min(shared)]
+    if first[0] == -1:
+        assert f"at site {first[1]} and also a report person" in str(caught.value)
+    else:
+        told = f"{len(shared)} of {len(places)} people are at more than one site, such as "
+        told += " and ".join(map(str, first))
+        assert told in str(caught.value)
