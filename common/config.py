@@ -9,7 +9,7 @@ import difflib
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,11 +47,7 @@ def build(schema: type[T], table: Mapping[str, Any], where: str) -> T:
     """
     fields = {f.name: f for f in dataclasses.fields(schema) if f.init}  # type: ignore[arg-type]
     hints = typing.get_type_hints(schema)
-    for key in table:
-        if key not in fields:
-            near = difflib.get_close_matches(key, fields, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"{where}: unknown key {key!r}{hint}")
+    check_keys(table, fields, where)
     values = {key: _cast(value, hints[key], f"{where} {key}") for key, value in table.items()}
     missing = [
         name
@@ -64,6 +60,16 @@ def build(schema: type[T], table: Mapping[str, Any], where: str) -> T:
         return schema(**values)
     except ConfigError as error:
         raise type(error)(f"{where}: {error}") from None
+
+
+def check_keys(given: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Raises ``ConfigError`` for a key that is not ``known``, with the nearest one that is."""
+    there = list(known)
+    for key in given:
+        if key not in there:
+            near = difflib.get_close_matches(key, there, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"{where}: unknown key {key!r}{hint}")
 
 
 def _cast(value: Any, expected: Any, where: str) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.table import Table
 
-from common.config import build
+from common.config import build, check_keys
 from common.errors import RunError
 from simulations.laboratory import Given, Laboratory
 from simulations.pieces import epsilon_key
@@ -24,6 +24,7 @@ from simulations.scenario import Scenario, load_scenario
 from simulations.table import render
 
 GIVEN = frozenset(entry.name for entry in dataclasses.fields(Given))
+KNOWN = sorted(GIVEN.union(entry.name for entry in dataclasses.fields(Scenario)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +69,7 @@ def measure(
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Result:
     """Runs ``scenario``; ``settings`` are fields of it or of ``Given``. See ``simulations.run``."""
+    check_keys(settings, KNOWN, "run()")
     given = _given(settings)
     base = scenario if isinstance(scenario, Scenario) else load_scenario(str(scenario))
     changes = {key: value for key, value in settings.items() if key not in GIVEN}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.errors import ScenarioError
+from common.errors import NoFaceError, ScenarioError
 from common.faces.faceset import FaceSet
 from common.faces.splits import with_folds
 from common.models.tail import Tail
@@ -61,7 +61,11 @@ class Sources:
 
         detector = None if self.aligned or path.is_file() else make_detector(self.detector)
         options = FolderOptions(aligned=self.aligned, detector=detector, keep_going=self.keep_going)
-        faces, skipped = load_faces(path, options)
+        try:
+            faces, skipped = load_faces(path, options)
+        except NoFaceError as error:
+            remedy = "--aligned if the pictures are aligned crops already, --keep-going to skip it"
+            raise NoFaceError(f"{error}; say {remedy}") from None
         return faces, skipped.total
 
     def _invent(

@@ -82,9 +82,10 @@ def load_folder(
         if progress is not None:
             progress(ordinal + 1, len(files))
     if not crops:
+        hint = "; are they aligned crops already?" if faceless else ""
         raise DataSetError(
             f"{path}: none of {len(files)} pictures can be used ({broken} broken, "
-            f"{faceless} without a face)"
+            f"{faceless} without a face{hint})"
         )
     labels = read_labels(path, [f"{person}/{file}" for person, file in kept])
     return _labelled(_faces(crops, kept), labels), Skipped(broken=broken, faceless=faceless)

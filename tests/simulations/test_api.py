@@ -93,6 +93,7 @@ def test_a_listener_hears_every_step(small: str, tmp_path: Path) -> None:
     ("settings", "word"),
     [
         ({"sede": 3}, "unknown key 'sede'; did you mean 'seeds'"),
+        ({"thread": 2}, "unknown key 'thread'; did you mean 'threads'"),
         ({"seeds": "3"}, "seeds: expected int"),
         ({"sites": 0}, "[^:]: sites must be in"),
         ({"sites": 40}, "cannot fill 40 sites"),

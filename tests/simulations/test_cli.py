@@ -114,7 +114,10 @@ WRONG_USE: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "no seeds": (["--seeds", "0"], ["seeds"]),
     "no sites": (["--sites", "0"], ["sites"]),
     "more sites than people": (["--sites", "40"], ["12 people with two pictures", "40 sites"]),
-    "overlapping folds": (["--train-folds", "1-8"], ["must not overlap"]),
+    "overlapping folds": (
+        ["--train-folds", "1-7"],
+        ["must not overlap", "train and choose both have 7", "--choose-folds is 7"],
+    ),
     "folds that are no numbers": (["--report-folds", "x"], ["'x'", "1-6,8"]),
     "nobody in the report folds": (["--report-folds", "9"], ["nobody to report", "9"]),
     "nobody in the train folds": (["--train-folds", "9"], ["0 people"]),
@@ -212,7 +215,10 @@ def test_folder_of_broken_pictures_is_told_without_a_name(desk: Desk) -> None:
 def test_pictures_without_a_face_are_told(desk: Desk) -> None:
     grey = encode(np.full((112, 112, 3), 127, np.uint8))
     folder = write_folder(desk.folder / "people", 2, lambda *_: grey)
-    refused(desk.faces("--faces", folder), 1, "NO_SINGLE_FACE", "picture 0")
+    remedies = ("--aligned", "--keep-going")
+    refused(desk.faces("--faces", folder), 1, "NO_SINGLE_FACE", "picture 0", *remedies)
+    skipping = desk.faces("--faces", folder, "--keep-going")
+    refused(skipping, 1, "DATASET_INVALID", "4 without a face; are they aligned crops already?")
     untouched(desk)
 
 
