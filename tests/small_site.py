@@ -21,6 +21,7 @@ from tests.fakes import TRUNK
 D, K = 6, 4
 KEY = bytes(32)
 RUN = "r1"
+SUM = "moments.mean.sum"  # what a site releases of a mean
 Arrays = dict[str, Any]
 
 
@@ -99,3 +100,13 @@ def tail(seed: int = 2) -> Arrays:
     weight = rng.normal(size=(K, D)).astype(np.float32)
     bias = rng.normal(size=K).astype(np.float32)
     return {WEIGHT: weight, BIAS: bias, SHIFT: np.zeros(D, np.float32)}
+
+
+def accepted(site: Site, plan: PrivacyPlan) -> Training:
+    room = site.training()
+    assert room.accept(RUN, plan.to_json()) == plan.digest
+    return room
+
+
+def request(number: int) -> Arrays:
+    return frame() if number < 3 else tail()
