@@ -32,7 +32,7 @@ class Tree:
 
     @classmethod
     def of(cls, embeddings: ArrayLike) -> "Tree":
-        """The tree of ``embeddings`` (N, E), of any norm; takes 4 N^2 bytes while it is made.
+        """The tree of ``embeddings`` (N, E), of any norm; takes 8 N^2 bytes while it is made.
 
         Raises ``ModelError`` where an embedding is not finite.
         """
