@@ -49,6 +49,8 @@ AFTER_FEATURES = frozenset(
         "learning_rate",
         "ridge",
         "mean_share",
+        "own_shrink",
+        "own_tuning",
         "local_steps",
         "pooling",
         "judged",

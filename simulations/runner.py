@@ -65,7 +65,7 @@ class Run:
         self.origin.begin(self.folder, told | self._told)
         step = self.progress.start("arms", total)
         public, reference = self.material.opening(self.scenario.public_steps)
-        reference = dataclasses.replace(reference, ridge=self.scenario.ridge)
+        reference = self.scenario.trusting(reference)
         first: Experiment | None = None
         for number, folds in enumerate(self.turns):
             pictures = report_pictures(self.material, self.scenario, folds.report)

@@ -1,10 +1,10 @@
 """The settings of a scenario that say who goes where and how releases become one tail."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from common.errors import ConfigError, ScenarioError
-from common.moments.reference import MEAN_SHARE, RIDGE
+from common.moments.reference import MEAN_SHARE, OWN_SHRINK, RIDGE, Reference
 from server.strategies.choice import StrategyChoice
 
 Partition = Literal["equal", "dirichlet", "camera", "attribute"]
@@ -102,18 +102,26 @@ class Combining:
 class Estimating:
     """What every arm with moments makes of them, own people's moments included.
 
-    ``ridge`` and ``mean_share`` are constants of a trunk, chosen on public or development people:
-    a large ridge leaves directions as they are, and then the mean deserves the larger share.
+    ``ridge``, ``mean_share`` and ``own_shrink`` are constants of a trunk, chosen on public or
+    development people: a large ridge leaves directions as they are, and then the mean deserves the
+    larger share; where cameras move faces far, a site's own mean should soon be believed.
     With ``own_tuning`` a site's own part, in every arm, begins with tuning the tail on its people.
     """
 
     ridge: float = RIDGE  # of the whitening, in mean eigenvalues
     mean_share: float = MEAN_SHARE  # of the moments' budget, spent on the mean
+    own_shrink: float = OWN_SHRINK  # people whose mean counts as much as not centring at all
     own_tuning: bool = True
+
+    def trusting(self, reference: Reference) -> Reference:
+        """``reference`` with the constants of this scenario."""
+        return replace(reference, ridge=self.ridge, own_shrink=self.own_shrink)
 
     def check_estimating(self) -> None:
         """Raises ``ScenarioError`` for a number outside its range."""
         if not 0 < self.ridge <= 1e6:
             raise ScenarioError(f"ridge must be in (0, 1e6], got {self.ridge}")
+        if not 0 < self.own_shrink <= 1e6:
+            raise ScenarioError(f"own_shrink must be in (0, 1e6], got {self.own_shrink}")
         if not 0 < self.mean_share < 1:
             raise ScenarioError(f"mean_share must be in (0, 1), got {self.mean_share}")

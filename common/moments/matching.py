@@ -11,8 +11,6 @@ from common.moments.own import LEAST, OwnPart
 from common.moments.posterior import Belief, SharedPart, prior_scatter
 from common.moments.reference import Doubles, Reference
 
-OWN_SHRINK = 10.0  # people whose mean counts as much as not centring at all
-
 
 def site_tail(reference: Reference, own: OwnPart, shared: SharedPart | None) -> Tail:
     """The tail a site matches with: feature (D,) -> (K,), compared by cosine.
@@ -43,7 +41,7 @@ def _centre(reference: Reference, own: OwnPart, shared: SharedPart | None) -> Do
     """Where the site's people lie: not centred, unless its camera type or own people say more."""
     size = len(own.mean)
     person = np.full(size, reference.variance / size)  # of one person's mean
-    belief = Belief(reference.uncentred, person / OWN_SHRINK)
+    belief = Belief(reference.uncentred, person / reference.own_shrink)
     if shared is not None and shared.mean is not None:
         belief = belief.after(shared.mean.value, shared.mean.variance)
     if own.people:

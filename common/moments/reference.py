@@ -17,6 +17,7 @@ from common.models.tail import Tail
 Doubles = NDArray[np.float64]
 
 RIDGE = 3.0  # of the whitening, in mean eigenvalues
+OWN_SHRINK = 10.0  # people whose mean counts as much as not centring at all
 MEAN_SHARE = 0.5  # of the moments' budget, spent on the mean; the rest goes to the scatter
 MEAN_RADIUS = 1.2  # clip norm of a person's mean; embeddings have mean norm 1
 SCATTER_QUANTILE = 0.25  # clip norm of the scatter: this quantile of the public people's norms
@@ -31,7 +32,8 @@ class Reference:
     around its camera's with variance ``spread`` * l_i l_j in entry (i, j), l = ``within``; a
     camera's varies around the average camera's with ``wander`` * l_i l_j. ``variance`` is the
     total variance of a person's mean around the camera's mean. The larger ``ridge``, the less a
-    scatter is trusted: it is chosen on public people for each trunk.
+    scatter is trusted; the smaller ``own_shrink``, the more a site's own mean is: both are chosen
+    for each trunk, on public or development people.
     """
 
     frame: Tail  # feature (D,) -> coordinates (K,)
@@ -42,6 +44,7 @@ class Reference:
     radius: float  # clip norm of the scatter
     variance: float
     ridge: float = RIDGE
+    own_shrink: float = OWN_SHRINK
 
     @property
     def scale(self) -> Doubles:

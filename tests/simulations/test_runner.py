@@ -196,6 +196,17 @@ def test_own_tuning_is_a_part_of_every_arm_that_sees_own_people(tmp_path: Path) 
     assert {name for name in ROWS if without[name] == tuned[name]} == {"base", "public"}
 
 
+def test_constants_of_the_estimator_reach_every_arm_that_estimates(
+    material: Material, tmp_path: Path
+) -> None:
+    shown = {}
+    for change in ({}, {"ridge": 100.0}, {"own_shrink": 0.1}):
+        scenario = small_scenario(seeds=1, upper_bound=False, **change)
+        made = start(material, tmp_path / str(change), scenario).everything().first.local()
+        shown[str(change)] = made.tails[0].hash
+    assert len(set(shown.values())) == 3
+
+
 def test_panel_of_nobody_has_no_row(material: Material, tmp_path: Path) -> None:
     rows = list(start(material, tmp_path, small_scenario(panel=0))._rows())
     assert "panel" not in {name for name, *_ in rows}

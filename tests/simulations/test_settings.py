@@ -18,6 +18,10 @@ def scenario(**changes: Any) -> Scenario:
     ("changes", "told"),
     [
         ({"alpha": 0.0}, "alpha must be in"),
+        ({"ridge": 0.0}, "ridge must be in"),
+        ({"own_shrink": 0.0}, "own_shrink must be in"),
+        ({"own_shrink": float("nan")}, "own_shrink must be in"),
+        ({"mean_share": 1.0}, "mean_share must be in"),
         ({"alpha": float("nan")}, "alpha must be in"),
         ({"partition": "attribute"}, "attribute names what"),
         ({"attribute": "glasses"}, "attribute names what"),

@@ -1,5 +1,6 @@
 """The tail a site matches with: affine, finite whatever comes, its own part limited."""
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -9,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from common.models.tail import Tail
-from common.moments.matching import OWN_SHRINK, site_tail, whitening
+from common.moments.matching import site_tail, whitening
 from common.moments.own import own_part, own_tail
 from common.moments.posterior import Belief, SharedPart, prior_scatter
-from common.moments.reference import RIDGE, Reference, retuned
+from common.moments.reference import OWN_SHRINK, RIDGE, Reference, retuned
 
 Bags = Callable[..., list[np.ndarray]]
 
@@ -65,15 +66,17 @@ def test_a_site_without_people_matches_with_what_is_shared(known: Reference, bag
     np.testing.assert_allclose(shared.embed(features), by_hand, rtol=1e-3, atol=1e-3)
 
 
-def test_own_mean_counts_by_the_number_of_own_people(known: Reference, bags: Bags) -> None:
-    nearly = np.zeros((1, 6), np.float32)
-    one = int(OWN_SHRINK)
-    own = own_part(known, bags(one))
-    half = (own.mean + known.uncentred) / 2
-    matrix = np.linalg.pinv(site_tail(known, own, None).weight.astype(np.float64))
-    centre = -matrix @ site_tail(known, own, None).embed(nearly)[0]  # the feature it maps to 0
+@pytest.mark.parametrize("shrink", [OWN_SHRINK, 2.0])
+def test_own_mean_counts_by_the_number_of_own_people(
+    known: Reference, bags: Bags, shrink: float
+) -> None:
+    reference = dataclasses.replace(known, own_shrink=shrink)
+    own = own_part(reference, bags(int(shrink)))  # so many that they count as much as nobody
+    half = (own.mean + reference.uncentred) / 2
+    tail = site_tail(reference, own, None)
+    centre = -np.linalg.pinv(tail.weight.astype(np.float64)) @ tail.bias  # the feature mapped to 0
     np.testing.assert_allclose(
-        known.frame.embed(centre[None].astype(np.float32))[0], half, atol=1e-3
+        reference.frame.embed(centre[None].astype(np.float32))[0], half, atol=1e-3
     )
 
 
