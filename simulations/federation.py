@@ -3,8 +3,10 @@
 Nothing is faked but the transport and, unless asked otherwise, the entropy.
 """
 
+import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -124,7 +126,8 @@ class Federation:
         with Agents(lambda n: self._start(n, budget, folder, entropy[n])) as agents:
             grid = InProcessGrid(make_app(connect), len(self.doors), {**config, "agent-folder": ""})
             grid.watch = watch
-            server_app(grid, grid.server_context(config))
+            with _quiet_flower():
+                server_app(grid, grid.server_context(config))
         state = read_checkpoint(folder, plan.digest)
         if state is None:
             raise RunError("the run left no checkpoint")
@@ -168,3 +171,18 @@ def open_ledger(folder: Path, name: str, budget: Budget, kind: type[AnyLedger]) 
         path.touch(mode=0o600)
         path.write_bytes(secrets.token_bytes(32))
     return kind(folder / f"{name}.db", path.read_bytes(), budget)
+
+
+@contextmanager
+def _quiet_flower() -> Iterator[None]:
+    """Flower's progress lines are not ours; a program's own use of Flower stays as loud as before.
+
+    The level is the process's: while a run lasts, other threads hear only Flower's errors too.
+    """
+    log = logging.getLogger("flwr")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)

@@ -5,9 +5,8 @@ through the same cameras one after the other. Everything is checked before a pic
 """
 
 import dataclasses
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -191,8 +190,7 @@ class Laboratory:
             entropy=self.given.entropy,
             judges=people.judges,
         )
-        with _quiet_flower():
-            return run.everything()
+        return run.everything()
 
     def identity(self, scenario: Scenario) -> str:
         """A digest of everything that decides what ``scenario`` measures here, but for the code."""
@@ -247,21 +245,6 @@ class Laboratory:
     @cached_property
     def _trunk(self) -> tuple[Trunk, Tail]:
         return self.given.load_trunk()
-
-
-@contextmanager
-def _quiet_flower() -> Iterator[None]:
-    """Flower's progress lines are not ours; a program's own use of Flower stays as loud as before.
-
-    The level is the process's: while a run lasts, other threads hear only Flower's errors too.
-    """
-    log = logging.getLogger("flwr")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
 
 
 def _attributes(faces: FaceSet) -> list[bytes]:

@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from flwr.app import Context
+from flwr.serverapp import Grid
 
 from common.errors import ConfigError, RunError, ScenarioError
+from server.app import app as server_app
 from simulations import api, run
 from simulations import laboratory as room
 from simulations.cli import main
 from simulations.commands import run as command
-from simulations.runner import Measured, Run
 from simulations.scenario import load_scenario
 from tests.small_laboratory import BASE, SmallGiven, prepared
 
@@ -54,16 +56,17 @@ def test_flower_is_quiet_during_a_run_only(small: str, monkeypatch: pytest.Monke
     flower = logging.getLogger("flwr")
     flower.setLevel(logging.INFO)
     seen: list[int] = []
-    everything = Run.everything
+    centre = server_app
 
-    def watched(measured: Run) -> Measured:
+    def watched(grid: Grid, context: Context) -> None:
         seen.append(flower.level)
-        return everything(measured)
+        centre(grid, context)
 
-    monkeypatch.setattr(Run, "everything", watched)
+    monkeypatch.setattr("simulations.federation.server_app", watched)
     run(load_scenario(small), epsilon=8.0)
-    assert (seen, flower.level) == ([logging.ERROR], logging.INFO)
-    monkeypatch.setattr(Run, "everything", lambda measured: 1 / 0)
+    assert set(seen) == {logging.ERROR}
+    assert flower.level == logging.INFO
+    monkeypatch.setattr("simulations.federation.server_app", lambda grid, context: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run(load_scenario(small), epsilon=8.0)
     assert flower.level == logging.INFO
