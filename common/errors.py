@@ -111,3 +111,63 @@ class ScenarioError(ConfigError):
     """A laboratory scenario is inconsistent with itself or with the faces given."""
 
     reason = "SCENARIO_INVALID"
+
+
+class SignatureError(MascaronError):
+    """A signature is not by the key that it must be by, or not over these words."""
+
+    reason = "SIGNATURE_INVALID"
+
+
+class CharterError(MascaronError):
+    """A charter is for another federation, site, run or time, or says other than before."""
+
+    reason = "CHARTER_REFUSED"
+
+
+class PendingError(MascaronError):
+    """A charter is beyond what the policy accepts by itself: the operator has to decide."""
+
+    reason = "CHARTER_PENDING"
+
+
+class RollbackError(LedgerError):
+    """The ledger never went through a head that this site signed: an older copy was restored."""
+
+    reason = "ROLLBACK_DETECTED"
+
+
+class BusyError(MascaronError):
+    """The agent is at work on another round."""
+
+    reason = "BUSY"
+
+
+class DrainingError(MascaronError):
+    """The agent was asked to stop and takes nothing new."""
+
+    reason = "DRAINING"
+
+
+class CohortError(MascaronError):
+    """Fewer sites take part than the charter, the policy or the noise needs."""
+
+    reason = "COHORT_TOO_SMALL"
+
+
+class AggregationError(MascaronError):
+    """A step of secure aggregation is inconsistent, repeated, or would show a single update."""
+
+    reason = "AGGREGATION_REFUSED"
+
+
+class AdmissionError(MascaronError):
+    """A site cannot be admitted, or is not any more: token, name, certificate or key."""
+
+    reason = "ADMISSION_REFUSED"
+
+
+class DeploymentError(MascaronError):
+    """A daemon, port, folder or certificate of a deployment is not as it must be."""
+
+    reason = "DEPLOYMENT_FAILED"

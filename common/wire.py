@@ -32,7 +32,13 @@ MAX_NAME = 128
 # The only words about a failure that may cross to the centre.
 REASONS = frozenset(
     {
+        "AGGREGATION_REFUSED",
+        "BUSY",
+        "CHARTER_PENDING",
+        "CHARTER_REFUSED",
+        "COHORT_TOO_SMALL",
         "CONFIG_INVALID",
+        "DRAINING",
         "GATE_REFUSED",
         "INTERNAL",
         "INVALID_REQUEST",
@@ -42,6 +48,8 @@ REASONS = frozenset(
         "PRIVACY_BUDGET_EXHAUSTED",
         "PROTOCOL_VERSION",
         "REPLAY_MISMATCH",
+        "ROLLBACK_DETECTED",
+        "SIGNATURE_INVALID",
         "TRUNK_MISMATCH",
         "UNAVAILABLE",
     }

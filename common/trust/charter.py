@@ -1,0 +1,107 @@
+"""What a site is asked to accept before round 1: the whole run in one text the centre signed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common import wire
+from common.config import build
+from common.errors import CharterError, ConfigError, PlanError
+from common.privacy.plan import PrivacyPlan
+from common.trust.keys import PublicKey, SigningKey
+from common.trust.signed import Signed, seal, unseal
+
+PURPOSE = "charter"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CharterTerms:
+    """One training run as signed. ``centre`` is what binds the centre alone (rule of averaging,
+    early stopping): fixed with the rest, read by people, not by agents."""
+
+    federation: str
+    run: str
+    plan: PrivacyPlan
+    initial: str  # digest of the shared arrays every pool starts from
+    expires: int  # seconds since 1970, UTC: not to be accepted afterwards
+    timeout: float = 3600.0  # seconds of every round
+    centre: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not (1 <= len(self.run) <= wire.MAX_NAME and self.run.isprintable()):
+            raise CharterError("a run's name is 1-128 printable characters")
+        if not self.federation or not self.initial:
+            raise CharterError("a charter names its federation and its initial arrays")
+        if not 0 < self.timeout <= 7 * 86400:
+            raise CharterError("timeout must be in (0 s, 7 days]")
+
+    def sign(self, key: SigningKey) -> Signed:
+        table = {
+            "federation": self.federation,
+            "run": self.run,
+            "plan": json.loads(self.plan.to_json()),
+            "initial": self.initial,
+            "expires": self.expires,
+            "timeout": self.timeout,
+            "centre": dict(self.centre),
+        }
+        return seal(key, PURPOSE, table)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _File:
+    federation: str
+    run: str
+    initial: str
+    expires: int
+    timeout: float
+
+
+def read_charter(signed: Signed, centre: PublicKey, federation: str, now: float) -> CharterTerms:
+    """The terms in ``signed``, as of ``now`` (seconds since 1970).
+
+    Raises ``SignatureError`` if the centre did not sign them, ``CharterError`` if they are of
+    another federation, expired or malformed, ``PlanError`` for a plan that is none.
+    """
+    table = unseal(centre, PURPOSE, signed)
+    plan, rest = table.pop("plan", None), table.pop("centre", {})
+    if not isinstance(plan, dict) or not isinstance(rest, dict):
+        raise CharterError("a charter has a plan")
+    try:
+        file = build(_File, table, "charter")
+    except ConfigError as error:
+        raise CharterError(str(error)) from None
+    if file.federation != federation:
+        raise CharterError("the charter is of another federation")
+    if file.expires <= now:
+        raise CharterError("the charter has expired: ask the centre for a new one")
+    return CharterTerms(
+        federation=file.federation,
+        run=file.run,
+        plan=_plan(plan),
+        initial=file.initial,
+        expires=file.expires,
+        timeout=file.timeout,
+        centre=rest,
+    )
+
+
+def charter_digest(signed: Signed) -> str:
+    """What names this very charter: SHA-256 over the words and the signature."""
+    return wire.digest("charter", signed.content, signed.signature)
+
+
+def arrays_digest(arrays: Mapping[str, NDArray[np.generic]]) -> str:
+    """What names the initial arrays: SHA-256 over their canonical bytes."""
+    return wire.digest("arrays", wire.dump(arrays))
+
+
+def _plan(table: dict[str, Any]) -> PrivacyPlan:
+    try:
+        return PrivacyPlan.from_json(json.dumps(table))
+    except ValueError as error:
+        raise PlanError(f"not a plan: {error}") from None
