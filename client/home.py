@@ -1,0 +1,211 @@
+"""Where a site keeps everything, and what its operator wrote down in `site.toml`."""
+
+import re
+import stat
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from common.config import load
+from common.errors import ConfigError, DeploymentError
+
+DEFAULT = Path("~/.mascaron/site")
+VARIABLE = "MASCARON_SITE"
+NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]+\])")
+PRIVATE, SHARED = 0o700, 0o755
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteConfig:
+    """``[site]`` of `site.toml`. Paths may be relative: they start at the site's home."""
+
+    name: str  # of the site, as the roster knows it: never a person's
+    centre: str  # "host:port" of the gateway, the only address a site ever dials
+    camera_type: str
+    people: int  # as declared; stands for a count everywhere
+    trunk: Path
+    faces: Path
+    public: Path
+    socket: Path | None = None  # of the agent; run/agent.sock unless said otherwise
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ConfigError(
+                "name must be 1 to 32 small letters, digits and hyphens, such as 'north-gate', "
+                f"got {self.name!r}"
+            )
+        host, separator, port = self.centre.rpartition(":")
+        if not separator or not HOST.fullmatch(host) or not _is_port(port):
+            raise ConfigError(
+                f"centre must be host:port, such as fl.example:8443, got {self.centre!r}"
+            )
+        if not self.camera_type or len(self.camera_type) > 32:
+            raise ConfigError("camera_type must be 1 to 32 characters")
+        if self.people < 1:
+            raise ConfigError(f"people must be at least 1, got {self.people}")
+
+    @property
+    def host(self) -> str:
+        """The gateway's name or address, without the brackets of IPv6."""
+        return self.centre.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.centre.rpartition(":")[2])
+
+
+@dataclass(frozen=True)
+class SiteHome:
+    """The folder of one site: every path that some room of `client` reads or writes.
+
+    Guarantee: what the agent keeps (identity, ledger, features) is in ``agent``, closed to all but
+    its user; what the courier needs is in ``courier``; neither needs to read the other's.
+    """
+
+    folder: Path
+
+    @property
+    def settings(self) -> Path:
+        return self.folder / "site.toml"
+
+    @property
+    def policy(self) -> Path:
+        return self.folder / "policy.toml"
+
+    @property
+    def agent(self) -> Path:
+        return self.folder / "agent"
+
+    @property
+    def identity_key(self) -> Path:
+        return self.agent / "identity.key"
+
+    @property
+    def ledger_key(self) -> Path:
+        return self.agent / "ledger.key"
+
+    @property
+    def ledger(self) -> Path:
+        return self.agent / "ledger.db"
+
+    @property
+    def features(self) -> Path:
+        return self.agent / "features"
+
+    @property
+    def accepted(self) -> Path:
+        """One file a charter that the operator accepted by hand, named by its digest."""
+        return self.agent / "accepted"
+
+    @property
+    def courier(self) -> Path:
+        return self.folder / "courier"
+
+    @property
+    def node_key(self) -> Path:
+        return self.courier / "node.key"
+
+    @property
+    def node_public(self) -> Path:
+        return self.courier / "node.pub"
+
+    @property
+    def superexec_secret(self) -> Path:
+        return self.courier / "superexec.secret"
+
+    @property
+    def flwr_home(self) -> Path:
+        return self.courier / "flwr-home"
+
+    @property
+    def bin(self) -> Path:
+        """The whole PATH of the courier: nothing but our launcher, under Flower's names."""
+        return self.courier / "bin"
+
+    @property
+    def logs(self) -> Path:
+        return self.courier / "logs"
+
+    @property
+    def standing(self) -> Path:
+        """What the supervisor last saw of the SuperNode; read by `doctor`."""
+        return self.courier / "standing.json"
+
+    @property
+    def trust(self) -> Path:
+        return self.folder / "trust"
+
+    @property
+    def ca(self) -> Path:
+        return self.trust / "ca.crt"
+
+    @property
+    def centre_key(self) -> Path:
+        return self.trust / "centre.pub"
+
+    @property
+    def roster(self) -> Path:
+        return self.trust / "roster.json"
+
+    @property
+    def certificate(self) -> Path:
+        return self.trust / "site.crt"
+
+    @property
+    def fabs(self) -> Path:
+        """The allow-list: SHA-256 of every bundle that may start a courier here."""
+        return self.trust / "fabs"
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "run"
+
+    def config(self) -> SiteConfig:
+        """`site.toml` with absolute paths; ``ConfigError`` naming file and key if it is wrong."""
+        read = load(SiteConfig, self.settings, "site")
+        base = self.folder.absolute()
+        return replace(
+            read,
+            trunk=base / read.trunk.expanduser(),
+            faces=base / read.faces.expanduser(),
+            public=base / read.public.expanduser(),
+            socket=None if read.socket is None else base / read.socket.expanduser(),
+        )
+
+    def socket(self, config: SiteConfig) -> Path:
+        """Where the agent listens, absolute."""
+        return config.socket or self.run.absolute() / "agent.sock"
+
+    def prepare(self) -> None:
+        """Makes the folders that are not there and narrows their modes; what is in them stays.
+
+        Raises ``DeploymentError`` if a folder cannot be made or is a link to somewhere else.
+        """
+        for folder in (self.folder, self.trust, self.run):
+            _folder(folder, SHARED)
+        for folder in (self.agent, self.features, self.accepted):
+            _folder(folder, PRIVATE)
+        self.prepare_courier()
+
+    def prepare_courier(self) -> None:
+        """The part of ``prepare`` that a courier's user may do."""
+        for folder in (self.courier, self.flwr_home, self.bin, self.logs):
+            _folder(folder, PRIVATE)
+
+
+def _folder(path: Path, mode: int) -> None:
+    try:
+        try:
+            path.mkdir(mode=PRIVATE, parents=True)
+        except FileExistsError:
+            found = path.lstat().st_mode
+            if not stat.S_ISDIR(found):
+                raise DeploymentError(f"{path} is not a folder: remove what is there") from None
+            mode &= stat.S_IMODE(found)  # never wider than an operator made it
+        path.chmod(mode)
+    except OSError as error:
+        raise DeploymentError(f"cannot make the folder {path}: {error.strerror}") from None
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text) < 65536
