@@ -33,6 +33,7 @@ MAX_NAME = 128
 REASONS = frozenset(
     {
         "AGGREGATION_REFUSED",
+        "BUNDLE_REFUSED",
         "BUSY",
         "CHARTER_PENDING",
         "CHARTER_REFUSED",
