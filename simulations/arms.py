@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from client.agent.people import SitePeople
 from common.models.tail import BIAS, WEIGHT, Tail
 from common.moments.matching import site_tail
-from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
 from common.moments.own import OwnPart, own_part, own_tail
 from common.moments.posterior import shared_parts
 from common.moments.reference import Reference, retuned
 from common.privacy.plan import NoiseModel, PrivacyPlan
 from server.moments import pools_of
+from server.public import Opening, watched
 from simulations.federation import Arrays, Door, Federation, Outcome
 from simulations.material import Material
 from simulations.mechanisms import mechanisms
@@ -32,7 +32,6 @@ from simulations.sites import SimulatedSite, judged_sites
 from simulations.upper import together
 
 ROUND_TO = 5  # people
-WATCHED = 100  # public people by whom the centre sees how a gradient phase goes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -145,8 +144,7 @@ class Experiment:
 
     @cached_property
     def _initial(self) -> dict[str, NDArray[np.float32]]:
-        frame = self.reference.frame
-        return {**self.public.arrays(), FRAME_WEIGHT: frame.weight, FRAME_BIAS: frame.bias}
+        return Opening(self.public, self.reference).arrays
 
     @cached_property
     def _federation(self) -> Federation:
@@ -163,13 +161,11 @@ class Experiment:
             for site, bags in zip(self.sites, self._bags.values(), strict=True)
         ]
         public = self.material.public
-        negatives = public.randomised[:, 0]
-        watched = np.isin(public.person, np.unique(public.person)[:WATCHED])
         return Federation(
             doors=doors,
             trunk=self.material.trunk,
-            negatives=negatives,
-            watched=(negatives[watched], public.person[watched]),
+            negatives=public.randomised[:, 0],
+            watched=watched(public),
             entropy=self.entropy,
             strategy=self.scenario.choice,
         )

@@ -18,12 +18,13 @@ from common.errors import DataSetError, ScenarioError
 from common.faces.faceset import FaceSet
 from common.faces.splits import parse_folds
 from common.models.cache import FeatureCache
+from common.models.studio import Progress, Studio
 from common.models.tail import Tail
 from common.models.trunk import Trunk
 from common.outputs import check_folder
 from common.privacy.plan import SHIPPED_OBJECTIVES
 from common.wire import digest
-from simulations.material import Material, Progress, Studio, labels_of, prepare
+from simulations.material import Material, labels_of, prepare
 from simulations.runner import Measured, Run, check_run_folder, told_turns
 from simulations.scenario import Invented, Scenario
 from simulations.sites import Folds, check_people, open_sites, rotation

@@ -5,28 +5,20 @@ features. A feature is as sensitive as the face it came from, so the cache is pr
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ScenarioError
-from common.faces.cameras import Camera, narrowed
 from common.faces.faceset import REPORT_SITE, FaceSet
-from common.heads.tuning import TuningOptions
-from common.models.cache import CacheKey, FeatureCache
+from common.models.studio import Features, Lens, Studio
 from common.models.tail import Tail
-from common.models.trunk import Trunk
-from common.moments.reference import PublicViews, Reference, make_reference
-from common.wire import digest
-from server.tuning import tune_public
+from common.moments.reference import PublicViews
+from server.public import Opening, PublicCameras, open_tail, shoot_public
 from simulations.scenario import Scenario
 
 AS_IT_IS = "as it is"  # the camera type of pictures whose pack declares none
-
-Features = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,72 +54,13 @@ class Material(Labels):
     public: PublicViews
     trunk: str
     tail: Tail
-    _openings: dict[int, tuple[Tail, Reference]] = field(default_factory=dict, init=False)
+    _openings: dict[int, Opening] = field(default_factory=dict, init=False)
 
-    def opening(self, steps: int) -> tuple[Tail, Reference]:
+    def opening(self, steps: int) -> Opening:
         """The tail after at most ``steps`` on public people, and their statistics; made once."""
         if steps not in self._openings:
-            views, rng = self.public, np.random.default_rng(0)
-            options = TuningOptions(steps=steps)
-            tail = tune_public(self.tail, views.randomised, views.person, options, rng)
-            self._openings[steps] = tail, make_reference(tail, views)
+            self._openings[steps] = open_tail(self.tail, self.public, steps)
         return self._openings[steps]
-
-
-class Progress(Protocol):
-    """Told what is being done, how many steps it has, and every few steps."""
-
-    def start(self, what: str, total: int) -> Callable[[int], None]: ...
-
-
-@dataclass(frozen=True, eq=False)
-class Studio:
-    """Shoots faces through cameras and trunk, remembering what it has done in ``cache``."""
-
-    trunk: Trunk
-    cache: FeatureCache
-    progress: Progress
-
-    def shoot(self, faces: FaceSet, lens: "Lens", what: str) -> Features:
-        """(N, D) features of all ``faces`` through ``lens``."""
-
-        def crops() -> Iterator[NDArray[np.uint8]]:
-            for index in range(len(faces)):
-                crop = faces.crop(index)
-                camera = lens.camera_of(index)
-                yield crop if camera is None else camera.shoot(crop, lens.view)
-
-        key = CacheKey(faces=faces.digest, camera=lens.digest, view=lens.view)
-        done = self.progress.start(what, len(faces))
-        return self.cache.features(self.trunk, crops(), key, done)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Lens:
-    """Which camera sees which picture: ``cameras[chosen[i]]`` sees picture i; none: as it is."""
-
-    cameras: tuple[Camera, ...] = ()
-    chosen: NDArray[np.int64] | None = None  # None: the first camera sees all
-    view: int = 0
-
-    def camera_of(self, index: int) -> Camera | None:
-        """The camera that sees picture number ``index``."""
-        if not self.cameras:
-            return None
-        return self.cameras[0 if self.chosen is None else int(self.chosen[index])]
-
-    @property
-    def name(self) -> str:
-        """For people who wait."""
-        if not self.cameras:
-            return "as they are"
-        return self.cameras[0].name if len(self.cameras) == 1 else f"{len(self.cameras)} cameras"
-
-    @property
-    def digest(self) -> str:
-        """Names the lens by everything that decides what it does."""
-        chosen = b"" if self.chosen is None else self.chosen.tobytes()
-        return digest(repr(self.cameras), chosen) if self.cameras else ""
 
 
 def prepare(
@@ -201,24 +134,10 @@ def _groups(attribute: str, faces: FaceSet) -> NDArray[np.int64] | None:
 
 
 def _public(scenario: Scenario, public: FaceSet, studio: Studio) -> PublicViews:
-    base, views = scenario.public_camera(), scenario.views
-    randomised = [
-        studio.shoot(public, Lens(cameras=(base,), view=v), f"public people, view {v + 1}/{views}")
-        for v in range(views)
-    ]
-    fixed = tuple(narrowed(base, number) for number in range(scenario.simulated_cameras))
-    rng = np.random.default_rng([base.seed, len(fixed)])
-    count = min(scenario.simulated_views, len(fixed))
-    seen = np.stack([rng.permutation(len(fixed))[:count] for _ in range(len(public))])
-    simulated = [
-        studio.shoot(
-            public, Lens(cameras=fixed, chosen=seen[:, u]), f"simulated cameras {u + 1}/{count}"
-        )
-        for u in range(count)
-    ]
-    return PublicViews(
-        randomised=np.stack(randomised, axis=1),
-        simulated=np.stack(simulated, axis=1),
-        camera=seen,
-        person=public.person,
+    how = PublicCameras(
+        camera=scenario.public_camera(),
+        views=scenario.views,
+        simulated_views=scenario.simulated_views,
+        simulated_cameras=scenario.simulated_cameras,
     )
+    return shoot_public(public, how, studio)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from common.errors import ScenarioError
+from common.models.studio import Progress
 from common.models.tail import Tail
 from common.moments.reference import Reference
 from common.outputs import check_folder
@@ -19,7 +20,7 @@ from common.wire import digest
 from simulations.arms import Arm, Experiment
 from simulations.evaluation import Jury
 from simulations.journal import JOURNAL
-from simulations.material import Material, Progress
+from simulations.material import Material
 from simulations.notes import notes_of
 from simulations.origin import Origin, check_same
 from simulations.pieces import PieceKey, Pieces, epsilon_key, write_json
@@ -64,8 +65,8 @@ class Run:
         told |= {"judges": self.judges, "turns": told_turns(self.turns)}
         self.origin.begin(self.folder, told | self._told)
         step = self.progress.start("arms", total)
-        public, reference = self.material.opening(self.scenario.public_steps)
-        reference = self.scenario.trusting(reference)
+        opening = self.material.opening(self.scenario.public_steps)
+        public, reference = opening.tail, self.scenario.trusting(opening.reference)
         first: Experiment | None = None
         for number, folds in enumerate(self.turns):
             pictures = report_pictures(self.material, self.scenario, folds.report)

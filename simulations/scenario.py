@@ -10,7 +10,7 @@ from pathlib import Path
 
 from common.config import build, read_toml
 from common.errors import ScenarioError
-from common.faces.cameras import Camera, load_cameras
+from common.faces.cameras import RANDOMISED, Camera, load_cameras
 from common.privacy.plan import SHIPPED_OBJECTIVES, is_objective
 from simulations.settings import Combining, Dealing, Estimating
 
@@ -141,8 +141,8 @@ def _check_objective(name: str, share: float) -> None:
 
 
 def _find(name: str) -> Path:
-    for path in (Path(name), CAMERAS / name):
+    for path in (Path(name), CAMERAS / name, RANDOMISED.parent / name):
         if path.is_file():
             return path
-    known = ", ".join(sorted(p.name for p in CAMERAS.glob("*.toml")))
+    known = ", ".join(sorted((*(p.name for p in CAMERAS.glob("*.toml")), RANDOMISED.name)))
     raise ScenarioError(f"no cameras {name!r}; there are: {known}")

@@ -7,9 +7,9 @@ from pathlib import Path
 from common.errors import NoFaceError, ScenarioError
 from common.faces.faceset import FaceSet
 from common.faces.splits import with_folds
+from common.models.studio import Progress
 from common.models.tail import Tail
 from common.models.trunk import Trunk, load_trunk
-from simulations.material import Progress
 from simulations.scenario import Invented
 
 STARTER = Path(__file__).parent / "starter"

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from common.config import build, read_toml
 from common.errors import ConfigError
 
+RANDOMISED = Path(__file__).with_name("randomised.toml")  # ranges that cover those we know
+
 Crop = NDArray[np.uint8]  # (112, 112, 3) RGB
 
 Kind = Literal["resize", "gamma", "gain", "noise", "jpeg", "motion", "defocus", "grey", "occlude"]

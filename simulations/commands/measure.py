@@ -18,10 +18,11 @@ from common.faces.faceset import FaceSet
 from common.faces.splits import parse_folds
 from common.metrics.pairs import PairList, read_pairs
 from common.models.cache import FeatureCache
+from common.models.studio import Lens, Studio
 from common.outputs import check_file, check_folder
 from simulations.commands.run import stderr_console
 from simulations.figures import Asked, Embedded, Figures, figures_of, pair_figures, rate_key
-from simulations.material import AS_IT_IS, Labels, Lens, Studio
+from simulations.material import AS_IT_IS, Labels
 from simulations.pieces import write_json
 from simulations.progress import Bars
 from simulations.scenario import Invented, Scenario

@@ -10,10 +10,11 @@ from common.errors import ConfigError, ScenarioError
 from common.faces.cameras import Camera, load_cameras
 from common.faces.faceset import FaceSet
 from common.models.cache import FeatureCache
+from common.models.studio import Lens, Studio
 from common.models.tail import Tail
 from common.models.trunk import Trunk
 from common.synthetic.generate import synthetic_faces
-from simulations.material import AS_IT_IS, Lens, Studio, labels_of, prepare
+from simulations.material import AS_IT_IS, labels_of, prepare
 from simulations.scenario import CAMERAS, Scenario
 from tests.small_world import Silent
 

@@ -37,7 +37,7 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("common.synthetic.generate.synthetic_faces", worked)
     monkeypatch.setattr("simulations.commands.faces.synthetic_faces", worked)
     monkeypatch.setattr("simulations.commands.faces.gallery", worked)
-    monkeypatch.setattr("simulations.material.Studio.shoot", worked)
+    monkeypatch.setattr("common.models.studio.Studio.shoot", worked)
 
 
 def lab(*arguments: object) -> Result:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ConfigError
-from common.faces.cameras import _BOUNDS, Camera, Crop, Operation, load_cameras
+from common.faces.cameras import _BOUNDS, RANDOMISED, Camera, Crop, Operation, load_cameras
 
 CAMERAS = Path(__file__).parents[3] / "simulations" / "cameras"
 GOLDEN = Path(__file__).parents[2] / "golden" / "cameras.npz"
@@ -133,7 +133,7 @@ def test_a_bad_camera_file_is_refused_by_file_and_key(
 def test_shipped_cameras_load() -> None:
     names = [c.name for c in load_cameras(CAMERAS / "four.toml")]
     assert names == ["low-light", "motion", "near-infrared", "compressed"]
-    assert len(load_cameras(CAMERAS / "randomised.toml")) == 1
+    assert len(load_cameras(RANDOMISED)) == 1
 
 
 def test_shipped_cameras_still_shoot_the_golden_pictures(crop: Crop) -> None:
