@@ -96,8 +96,18 @@ def charter_digest(signed: Signed) -> str:
 
 
 def arrays_digest(arrays: Mapping[str, NDArray[np.generic]]) -> str:
-    """What names the initial arrays: SHA-256 over their canonical bytes."""
-    return wire.digest("arrays", wire.dump(arrays))
+    """What names the initial arrays as a whole."""
+    return digest_of(array_digests(arrays))
+
+
+def array_digests(arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, str]:
+    """SHA-256 of each array alone, over name, type, shape and bytes: enough to check one later."""
+    return {name: wire.digest("array", wire.dump({name: a})) for name, a in arrays.items()}
+
+
+def digest_of(digests: Mapping[str, str]) -> str:
+    """``arrays_digest`` of the arrays whose own digests these are."""
+    return wire.digest("arrays", *(part for pair in sorted(digests.items()) for part in pair))
 
 
 def _plan(table: dict[str, Any]) -> PrivacyPlan:

@@ -12,6 +12,7 @@ from common.trust.signed import Signed, seal, unseal
 
 PURPOSE = "roster"
 MOST_PEOPLE = 1_000_000  # a site may declare
+WHY_REVOKED = ("left", "key-compromised", "rules-broken", "superseded")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -26,6 +27,7 @@ class SiteEntry:
     people: int  # declared
     certificate: str = ""  # SHA-256 of the certificate in force
     state: Literal["admitted", "revoked"] = "admitted"
+    reason: str = ""  # of a revocation: one of ``WHY_REVOKED``, no words about anybody
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -37,6 +39,8 @@ class SiteEntry:
             raise ConfigError("camera_type must be 1-64 printable characters")
         if not 1 <= self.people <= MOST_PEOPLE:
             raise ConfigError(f"people must be in [1, {MOST_PEOPLE}], got {self.people}")
+        if self.reason not in (WHY_REVOKED if self.state == "revoked" else ("",)):
+            raise ConfigError(f"a revoked site, and no other, has a reason of {WHY_REVOKED}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +71,10 @@ class Roster:
     def site(self, name: str) -> SiteEntry | None:
         """The entry called ``name``, admitted or not."""
         return next((site for site in self.sites if site.name == name), None)
+
+    def holder(self, identity: PublicKey) -> SiteEntry | None:
+        """The entry of the site whose key is ``identity``, admitted or not."""
+        return next((site for site in self.sites if site.identity == identity.text), None)
 
     def with_site(self, entry: SiteEntry) -> "Roster":
         """The next roster: ``entry`` added, or put in the place of the one of its name."""

@@ -43,6 +43,14 @@ def read(path: Path) -> bytes | None:
         raise DeploymentError(f"cannot read {path}: {error.strerror}; run as its owner") from None
 
 
+def remove(path: Path) -> None:
+    """Takes away what is at ``path``, if anything; ``DeploymentError`` if that cannot be done."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise DeploymentError(f"cannot remove {path}: {error.strerror}; run as its owner") from None
+
+
 def _flush(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
