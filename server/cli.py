@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from common.console import result, told
+from server import cli_runs
 
 FILE = click.Path(path_type=Path)
 MANY = click.IntRange(min=1)
@@ -15,6 +16,9 @@ SEED = click.IntRange(min=0)
 @click.version_option(package_name="mascaron")
 def main() -> None:
     """Look after the centre of a federation."""
+
+
+main.add_command(cli_runs.charter)
 
 
 @main.command()

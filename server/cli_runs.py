@@ -1,0 +1,100 @@
+"""What an administrator types to plan, sign, run and look after training runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from common.console import result, told
+from server.home import DEFAULT, VARIABLE, CentreHome
+
+FILE = click.Path(path_type=Path)
+MANY = click.IntRange(min=1)
+
+
+def _home(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--home",
+        type=FILE,
+        envvar=VARIABLE,
+        default=DEFAULT,
+        show_default=True,
+        help=f"Folder of the centre; {VARIABLE} names it as well.",
+        callback=lambda context, option, value: CentreHome(value.expanduser()),
+    )(command)
+
+
+@click.group()
+def charter() -> None:
+    """Plans of training runs: proposed, read by people, signed."""
+
+
+@charter.command()
+@_home
+@click.option("--run", required=True, help="Name of the run: a-z, 0-9, '.', '_' and '-'.")
+@click.option("--epsilon", type=float, required=True, help="Privacy loss of the whole run.")
+@click.option("--delta", type=float, default=1e-4, show_default=True)
+@click.option("--people", type=MANY, required=True, help="Declared people of a site.")
+@click.option("--cohort", type=MANY, required=True, help="Fewest sites that a round may have.")
+@click.option("--rounds", type=int, default=0, show_default=True, help="Of gradients, last.")
+@click.option("--noise", type=click.Choice(["local", "distributed"]), default="local")
+@click.option("--honest-sites", type=MANY, default=1, help="That share distributed noise.")
+@click.option("--pooling", type=click.Choice(["camera_type", "all"]), default="camera_type")
+@click.option("--strategy", default="fedavg", show_default=True, help="Rule of averaging.")
+@click.option("--mean-share", type=float, help="Of the moments' budget, spent on the mean.")
+@click.option("--expires", default="30d", show_default=True, help="Sites may accept it until then.")
+@click.option("--timeout", default="60m", show_default=True, help="Of a round.")
+@click.option("--release-slot", type=float, default=5.0, show_default=True, help="Seconds.")
+@click.option("--public", type=FILE, required=True, help="Pack or folder of public faces.")
+@click.option("--aligned", is_flag=True, help="The public pictures are aligned crops already.")
+@click.option("--trunk", type=FILE, required=True, help="trunk.toml of the frozen network.")
+@click.option("--steps", type=MANY, default=600, show_default=True, help="On public people.")
+@click.option("--cache", type=FILE, help="Where features of public faces are kept.")
+@told
+def propose(home: CentreHome, **options: Any) -> None:
+    """Solve the noise of a run for a budget, and show what it means."""
+    import time
+
+    from server.commands.charter import asked_of, propose_command
+
+    asked, sources = asked_of(options)
+    result(propose_command(home, asked, sources, time.time()))
+
+
+@charter.command()
+@_home
+@click.argument("name")
+@told
+def sign(home: CentreHome, name: str) -> None:
+    """Seal the proposal NAME with the centre's key: sites may accept it from then on."""
+    import time
+
+    from server.commands.charter import sign_command
+
+    result(sign_command(home, name, time.time()))
+
+
+@charter.command()
+@_home
+@click.argument("name")
+@told
+def show(home: CentreHome, name: str) -> None:
+    """Show what the charter or proposal NAME says and means."""
+    import time
+
+    from server.commands.charter import show_command
+
+    result(show_command(home, name, time.time()))
+
+
+@charter.command("list")
+@_home
+@told
+def list_(home: CentreHome) -> None:
+    """List all charters and proposals."""
+    import time
+
+    from server.commands.charter import list_command
+
+    result(list_command(home, time.time()))

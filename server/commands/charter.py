@@ -1,0 +1,243 @@
+"""`mascaron-admin charter`: propose a run, see what it means, and sign it."""
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from common.errors import CharterError, ConfigError
+from common.privacy.plan import PrivacyPlan
+from common.trust.charter import CharterTerms, charter_digest, read_charter
+from common.trust.roster import Roster
+from common.trust.signed import Signed
+from server.charter import CHARTER, Charter, load_charter, write_charter
+from server.home import CentreHome
+from server.meaning import meaning
+from server.proposal import (
+    PROPOSAL,
+    Asked,
+    Ground,
+    check_run,
+    propose,
+    read_proposal,
+    write_proposal,
+)
+from server.standing import federation_of, public_key, roster_of, signing_key
+from server.strategies.choice import StrategyChoice
+
+if TYPE_CHECKING:
+    from server.public import Opening
+
+EVER = 0.0  # a moment at which no charter has expired yet: to look at an old one
+_SOURCES = ("public", "trunk", "aligned", "steps", "cache")
+_SECONDS = {"m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Where public people and trunk are; ``steps`` of tuning the tail on those people, at most."""
+
+    public: Path
+    trunk: Path
+    aligned: bool = False
+    steps: int = 600
+    cache: Path | None = None
+
+
+class Lines:
+    """Progress on stderr, a line a task."""
+
+    def start(self, what: str, total: int) -> Callable[[int], None]:
+        """Tells what begins."""
+        say(f"{what} ({total})")
+        return lambda steps: None
+
+
+def asked_of(options: dict[str, Any]) -> tuple[Asked, Sources]:
+    """The options of ``charter propose``; ``ConfigError`` for what nobody can mean."""
+    given = {key: value for key, value in options.items() if value is not None}
+    told = {key: given.pop(key) for key in _SOURCES if key in given}
+    for key in ("expires", "timeout"):
+        given[key] = seconds_of(given[key])
+    given["strategy"] = StrategyChoice(name=given["strategy"])
+    return Asked(**given), Sources(**told)
+
+
+def propose_command(home: CentreHome, asked: Asked, sources: Sources, now: float) -> dict[str, Any]:
+    """Writes the proposal of ``asked`` into the home and returns what it means.
+
+    Raises ``CharterError`` if a charter of that name is signed already; errors of faces and trunk.
+    """
+    folder, federation = home.charter(asked.run), federation_of(home)
+    if (folder / CHARTER).exists():
+        raise CharterError(f"{asked.run} is signed already, and stays: choose another --run")
+    ground, opening, people = _ground(sources, federation)
+    terms = propose(asked, ground, opening.arrays, now)
+    write_proposal(folder, terms, opening.arrays)
+    if asked.rounds:
+        from server.monitor import save_public
+
+        save_public(folder, *people)
+    told = meaning(terms, opening.arrays, len(roster_of(home).admitted))
+    return {"state": "proposed", "folder": str(folder), **told, "next": _next(asked.run)}
+
+
+def sign_command(home: CentreHome, run: str, now: float) -> dict[str, Any]:
+    """Seals the proposal ``run`` with the centre's key: from now on sites may accept it.
+
+    Raises ``CharterError`` for a plan without noise, a cohort that cannot come together, an
+    expired date, another federation, or a charter that is signed already.
+    """
+    check_run(run)
+    folder = home.charter(run)
+    if (folder / CHARTER).exists():
+        raise CharterError(f"{run} is signed already; `mascaron-admin charter show {run}`")
+    terms, initial = read_proposal(folder)
+    roster = roster_of(home)
+    _check(terms, roster, run, now)
+    told = meaning(terms, initial, len(roster.admitted))
+    for line in told["in_plain_words"]:
+        say(line)
+    signed = terms.sign(signing_key(home))
+    write_charter(folder, signed, initial)
+    return {"state": "signed", "digest": charter_digest(signed), "content": signed.content, **told}
+
+
+def show_command(home: CentreHome, run: str, now: float) -> dict[str, Any]:
+    """What the charter or proposal ``run`` says and means; ``SignatureError`` if it was altered."""
+    check_run(run)
+    terms, initial, signed = find(home, run)
+    told = meaning(terms, initial, len(roster_of(home).admitted))
+    state = _state(terms, signed is not None, now)
+    digest = {} if signed is None else {"digest": charter_digest(signed)}
+    return {"state": state, **digest, "federation": terms.federation, **told}
+
+
+def list_command(home: CentreHome, now: float) -> dict[str, Any]:
+    """Every charter and proposal of the home, with its state."""
+    found = []
+    for folder in sorted(home.charters.iterdir()) if home.charters.is_dir() else ():
+        if not (folder / CHARTER).exists() and not (folder / PROPOSAL).exists():
+            continue
+        terms, _, signed = find(home, folder.name)
+        plan = terms.plan
+        found.append(
+            {
+                "run": terms.run,
+                "state": _state(terms, signed is not None, now),
+                "cohort": plan.cohort,
+                "rounds": len(plan.rounds),
+                "noise": plan.noise,
+                "expires": terms.expires,
+            }
+        )
+    return {"charters": found}
+
+
+def find(
+    home: CentreHome, run: str
+) -> tuple[CharterTerms, Mapping[str, NDArray[Any]], Signed | None]:
+    """The charter called ``run``, or else the proposal; ``CharterError`` if there is neither."""
+    folder = home.charter(run)
+    if not (folder / CHARTER).exists():
+        return *read_proposal(folder), None
+    centre = public_key(home)
+    _, initial, signed = load_charter(folder, centre)
+    return read_charter(signed, centre, federation_of(home), EVER), initial, signed
+
+
+def seconds_of(text: str) -> float:
+    """``30d``, ``12h`` or ``90m`` in seconds; ``ConfigError`` for anything else."""
+    match = re.fullmatch(r"(\d{1,6})([mhd])", text.strip())
+    if match is None:
+        raise ConfigError(f"a time is a number and m, h or d, such as 30d: not {text!r}")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def _ground(sources: Sources, federation: str) -> "tuple[Ground, Opening, tuple[Any, Any]]":
+    """What public people and trunk say, on which a run is opened."""
+    from common.faces.detect import make_detector
+    from common.faces.folder import FolderOptions
+    from common.faces.load import load_faces
+    from common.models.cache import FeatureCache
+    from common.models.studio import Studio
+    from common.models.trunk import load_trunk
+    from server.public import PublicCameras, open_tail, randomised, shoot_public, watched
+
+    trunk, tail = load_trunk(sources.trunk)
+    whole = sources.aligned or sources.public.is_file()
+    detector = None if whole else make_detector(None)
+    options = FolderOptions(aligned=sources.aligned, detector=detector)
+    public, skipped = load_faces(sources.public, options)
+    if skipped.total:
+        say(f"skipped {skipped.total} public pictures")
+    with TemporaryDirectory() as scratch:
+        studio = Studio(trunk, FeatureCache(sources.cache or Path(scratch)), Lines())
+        views = shoot_public(public, PublicCameras(camera=randomised()), studio)
+    say(f"tuning the tail on public people (at most {sources.steps} steps)")
+    opening = open_tail(tail, views, sources.steps)
+    ground = Ground(
+        federation=federation,
+        trunk=trunk.hash,
+        tail=opening.tail.hash,
+        public=public.digest,
+        radius=opening.reference.radius,
+    )
+    return ground, opening, watched(views)
+
+
+def _check(terms: CharterTerms, roster: Roster, run: str, now: float) -> None:
+    plan = terms.plan
+    if terms.run != run:
+        raise CharterError(f"the proposal in that folder is of the run {terms.run}: propose again")
+    if plan.noise == "none":
+        raise CharterError("the plan adds no noise, so it protects nobody: it is never signed")
+    if terms.federation != roster.federation:
+        raise CharterError("the proposal was made for another federation: propose it again")
+    if terms.expires <= now:
+        raise CharterError("the proposal has expired: propose it again")
+    admitted = len(roster.admitted)
+    if plan.cohort > admitted:
+        raise CharterError(
+            f"a round needs {plan.cohort} sites and {admitted} are admitted: admit more "
+            "(`mascaron-admin sites`), or propose a smaller --cohort"
+        )
+    _check_pools(terms, plan, roster)
+
+
+def _check_pools(terms: CharterTerms, plan: PrivacyPlan, roster: Roster) -> None:
+    """Whether noise and strategy find the sites they need in every pool of the roster."""
+    whole = plan.pooling == "all"
+    pools = Counter("all" if whole else site.camera_type for site in roster.admitted)
+    told = Charter.of(terms).strategy.too_few(pools)
+    if told:
+        raise CharterError(told)
+    small = [pool for pool, sites in sorted(pools.items()) if sites < plan.honest_sites]
+    if plan.noise == "distributed" and small:
+        raise CharterError(
+            f"the noise is shared by {plan.honest_sites} sites of a camera type, and "
+            f"{small[0]!r} has {pools[small[0]]}: fewer --honest-sites, --pooling all, or more "
+            "sites of that type"
+        )
+
+
+def _state(terms: CharterTerms, signed: bool, now: float) -> str:
+    if terms.expires <= now:
+        return "expired"
+    return "signed" if signed else "proposed"
+
+
+def _next(run: str) -> str:
+    return f"mascaron-admin charter sign {run}"

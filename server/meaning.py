@@ -1,0 +1,113 @@
+"""What a charter means: noise, epsilon and bytes in numbers, and in words for whoever decides."""
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from common.privacy.plan import GradientMechanism, Mechanism, PrivacyPlan
+from common.privacy.statement import statement
+from common.trust.charter import CharterTerms
+from server import phases
+
+SITES = (3, 16, 64)  # that the noise of an average is told for
+PLAIN = {
+    "mean": "the average position of the people's faces",
+    "scatter": "how much pictures of one and the same person differ",
+    "moments": "average position and spread of the people's faces",
+    "gradient": "small steps of training",
+}
+
+
+def meaning(
+    terms: CharterTerms, initial: Mapping[str, NDArray[Any]], admitted: int = 0
+) -> dict[str, Any]:
+    """What ``terms`` would cost and give, as JSON; ``admitted`` sites are in the roster now."""
+    plan = terms.plan
+    sites = max(plan.cohort, admitted)
+    told = statement(plan, {f"site {n + 1}": plan.events() for n in range(sites)})
+    sent = bytes_of(plan, initial)
+    facts: dict[str, Any] = {
+        "run": terms.run,
+        "plan": plan.digest,
+        "expires": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(terms.expires)),
+        "cohort": plan.cohort,
+        "rounds": len(plan.rounds),
+        "people": plan.people,
+        "noise": plan.noise,
+        "delta": plan.delta,
+        "epsilon_if_disjoint": told["epsilon_if_disjoint"],
+        "epsilon_if_at_every_site": told["epsilon_if_at_every_site"],
+        "sites_counted": sites,
+        "bytes_a_site_sends": sum(sent.values()),
+        "releases": {m.name: _release(plan, m, sent[m.name]) for m in plan.mechanisms},
+    }
+    return {
+        **facts,
+        "in_plain_words": [*_words(terms, facts), told["in_plain_words"], told["trust"]],
+    }
+
+
+def bytes_of(plan: PrivacyPlan, initial: Mapping[str, NDArray[Any]]) -> dict[str, int]:
+    """Bytes of arrays that a site sends for each mechanism, over all its rounds."""
+    sent = dict.fromkeys((m.name for m in plan.mechanisms), 0)
+    for current in plan.rounds:
+        shapes = (shape for shape, _ in phases.expected(current, initial).values())
+        sent[current.mechanism.name] += 4 * sum(math.prod(shape) for shape in shapes)
+    return sent
+
+
+def noise_in_clips(plan: PrivacyPlan, mechanism: Mechanism, sites: int) -> float:
+    """Standard deviation in one number of the average over all people of ``sites`` sites, in the
+    most that one person contributes. Independent noises of n sites add up to sqrt(n) of one."""
+    counted = plan.people
+    rate = mechanism.rate if isinstance(mechanism, GradientMechanism) else 1.0
+    return math.sqrt(sites) * plan.site_sigma(mechanism) / (sites * rate * counted)
+
+
+def _release(plan: PrivacyPlan, mechanism: Mechanism, sent: int) -> dict[str, Any]:
+    return {
+        "what": PLAIN[mechanism.kind],
+        "sigma": mechanism.sigma,
+        "clip": mechanism.clip,
+        "rounds": mechanism.rounds,
+        "bytes": sent,
+        "noise_of_average_in_clips": {
+            str(n): noise_in_clips(plan, mechanism, n) for n in (1, *SITES)
+        },
+    }
+
+
+def _words(terms: CharterTerms, facts: Mapping[str, Any]) -> list[str]:
+    plan, first = terms.plan, terms.plan.mechanisms[0]
+    noise = {n: f"{100 * noise_in_clips(plan, first, n):.2g} %" for n in SITES}
+    worst = facts["epsilon_if_at_every_site"]
+    words = [
+        f"Each site answers {facts['rounds']} times, {facts['bytes_a_site_sends']:,} bytes in all. "
+        "No picture, no feature and no name is among them.",
+        f"A round counts only if at least {plan.cohort} sites answer within {terms.timeout:g} s; "
+        "otherwise the run pauses.",
+        "Noise hides every single person: averaged over "
+        + ", ".join(f"{n} sites it is {noise[n]}" for n in SITES)
+        + f" of the most that one person can add to {PLAIN[first.kind]}. Less noise is a better "
+        "model, so more sites help, and so do more people at each.",
+        f"Epsilon {facts['epsilon_if_disjoint']:.3g} is what a person at one site risks"
+        + (
+            f"; whoever is at all {facts['sites_counted']} sites risks {worst:.3g}."
+            if worst
+            else "."
+        ),
+    ]
+    if plan.pooling == "camera_type":
+        words.append(
+            "Only sites with the same declared camera type are averaged together: a site that is "
+            "alone with its camera type gains next to nothing."
+        )
+    if any(isinstance(m, GradientMechanism) for m in plan.mechanisms):
+        words.append(
+            "Gradient rounds take budget from the averages, which have always paid better in what "
+            "we measured (docs/utility.md); --rounds 0 leaves them out."
+        )
+    return words
