@@ -25,9 +25,22 @@ ONLY_IN = {
     "flwr": ("server", "client/app.py", "client/launcher.py", "simulations"),
     "opacus": ("client/privacy", "common/privacy", "simulations/benchmarks"),
     "matplotlib": ("simulations",),
+    "httpx": ("server/gateway.py", "server/listener.py"),
+    "uvicorn": ("server/listener.py",),
     "grpc": ("client", "server", "simulations/stub.py"),
 }
-HEAVY = ("torch", "opacus", "flwr", "cv2", "onnx", "onnxruntime", "matplotlib", "scipy")
+HEAVY = (
+    "torch",
+    "opacus",
+    "flwr",
+    "cv2",
+    "onnx",
+    "onnxruntime",
+    "matplotlib",
+    "scipy",
+    "httpx",
+    "uvicorn",
+)
 
 
 def sources(room: str) -> Iterator[Path]:
@@ -64,8 +77,8 @@ def test_the_courier_knows_only_the_wire() -> None:
     }
     assert from_common == {"wire"}
     libraries = {m.split(".")[0] for m in imports(COURIER)} - ROOMS
-    assert libraries <= {"flwr", "grpc", "numpy", "collections", "pathlib", "typing"}
-    assert len(COURIER.read_text("utf-8").splitlines()) < 100
+    assert libraries <= {"flwr", "grpc", "numpy", "collections", "pathlib", "secrets", "typing"}
+    assert len(COURIER.read_text("utf-8").splitlines()) < 160
 
 
 @pytest.mark.parametrize("library", sorted(ONLY_IN))
