@@ -149,7 +149,7 @@ class DrainingError(MascaronError):
     reason = "DRAINING"
 
 
-class CohortError(MascaronError):
+class CohortError(RunError):
     """Fewer sites take part than the charter, the policy or the noise needs."""
 
     reason = "COHORT_TOO_SMALL"

@@ -59,11 +59,24 @@ def write_checkpoint(folder: Path, state: RunState) -> None:
 
 def read_checkpoint(folder: Path, plan: str) -> RunState | None:
     """The last state in ``folder``, or None; ``RunError`` if it belongs to another plan."""
-    from safetensors import SafetensorError, safe_open
-
     path = folder / CHECKPOINT
     if not path.exists():
         return None
+    state = _load(path)
+    if state.plan != plan:
+        raise RunError(f"{path} belongs to another plan; choose another folder or do not resume")
+    return state
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """The rounds that are done in ``folder``, in order; ``RunError`` if it cannot be read."""
+    path = folder / CHECKPOINT
+    return _load(path).history if path.exists() else []
+
+
+def _load(path: Path) -> RunState:
+    from safetensors import SafetensorError, safe_open
+
     pools: dict[str, PoolArrays] = {}
     try:
         with safe_open(path, framework="numpy") as file:
@@ -77,6 +90,4 @@ def read_checkpoint(folder: Path, plan: str) -> RunState | None:
             raise ValueError("not the state of a run")
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise RunError(f"cannot read {path}: {type(error).__name__}") from error
-    if state.plan != plan:
-        raise RunError(f"{path} belongs to another plan; choose another folder or do not resume")
     return state

@@ -32,13 +32,14 @@ class Validating(Strategy):
     """Passes to ``inner`` only replies that match ``expected``, at the roster's weights.
 
     ``refused`` counts what was dropped, by reason; it names nodes to the centre's own log only.
-    ``accepted`` are the nodes whose replies entered the last average.
+    ``accepted`` are the nodes whose replies entered the last average, ``faults`` the others.
     """
 
     def __init__(self, inner: Strategy, expected: Expected, weights: Mapping[int, int]) -> None:
         self.inner, self.expected, self.weights = inner, expected, weights
         self.refused: dict[str, int] = {}
         self.accepted: list[int] = []
+        self.faults: dict[int, str] = {}  # node: why its last reply was refused
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -53,6 +54,7 @@ class Validating(Strategy):
                 good.append(_reweighed(reply, self.weights[node]))
                 continue
             self.refused[reason] = self.refused.get(reason, 0) + 1
+            self.faults[node] = reason
             log.warning("round %d: reply of node %d refused: %s", server_round, node, reason)
         self.accepted = sorted(seen)
         if not good:

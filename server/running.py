@@ -1,0 +1,197 @@
+"""One run from where it stands to its end: waits for sites, notes every round, pauses, goes on.
+
+A crash anywhere costs at most the round under way: the checkpoint is that of the round before, and
+sites answer a repeated request with the bytes they answered first.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flwr.serverapp import Grid
+
+from common.errors import CohortError, MascaronError, RunError
+from common.trust.signed import Signed
+from server.charter import Charter
+from server.checkpoint import CHECKPOINT, PoolArrays, RunState, read_checkpoint
+from server.locks import locked
+from server.progress import (
+    LOCK,
+    Progress,
+    RoundNote,
+    State,
+    note_round,
+    read_progress,
+    write_progress,
+)
+from server.register import Register
+from server.strategies.rounds import Monitor, RoundLoop
+from server.watching import Exchange, WatchedGrid
+
+WAIT = 2.0  # seconds between two looks for sites
+GO_ON = "`mascaron-admin run {run} --resume` goes on with round {next}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Clock:
+    """Time, as it is passed in: ``now`` in seconds since 1970, ``sleep`` in seconds."""
+
+    now: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(kw_only=True, slots=True)
+class Running:
+    """Runs ``charter`` over ``grid`` into ``folder``, telling of it in files (``progress``).
+
+    Where fewer sites than the cohort minimum take part, it looks for them again until none came
+    for the time of a round, and then ends in state "paused". Any other failure ends it as
+    "failed". Both leave the checkpoint of the last whole round.
+    """
+
+    grid: Grid
+    charter: Charter
+    signed: Signed
+    folder: Path
+    register: Register
+    monitor: Monitor | None = None
+    clock: Clock = field(default_factory=Clock)
+    _attempt: int = 0
+    _round: int = 0  # done
+    _sites: tuple[str, ...] = ()
+    _loop: RoundLoop | None = None
+    _train: Exchange | None = None
+
+    def go(self, initial: PoolArrays, *, resume: bool) -> Progress:
+        """Runs to the end, or to a pause, and returns where it then stands.
+
+        Raises ``BusyError`` if another process runs it, ``RunError`` for a checkpoint that is of
+        another plan, or that is there though nobody said ``resume``.
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with locked(self.folder / LOCK, f"run {self.charter.run}"):
+            before = read_progress(self.folder)
+            self._attempt = 1 + (before.attempt if before else 0)
+            try:
+                if not resume and (self.folder / CHECKPOINT).exists():
+                    raise RunError(f"{self.charter.run} began already: {self._remedy()}")
+                return self._until_over(initial)
+            except Exception as error:
+                self._failed(error)
+                raise
+
+    def _until_over(self, initial: PoolArrays) -> Progress:
+        patience = self.charter.timeout
+        deadline = self.clock.now() + patience
+        while True:
+            state = self._stand()
+            reached = state.round
+            try:
+                self._wait_for_nodes(deadline)
+                self._told("running")
+                self._enter(state, initial)
+                return self._told("done")
+            except CohortError as error:
+                if self._round > reached:  # sites were there until just now
+                    deadline = self.clock.now() + patience
+                if self.clock.now() >= deadline:
+                    return self._told("paused", self._paused(error), error.reason)
+                self._told("waiting", f"{error}; looking for sites again", error.reason)
+                self.clock.sleep(WAIT)
+
+    def _stand(self) -> RunState:
+        """The last state on the disk, or the beginning."""
+        digest = self.charter.plan.digest
+        state = read_checkpoint(self.folder, digest) or RunState(plan=digest)
+        self._round = state.round
+        return state
+
+    def _enter(self, state: RunState, initial: PoolArrays) -> None:
+        grid = WatchedGrid(self.grid, self.clock.now, self._begun, self._noted)
+        self._loop = RoundLoop(
+            grid,
+            self.charter,
+            self.signed,
+            self.folder,
+            monitor=self.monitor,
+            register=self.register,
+            done=self._done,
+        )
+        self._loop.run(state, initial)
+
+    def _wait_for_nodes(self, deadline: float) -> None:
+        """Waits while there are too few nodes to ask; ``CohortError`` at ``deadline``."""
+        cohort = self.charter.plan.cohort
+        while len(there := list(self.grid.get_node_ids())) < cohort:
+            told = f"{len(there)} sites are connected, the cohort minimum is {cohort}"
+            if self.clock.now() >= deadline:
+                raise CohortError(told)
+            self._told("waiting", told, CohortError.reason)
+            self.clock.sleep(WAIT)
+
+    def _begun(self, kind: str, group: str) -> None:
+        if kind == "train":
+            self._told("running", f"round {group}: sites are at work")
+
+    def _noted(self, exchange: Exchange) -> None:
+        if exchange.kind == "train":
+            self._train = exchange
+
+    def _done(self, state: RunState) -> None:
+        """After every round on the disk: a note of it, and progress."""
+        self._round, loop, wave = state.round, self._loop, self._train
+        if loop is not None and wave is not None and wave.group == str(state.round):
+            refused = {node: reason for node, reason in loop.faults.items() if node in wave.asked}
+            refused |= wave.errors
+            answered = [node for node in wave.asked if node not in refused]
+            self._sites = tuple(sorted(self._name(node) for node in answered))
+            note = RoundNote(
+                round=state.round,
+                mechanism=self.charter.plan.rounds[state.round - 1].mechanism.name,
+                answered=self._sites,
+                refused={self._name(node): reason for node, reason in sorted(refused.items())},
+                seconds=round(wave.seconds, 3),
+                sent=wave.sent,
+                received=wave.received,
+                attempt=self._attempt,
+            )
+            note_round(self.folder, note)
+            loop.faults.clear()
+        self._told("running")
+
+    def _name(self, node: int) -> str:
+        known = self._loop.names if self._loop is not None else {}
+        return known.get(node, f"node {node}")
+
+    def _told(self, state: State, message: str = "", reason: str = "") -> Progress:
+        progress = Progress(
+            run=self.charter.run,
+            plan=self.charter.plan.digest,
+            state=state,
+            round=self._round,
+            rounds=len(self.charter.plan.rounds),
+            attempt=self._attempt,
+            updated=self.clock.now(),
+            sites=self._sites,
+            message=message,
+            reason=reason,
+        )
+        write_progress(self.folder, progress)
+        return progress
+
+    def _paused(self, error: CohortError) -> str:
+        return (
+            f"{error}. Start the sites that are missing (`mascaron-admin sites` lists them, "
+            f"`mascaron-site doctor` finds the cause there); then {self._remedy()}"
+        )
+
+    def _remedy(self) -> str:
+        return GO_ON.format(run=self.charter.run, next=self._round + 1)
+
+    def _failed(self, error: Exception) -> None:
+        """Says why in the progress; a bug's text is not repeated, it is in the log."""
+        ours = isinstance(error, MascaronError)
+        reason = error.reason if isinstance(error, MascaronError) else "INTERNAL"
+        told = str(error) if ours else f"{type(error).__name__}; see the log of the ServerApp"
+        self._told("failed", told, reason)

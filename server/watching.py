@@ -1,0 +1,107 @@
+"""A Flower Grid that notes what passes through it: who was asked, who answered, bytes, seconds."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from flwr.app import Message, RecordDict
+from flwr.serverapp import Grid
+
+from common import wire
+
+NO_ANSWER = "no answer in time"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exchange:
+    """One wave of messages. ``errors`` has the nodes that answered with an error, or not at all."""
+
+    kind: str  # Flower's message type
+    group: str
+    asked: tuple[int, ...]
+    errors: dict[int, str]
+    seconds: float
+    sent: int  # bytes of arrays
+    received: int
+
+
+class WatchedGrid(Grid):
+    """Passes everything on to ``grid``; tells ``begun`` and ``done`` of every wave."""
+
+    def __init__(
+        self,
+        grid: Grid,
+        clock: Callable[[], float],
+        begun: Callable[[str, str], None],
+        done: Callable[[Exchange], None],
+    ) -> None:
+        self._grid, self._clock = grid, clock
+        self._begun, self._done = begun, done
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> Iterable[Message]:
+        asked = list(messages)
+        kind = asked[0].metadata.message_type if asked else ""
+        group = asked[0].metadata.group_id if asked else ""
+        self._begun(kind, group)
+        start, sent = self._clock(), sum(_array_bytes(message) for message in asked)
+        replies = list(self._grid.send_and_receive(asked, timeout=timeout))
+        told = {reply.metadata.src_node_id: reply for reply in replies}
+        nodes = tuple(message.metadata.dst_node_id for message in asked)
+        self._done(
+            Exchange(
+                kind=kind,
+                group=group,
+                asked=nodes,
+                errors={
+                    node: reason for node in nodes if (reason := _fault(told.get(node))) is not None
+                },
+                seconds=self._clock() - start,
+                sent=sent,
+                received=sum(_array_bytes(reply) for reply in replies),
+            )
+        )
+        return replies
+
+    def get_node_ids(self) -> Iterable[int]:
+        return self._grid.get_node_ids()
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        return self._grid.push_messages(messages)
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        return self._grid.pull_messages(message_ids)
+
+    def set_run(self, run: Any) -> None:
+        self._grid.set_run(run)
+
+    @property
+    def run(self) -> Any:
+        return self._grid.run
+
+    def create_message(  # the parameters are those of flwr's abstract method
+        self,
+        content: RecordDict,
+        message_type: str,
+        dst_node_id: int,
+        group_id: str,
+        ttl: float | None = None,
+    ) -> Message:
+        return self._grid.create_message(content, message_type, dst_node_id, group_id, ttl)
+
+
+def _fault(reply: Message | None) -> str | None:
+    """Why a node did not answer as asked; a reason of ours, or Flower's code."""
+    if reply is None:
+        return NO_ANSWER
+    if not reply.has_error():
+        return None
+    reason = reply.error.reason or ""
+    return reason if reason in wire.REASONS else f"error {reply.error.code}"
+
+
+def _array_bytes(message: Message) -> int:
+    if not message.has_content():
+        return 0
+    return sum(record.count_bytes() for record in message.content.array_records.values())
