@@ -4,6 +4,7 @@ It runs code sent by the centre, so it is hostile by assumption: it holds nothin
 and the generated messages only, and no text of an exception ever passes through it.
 """
 
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,9 @@ def make_app(connect: Connect) -> ClientApp:
     """A ClientApp that asks the agent ``connect`` reaches."""
     app = ClientApp()
     app.query("describe")(_guarded(connect, _describe))
+    app.query("review")(_guarded(connect, _review))
     app.query("accept")(_guarded(connect, _accept))
+    app.query("status")(_guarded(connect, _status))
     app.train()(_guarded(connect, _train))
     return app
 
@@ -65,25 +68,59 @@ def _guarded(connect: Connect, relay: Relay) -> Callable[[Message, Context], Mes
 
 
 def _describe(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
-    answer = agent.Describe(pb.DescribeRequest(protocol=wire.PROTOCOL), timeout=seconds)
+    config: Any = content.config_records.get(wire.CONFIG, ConfigRecord())
+    request = pb.DescribeRequest(
+        protocol=wire.PROTOCOL, challenge=config.get(wire.CHALLENGE, b""), request=_id()
+    )
+    answer = agent.Describe(request, timeout=seconds)
     facts = ConfigRecord({wire.VERSION: answer.protocol, wire.CAMERA_TYPE: answer.camera_type})
     facts.update({wire.TRUNK: answer.trunk, wire.PEOPLE: answer.people})
+    facts.update({wire.SITE: answer.site, wire.SIGNATURE: answer.signature})
     return RecordDict({wire.CONFIG: facts})
 
 
-def _accept(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
+def _offer(content: RecordDict) -> pb.CharterRequest:
     config: Any = content.config_records[wire.CONFIG]
-    request = pb.AcceptRequest(
-        protocol=config[wire.VERSION], run=config[wire.RUN], plan=config[wire.PLAN]
+    request = pb.CharterRequest(
+        protocol=config[wire.VERSION],
+        charter=config[wire.CHARTER],
+        head=config.get(wire.HEAD, ""),
+        request=_id(),
     )
-    answer = agent.Accept(request, timeout=seconds)
-    return RecordDict({wire.CONFIG: ConfigRecord({wire.PLAN_DIGEST: answer.plan_digest})})
+    digests: Any = content.config_records[wire.INITIAL]
+    for name, digest in digests.items():
+        request.initial.add(name=name, digest=digest)
+    return request
+
+
+def _review(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
+    answer = agent.ReviewCharter(_offer(content), timeout=seconds)
+    told = ConfigRecord({wire.CHARTER_DIGEST: answer.charter_digest})
+    told.update({wire.EPSILON: answer.epsilon, wire.AUTOMATIC: answer.automatic})
+    return RecordDict({wire.CONFIG: told})
+
+
+def _accept(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
+    answer = agent.AcceptCharter(_offer(content), timeout=seconds)
+    told = ConfigRecord({wire.CHARTER_DIGEST: answer.charter_digest, wire.HEAD: answer.head})
+    return RecordDict({wire.CONFIG: told})
+
+
+def _status(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
+    request = pb.StatusRequest(protocol=wire.PROTOCOL, request=_id())
+    answer = agent.Status(request, timeout=seconds)
+    told = ConfigRecord({wire.VERSION: answer.protocol, wire.STATE: pb.State.Name(answer.state)})
+    told.update({wire.PROGRESS: answer.progress})
+    return RecordDict({wire.CONFIG: told})
 
 
 def _train(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
     config: Any = content.config_records[wire.CONFIG]
     request = pb.TrainRequest(
-        protocol=config[wire.VERSION], run=config[wire.RUN], round=config[wire.ROUND]
+        protocol=config[wire.VERSION],
+        run=config[wire.RUN],
+        round=config[wire.ROUND],
+        request=_id(),
     )
     for name, array in content.array_records[wire.ARRAYS].items():
         encoded = wire.encode(array.numpy())
@@ -91,8 +128,17 @@ def _train(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
     answer = agent.Train(request, timeout=seconds)
     arrays = {t.name: Array(wire.decode(t.dtype, t.shape, t.data)) for t in answer.tensors}
     return RecordDict(
-        {wire.ARRAYS: ArrayRecord(arrays), wire.METRICS: MetricRecord({wire.WEIGHT: 1})}
+        {
+            wire.ARRAYS: ArrayRecord(arrays),
+            wire.METRICS: MetricRecord({wire.WEIGHT: 1}),
+            wire.CONFIG: ConfigRecord({wire.HEAD: answer.head}),
+        }
     )
+
+
+def _id() -> str:
+    """Names one request in the agent's log; random, so that it tells nothing."""
+    return secrets.token_hex(8)
 
 
 app = make_app(dial)

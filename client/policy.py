@@ -5,7 +5,24 @@ from dataclasses import dataclass
 
 from client.privacy.ledger import Budget
 from common.errors import ConfigError, PlanError, TrunkError
+from common.privacy import accountant
 from common.privacy.plan import SHIPPED_OBJECTIVES, GradientMechanism, PrivacyPlan
+
+MOST_EPSILON = 50.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AutoAccept:
+    """Up to where a charter is accepted without asking the operator; by default never."""
+
+    epsilon: float = 0.0  # of the charter's plan, at the policy's delta
+    rounds: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.epsilon <= MOST_EPSILON:
+            raise ConfigError(f"epsilon must be in [0, {MOST_EPSILON:g}], got {self.epsilon}")
+        if self.rounds < 0:
+            raise ConfigError(f"rounds must not be negative, got {self.rounds}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +40,11 @@ class SitePolicy:
     declared_people: int = 100  # public, and stands in for a count of the site's people
     rounds: int = 1000  # of one plan, at most
     release_slot: float = 600.0  # seconds an answer may be held back, at most
+    auto_accept: AutoAccept = AutoAccept()
 
     def __post_init__(self) -> None:
-        if not 0 < self.epsilon <= 50:
-            raise ConfigError(f"epsilon must be in (0, 50], got {self.epsilon}")
+        if not 0 < self.epsilon <= MOST_EPSILON:
+            raise ConfigError(f"epsilon must be in (0, {MOST_EPSILON:g}], got {self.epsilon}")
         if not 0 < self.delta < 1e-2:
             raise ConfigError(f"delta must be in (0, 0.01), got {self.delta}")
         if not 1 <= self.declared_people <= 1_000_000:
@@ -37,6 +55,13 @@ class SitePolicy:
             raise ConfigError(f"rounds must be at least 1, got {self.rounds}")
         if not 0 <= self.release_slot < math.inf:
             raise ConfigError(f"release_slot must be finite, got {self.release_slot}")
+
+    def automatic(self, plan: PrivacyPlan) -> bool:
+        """Whether ``plan`` is within what the operator accepts without being asked."""
+        rounds = sum(mechanism.rounds for mechanism in plan.mechanisms)
+        if rounds > self.auto_accept.rounds:
+            return False
+        return accountant.epsilon(plan.events(), self.delta) <= self.auto_accept.epsilon
 
     def allows_noise(self, plan: PrivacyPlan) -> bool:
         """Whether the noise model of ``plan`` protects this site's people from everybody."""

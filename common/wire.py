@@ -21,8 +21,11 @@ PROTOCOL = 1
 # Keys of the records in a Flower message.
 ARRAYS, CONFIG, METRICS = "arrays", "config", "metrics"
 WEIGHT = "num-examples"  # the key flwr's strategies weigh by; always a public constant here
-RUN, ROUND, PLAN, VERSION = "run", "round", "plan", "protocol"
-CAMERA_TYPE, TRUNK, PEOPLE, PLAN_DIGEST = "camera-type", "trunk", "people", "plan-digest"
+RUN, ROUND, VERSION = "run", "round", "protocol"
+CHARTER, CHARTER_DIGEST, INITIAL, HEAD = "charter", "charter-digest", "initial", "head"
+CHALLENGE, SITE, SIGNATURE = "challenge", "site", "signature"
+CAMERA_TYPE, TRUNK, PEOPLE = "camera-type", "trunk", "people"
+EPSILON, AUTOMATIC, STATE, PROGRESS = "epsilon", "automatic", "state", "progress"
 
 DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float64": np.dtype("<f8")}
 MAX_TENSORS = 64

@@ -1,12 +1,13 @@
-"""The charter: what one training run is, fixed before its first round.
+"""The charter: what one training run is, fixed and signed before its first round.
 
-A folder with ``charter.json`` (run id, privacy plan, deadlines) and ``initial.safetensors`` (the
-shared part every pool starts from). The plan names the hashes of everything else.
+A folder with ``charter.json`` (the signed terms: run id, privacy plan, deadlines) and
+``initial.safetensors`` (the shared part every pool starts from, whose digest is signed too). The
+plan names the hashes of everything else.
 """
 
 import dataclasses
-import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.config import build
-from common.errors import ConfigError, PlanError, RunError
+from common.errors import CharterError, ConfigError, PlanError, RunError, SignatureError
 from common.privacy.plan import GradientMechanism, PrivacyPlan
+from common.trust.charter import PURPOSE, CharterTerms, arrays_digest, read_charter
+from common.trust.keys import PublicKey
+from common.trust.signed import Signed, unseal
 from server.strategies.choice import FEDAVG, StrategyChoice
 
 CHARTER, INITIAL = "charter.json", "initial.safetensors"
+
+Initial = dict[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,55 +88,74 @@ class Charter:
         if told:
             raise ConfigError(f"the plan's cohort is too small: {told}")
 
-    def save(self, folder: Path, initial: dict[str, NDArray[np.generic]]) -> None:
-        """Writes both files of the charter into ``folder``."""
-        from safetensors.numpy import save_file
-
-        folder.mkdir(parents=True, exist_ok=True)
+    def terms(
+        self, federation: str, initial: Mapping[str, NDArray[np.generic]], expires: int
+    ) -> CharterTerms:
+        """What the centre signs: this, and which arrays it begins with."""
         stop = self.early_stop
-        table = {
-            "run": self.run,
-            "plan": json.loads(self.plan.to_json()),
-            "timeout": self.timeout,
-            "momentum": self.momentum,
-            "strategy": dataclasses.asdict(self.strategy),
-            **({"early_stop": dataclasses.asdict(stop)} if stop else {}),
-        }
-        save_file(dict(initial), folder / INITIAL)
-        (folder / CHARTER).write_text(json.dumps(table, indent=2) + "\n", "utf-8")
+        return CharterTerms(
+            federation=federation,
+            run=self.run,
+            plan=self.plan,
+            initial=arrays_digest(initial),
+            expires=expires,
+            timeout=self.timeout,
+            centre={
+                "momentum": self.momentum,
+                "strategy": dataclasses.asdict(self.strategy),
+                **({"early_stop": dataclasses.asdict(stop)} if stop else {}),
+            },
+        )
+
+    @classmethod
+    def of(cls, terms: CharterTerms) -> "Charter":
+        """The charter that ``terms`` are of; ``ConfigError`` for what the centre cannot do."""
+        own = build(_Centre, terms.centre, "charter")
+        return cls(
+            run=terms.run,
+            plan=terms.plan,
+            timeout=terms.timeout,
+            momentum=own.momentum,
+            early_stop=own.early_stop,
+            strategy=own.strategy,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _File:
-    run: str
-    timeout: float = 3600.0
+class _Centre:
     momentum: float = 0.9
     early_stop: EarlyStop | None = None
     strategy: StrategyChoice = FEDAVG
 
 
-def load_charter(folder: Path) -> tuple[Charter, dict[str, NDArray[np.generic]]]:
-    """The charter in ``folder`` and its initial arrays; ``RunError`` if either cannot be read."""
+def write_charter(folder: Path, signed: Signed, initial: Mapping[str, NDArray[np.generic]]) -> None:
+    """Writes both files of a charter into ``folder``."""
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(dict(initial), folder / INITIAL)
+    (folder / CHARTER).write_text(signed.to_json() + "\n", "utf-8")
+
+
+def load_charter(folder: Path, centre: PublicKey) -> tuple[Charter, Initial, Signed]:
+    """The charter in ``folder``, its initial arrays, and its words as ``centre`` signed them.
+
+    Raises ``RunError`` if one of them cannot be read, is not signed, or is not what was signed.
+    An expired charter is read: its run may go on at the sites that accepted it in time.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     path = folder / CHARTER
     try:
-        table = json.loads(path.read_text("utf-8"))
-        if not isinstance(table, dict) or not isinstance(table.get("plan"), dict):
-            raise ConfigError("expected a table with a plan")
-        plan = PrivacyPlan.from_json(json.dumps(table.pop("plan")))
-        file = build(_File, table, "charter")
-        charter = Charter(
-            run=file.run,
-            plan=plan,
-            timeout=file.timeout,
-            momentum=file.momentum,
-            early_stop=file.early_stop,
-            strategy=file.strategy,
-        )
-        return charter, dict(load_file(folder / INITIAL))
-    except (ConfigError, PlanError) as error:
+        signed = Signed.from_json(path.read_text("utf-8"))
+        federation = str(unseal(centre, PURPOSE, signed).get("federation", ""))
+        terms = read_charter(signed, centre, federation, now=-math.inf)
+        charter, initial = Charter.of(terms), dict(load_file(folder / INITIAL))
+        if arrays_digest(initial) != terms.initial:
+            raise CharterError("the initial arrays are not those it was signed with")
+        return charter, initial, signed
+    except (ConfigError, PlanError, CharterError, SignatureError) as error:
         raise RunError(f"cannot read the charter {path}: {error}") from error
     except (OSError, ValueError, RecursionError, SafetensorError) as error:
         raise RunError(f"cannot read the charter {path}: {type(error).__name__}") from error

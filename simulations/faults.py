@@ -196,8 +196,9 @@ def corrupt(message: Message, choose: Callable[[int], int]) -> bool:
     elif config is not None:
         broken = ConfigRecord(dict(config))
         broken[wire.VERSION] = -1
-        broken[wire.PLAN_DIGEST] = "0" * 64
-        message.content = RecordDict({wire.CONFIG: broken})
+        broken[wire.CHARTER_DIGEST] = "0" * 64
+        rest = {key: record for key, record in content.items() if key != wire.CONFIG}
+        message.content = RecordDict({**rest, wire.CONFIG: broken})
     return True
 
 

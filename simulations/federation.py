@@ -15,6 +15,7 @@ import numpy as np
 from flwr.app import Context, Message
 from numpy.typing import NDArray
 
+from client.agent.charters import Membership
 from client.agent.people import SitePeople
 from client.agent.service import AgentService
 from client.agent.training import SiteFacts, Training
@@ -33,6 +34,7 @@ from server.strategies.choice import FEDAVG, StrategyChoice
 from simulations.agents import Agents, OpenAgent
 from simulations.entropy import SeededEntropy
 from simulations.grid import InProcessGrid
+from simulations.signing import member, publish
 from simulations.stub import InProcessStub
 
 Arrays = dict[str, NDArray[Any]]
@@ -41,6 +43,10 @@ AnyLedger = TypeVar("AnyLedger", bound=Ledger)
 
 class LaboratoryPolicy(SitePolicy):
     """Allows any noise, none and repeatable one too: arms nobody may run on real people."""
+
+    def automatic(self, plan: PrivacyPlan) -> bool:
+        """Always: there is no operator."""
+        return True
 
     def allows_noise(self, plan: PrivacyPlan) -> bool:
         return True
@@ -107,7 +113,8 @@ class Federation:
         Every site gets a fresh ledger whose budget is exactly what the plan costs.
         """
         name = f"run-{'-'.join(map(str, seed))}"
-        Charter(run=name, plan=plan, strategy=self.strategy).save(folder, initial)
+        centre = publish(Charter(run=name, plan=plan, strategy=self.strategy), initial, folder)
+        members = [member(door.name, centre) for door in self.doors]
         if self.watched is not None and any(m.kind == "gradient" for m in plan.mechanisms):
             save_public(folder, *self.watched)
         entropy = [self._entropy((*seed, number)) for number in range(len(self.doors))]
@@ -123,7 +130,11 @@ class Federation:
             for record in reply.content.array_records.values() if reply.has_content() else ():
                 left.extend((name, key, tuple(a.shape)) for key, a in record.items())
 
-        with Agents(lambda n: self._start(n, budget, folder, entropy[n])) as agents:
+        def start(number: int) -> OpenAgent:
+            ledger = open_ledger(folder, self.doors[number].name, budget, LaboratoryLedger)
+            return self._agent(number, ledger, entropy[number], members[number])
+
+        with Agents(start) as agents:
             grid = InProcessGrid(make_app(connect), len(self.doors), {**config, "agent-folder": ""})
             grid.watch = watch
             with _quiet_flower():
@@ -148,17 +159,19 @@ class Federation:
         """Outlives an agent that is closed and opened: no draw is ever made twice."""
         return OsEntropy() if self.entropy == "os" else SeededEntropy(*seed)
 
-    def _start(self, number: int, budget: Budget, folder: Path, entropy: Entropy) -> OpenAgent:
+    def _agent(
+        self, number: int, ledger: Ledger, entropy: Entropy, membership: Membership
+    ) -> OpenAgent:
         door = self.doors[number]
-        ledger = open_ledger(folder, door.name, budget, LaboratoryLedger)
         facts = SiteFacts(
             camera_type=door.camera_type,
             trunk=self.trunk,
             people=door.people,
             negatives=self.negatives,
+            membership=membership,
         )
         policy = LaboratoryPolicy(
-            epsilon=50.0, delta=budget.delta, declared_people=door.declared_people
+            epsilon=50.0, delta=ledger.budget.delta, declared_people=door.declared_people
         )
         service = AgentService(Training(facts, policy, ledger, entropy))
         return OpenAgent(service=service, ledger=ledger)

@@ -30,11 +30,17 @@ class InProcessStub:
     def Describe(self, request: Any, timeout: float | None = None) -> Any:  # noqa: N802
         return self._service.Describe(request, _Context())
 
-    def Accept(self, request: Any, timeout: float | None = None) -> Any:  # noqa: N802
-        return self._service.Accept(request, _Context())
+    def ReviewCharter(self, request: Any, timeout: float | None = None) -> Any:  # noqa: N802
+        return self._service.ReviewCharter(request, _Context())
+
+    def AcceptCharter(self, request: Any, timeout: float | None = None) -> Any:  # noqa: N802
+        return self._service.AcceptCharter(request, _Context())
 
     def Train(self, request: Any, timeout: float | None = None) -> Any:  # noqa: N802
         return self._service.Train(request, _Context())
+
+    def Status(self, request: Any, timeout: float | None = None) -> Any:  # noqa: N802
+        return self._service.Status(request, _Context())
 
 
 def gone() -> AbortedError:

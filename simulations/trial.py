@@ -16,17 +16,20 @@ import numpy as np
 from flwr.app import Context, Message
 from numpy.typing import NDArray
 
+from client.agent.charters import Membership
 from client.agent.people import SitePeople
 from client.agent.service import AgentService
 from client.agent.training import SiteFacts, Training
 from client.app import make_app
 from client.privacy.chain import LedgerEntry
 from client.privacy.ledger import Budget, Ledger
+from common import wire
 from common.errors import LedgerError, RunError
 from common.models.tail import BIAS, WEIGHT
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
 from common.privacy.accountant import Event, epsilon
 from common.privacy.plan import GradientMechanism, Mechanism, MomentMechanism, PrivacyPlan
+from common.trust.keys import PublicKey
 from server.app import app as server_app
 from server.charter import Charter
 from server.checkpoint import RunState, read_checkpoint
@@ -34,10 +37,12 @@ from simulations.agents import Agents, OpenAgent
 from simulations.entropy import SeededEntropy
 from simulations.faults import STORM, Crossing, FaultyGrid, Odds, PowerCut, Weather
 from simulations.federation import LaboratoryPolicy, open_ledger
+from simulations.signing import member, publish
 from simulations.stub import InProcessStub, gone
 
 TRUNK, DELTA, FEATURES, SIDE = "t" * 64, 1e-4, 4, 3
 MOST_STOPS, MOST_STARTS = 3, 100  # an operator gives up; a run that never gets on is a fault
+KEYED = (wire.CHARTER, wire.CHARTER_DIGEST, wire.HEAD)
 OPEN = 3  # agents at once: less than there are, so that some are closed between rounds
 
 
@@ -133,9 +138,9 @@ class Trial:
         charter = Charter(run=f"trial-{self.seed}", plan=_plan(rng, self.gradient))
         budget = float(rng.choice([1.0, 2.5])) * epsilon(charter.plan.events(), DELTA)
         initial = _initial(rng)
-        charter.save(self.folder, dict(initial))
+        centre = publish(charter, dict(initial), self.folder)
         weather = Weather(self.odds, self.seed, 3)
-        with Agents(self._starter(types, Budget(budget, DELTA), weather), OPEN) as agents:
+        with Agents(self._starter(types, Budget(budget, DELTA), weather, centre), OPEN) as agents:
 
             def connect(context: Context) -> InProcessStub:
                 return MortalStub(self, agents, int(context.node_config["partition-id"]))
@@ -155,15 +160,18 @@ class Trial:
             books=books,
         )
 
-    def _starter(self, types: str, budget: Budget, weather: Weather) -> Callable[[int], OpenAgent]:
+    def _starter(
+        self, types: str, budget: Budget, weather: Weather, centre: PublicKey
+    ) -> Callable[[int], OpenAgent]:
         """What starts an agent, the first time and after it died; its noise goes on, as the
         operating system's does."""
         entropy = [SeededEntropy(self.seed, 2, n) for n in range(len(types))]
+        members = [member(f"site-{n}", centre) for n in range(len(types))]
 
         def start(number: int) -> OpenAgent:
             ledger = open_ledger(self.folder, f"site-{number}", budget, MortalLedger)
             ledger.weather = weather
-            facts = _facts(self.seed, number, types[number])
+            facts = _facts(self.seed, number, types[number], members[number])
             policy = LaboratoryPolicy(epsilon=50.0, delta=DELTA, declared_people=_declared(number))
             training = self.training(facts, policy, ledger, entropy[number])
             return OpenAgent(service=AgentService(training), ledger=ledger)
@@ -200,7 +208,7 @@ class Trial:
 
 
 def contents(message: Message) -> Iterator[object]:
-    """Everything of a message that is not a moment in time."""
+    """Everything of a message but moments in time, and what is made with keys."""
     told = message.metadata
     yield told.message_type, told.group_id, told.message_id, told.reply_to_message_id
     if message.has_error():
@@ -209,7 +217,7 @@ def contents(message: Message) -> Iterator[object]:
     for key, record in sorted(message.content.array_records.items()):
         yield key, [(n, a.dtype, tuple(a.shape), a.data) for n, a in sorted(record.items())]
     for name, facts in sorted(message.content.config_records.items()):
-        yield name, sorted(facts.items())
+        yield name, sorted((key, fact) for key, fact in facts.items() if key not in KEYED)
     for name, figures in sorted(message.content.metric_records.items()):
         yield name, sorted(figures.items())
 
@@ -231,12 +239,18 @@ def _initial(rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
     return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
 
-def _facts(seed: int, number: int, camera_type: str) -> SiteFacts:
+def _facts(seed: int, number: int, camera_type: str, membership: Membership) -> SiteFacts:
     rng = np.random.default_rng([seed, 4, number])
     features = rng.normal(size=(8, FEATURES)).astype(np.float32)
     negatives = rng.normal(size=(6, FEATURES)).astype(np.float32)
     people = SitePeople(features, np.repeat(np.arange(4), 2))
-    return SiteFacts(camera_type=camera_type, trunk=TRUNK, people=people, negatives=negatives)
+    return SiteFacts(
+        camera_type=camera_type,
+        trunk=TRUNK,
+        people=people,
+        negatives=negatives,
+        membership=membership,
+    )
 
 
 def _declared(number: int) -> int:

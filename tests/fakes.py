@@ -17,7 +17,8 @@ from flwr.app import (
 from flwr.clientapp import ClientApp
 
 from common import wire
-from common.privacy.plan import PrivacyPlan
+from common.trust.charter import charter_digest
+from common.trust.signed import Signed
 
 TRUNK = "t" * 64
 PEOPLE = 10  # that every fake site declares
@@ -25,7 +26,7 @@ Answer = Callable[[Message, dict[str, np.ndarray]], Message]
 
 
 def fake_site(train: Answer, camera_type: Callable[[int], str] = lambda i: "door") -> ClientApp:
-    """A ClientApp that describes itself, accepts every plan, and trains as ``train`` says."""
+    """A ClientApp that describes itself, accepts every charter, and trains as ``train`` says."""
     app = ClientApp()
 
     @app.query("describe")
@@ -37,8 +38,8 @@ def fake_site(train: Answer, camera_type: Callable[[int], str] = lambda i: "door
 
     @app.query("accept")
     def accept(message: Message, context: Context) -> Message:
-        plan = PrivacyPlan.from_json(str(message.content.config_records[wire.CONFIG][wire.PLAN]))
-        answer = ConfigRecord({wire.PLAN_DIGEST: plan.digest})
+        text = str(message.content.config_records[wire.CONFIG][wire.CHARTER])
+        answer = ConfigRecord({wire.CHARTER_DIGEST: charter_digest(Signed.from_json(text))})
         return Message(RecordDict({wire.CONFIG: answer}), reply_to=message)
 
     @app.train()

@@ -8,17 +8,23 @@ from typing import Any
 
 import numpy as np
 
+from client.agent.charters import Approvals, Membership, Offer
 from client.agent.people import SitePeople
 from client.agent.training import SiteFacts, Training
-from client.policy import SitePolicy
+from client.policy import AutoAccept, SitePolicy
 from client.privacy.entropy import OsEntropy
 from client.privacy.ledger import Budget, Ledger
 from common.models.tail import BIAS, WEIGHT
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT, SHIFT
 from common.privacy.plan import GradientMechanism, MomentMechanism, PrivacyPlan
+from common.trust.charter import CharterTerms, array_digests, arrays_digest, charter_digest
+from common.trust.keys import SigningKey
+from common.trust.signed import Signed
 from tests.fakes import TRUNK
 
 D, K = 6, 4
+FEDERATION, CENTRE = "f" * 64, SigningKey.generate()
+POLICY = SitePolicy(epsilon=8.0, delta=1e-4, auto_accept=AutoAccept(epsilon=50.0, rounds=10_000))
 KEY = bytes(32)
 RUN = "r1"
 SUM = "moments.mean.sum"  # what a site releases of a mean
@@ -32,8 +38,10 @@ class Site:
     folder: Path
     features: np.ndarray = field(default_factory=lambda: features(5, 3))
     person: np.ndarray = field(default_factory=lambda: np.repeat(np.arange(5), 3))
-    policy: SitePolicy = field(default_factory=lambda: SitePolicy(epsilon=8.0, delta=1e-4))
+    policy: SitePolicy = field(default_factory=lambda: POLICY)
     entropy: Any = field(default_factory=OsEntropy)
+    identity: SigningKey = field(default_factory=SigningKey.generate)
+    approvals: Approvals | None = None
     _ledger: Ledger | None = None
 
     @property
@@ -49,6 +57,10 @@ class Site:
             trunk=TRUNK,
             people=SitePeople(self.features, self.person),
             negatives=np.random.default_rng(9).normal(size=(8, D)).astype(np.float32),
+            membership=Membership(
+                federation=FEDERATION, site="north", identity=self.identity, centre=CENTRE.public
+            ),
+            approvals=self.approvals,
         )
         return kind(facts, self.policy, self.ledger, self.entropy)
 
@@ -102,9 +114,27 @@ def tail(seed: int = 2) -> Arrays:
     return {WEIGHT: weight, BIAS: bias, SHIFT: np.zeros(D, np.float32)}
 
 
+def initial() -> Arrays:
+    return {**frame(), WEIGHT: tail()[WEIGHT], BIAS: tail()[BIAS]}
+
+
+def charter(plan: PrivacyPlan, run: str = RUN, **terms: Any) -> CharterTerms:
+    told = {"federation": FEDERATION, "expires": 2**40, "initial": arrays_digest(initial())}
+    return CharterTerms(run=run, plan=plan, **{**told, **terms})
+
+
+def offer(plan: PrivacyPlan, run: str = RUN, key: SigningKey = CENTRE, **terms: Any) -> Offer:
+    """What the centre sends: the plan in a charter of its own, signed by ``key``."""
+    arrays = terms.pop("arrays", None) or initial()
+    told = {"initial": arrays_digest(arrays), **terms}
+    text = charter(plan, run, **told).sign(key).to_json()
+    return Offer(charter=text, initial=array_digests(arrays))
+
+
 def accepted(site: Site, plan: PrivacyPlan) -> Training:
     room = site.training()
-    assert room.accept(RUN, plan.to_json()) == plan.digest
+    asked = offer(plan)
+    assert room.accept(asked) == charter_digest(Signed.from_json(asked.charter))
     return room
 
 

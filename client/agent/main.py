@@ -28,6 +28,13 @@ from protos.gen import agent_pb2 as pb
 log = logging.getLogger(__name__)
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Agent"].full_name
+REQUESTS: dict[str, type[Message]] = {
+    "Describe": pb.DescribeRequest,
+    "ReviewCharter": pb.CharterRequest,
+    "AcceptCharter": pb.CharterRequest,
+    "Train": pb.TrainRequest,
+    "Status": pb.StatusRequest,
+}
 MAX_MESSAGE = wire.MAX_ELEMENTS  # bytes, either way
 WORKERS = 4
 GRACE = 30.0  # seconds that a round under way may still take when the agent is asked to stop
@@ -108,17 +115,12 @@ def serve(service: AgentService, address: str) -> RunningAgent:
 
 
 def _handlers(service: AgentService) -> dict[str, grpc.RpcMethodHandler]:
-    requests: dict[str, type[Message]] = {
-        "Describe": pb.DescribeRequest,
-        "Accept": pb.AcceptRequest,
-        "Train": pb.TrainRequest,
-    }
     return {
         name: grpc.unary_unary_rpc_method_handler(
             _from_bytes(getattr(service, name), request),
             response_serializer=lambda answer: answer.SerializeToString(),
         )
-        for name, request in requests.items()
+        for name, request in REQUESTS.items()
     }
 
 

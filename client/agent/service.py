@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -9,12 +10,15 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
+from client.agent.charters import Offer, Review
 from client.agent.statuses import STATUS
 from common import errors, wire
 from protos.gen import agent_pb2 as pb
 from protos.gen import agent_pb2_grpc as rpc
 
 log = logging.getLogger(__name__)
+
+_ID = re.compile(r"[0-9a-f]{0,32}")
 
 
 class Trainer(Protocol):
@@ -29,11 +33,23 @@ class Trainer(Protocol):
     @property
     def declared_people(self) -> int: ...
 
-    def accept(self, run: str, plan: str) -> str: ...
+    @property
+    def site(self) -> str: ...
+
+    @property
+    def usable(self) -> bool: ...
+
+    def presence(self, challenge: bytes) -> bytes: ...
+
+    def review(self, offer: Offer) -> Review: ...
+
+    def accept(self, offer: Offer) -> str: ...
 
     def train(
         self, run: str, number: int, arrays: dict[str, NDArray[np.generic]]
     ) -> dict[str, NDArray[np.generic]]: ...
+
+    def head(self) -> str: ...
 
 
 def answers(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,22 +83,32 @@ class AgentService(rpc.AgentServicer):
 
     @answers
     def Describe(self, request: pb.DescribeRequest) -> pb.DescribeResponse:  # noqa: N802
-        _same_version(request.protocol)
+        _checked(request)
+        site = self._trainer
         return pb.DescribeResponse(
             protocol=wire.PROTOCOL,
-            camera_type=self._trainer.camera_type,
-            trunk=self._trainer.trunk,
-            people=self._trainer.declared_people,
+            camera_type=site.camera_type,
+            trunk=site.trunk,
+            people=site.declared_people,
+            site=site.site,
+            signature=site.presence(request.challenge),
         )
 
     @answers
-    def Accept(self, request: pb.AcceptRequest) -> pb.AcceptResponse:  # noqa: N802
-        _same_version(request.protocol)
-        return pb.AcceptResponse(plan_digest=self._trainer.accept(_run(request), request.plan))
+    def ReviewCharter(self, request: pb.CharterRequest) -> pb.ReviewResponse:  # noqa: N802
+        review = self._trainer.review(_offer(request))
+        return pb.ReviewResponse(
+            charter_digest=review.charter, epsilon=review.epsilon, automatic=review.automatic
+        )
+
+    @answers
+    def AcceptCharter(self, request: pb.CharterRequest) -> pb.AcceptResponse:  # noqa: N802
+        digest = self._trainer.accept(_offer(request))
+        return pb.AcceptResponse(charter_digest=digest, head=self._trainer.head())
 
     @answers
     def Train(self, request: pb.TrainRequest) -> pb.TrainResponse:  # noqa: N802
-        _same_version(request.protocol)
+        _checked(request)
         arrays = _decoded(request)
         answer = pb.TrainResponse()
         for name, array in self._trainer.train(_run(request), request.round, arrays).items():
@@ -90,18 +116,36 @@ class AgentService(rpc.AgentServicer):
             answer.tensors.add(
                 name=name, dtype=encoded.dtype, shape=encoded.shape, data=encoded.data
             )
+        answer.head = self._trainer.head()
         return answer
 
+    @answers
+    def Status(self, request: pb.StatusRequest) -> pb.StatusResponse:  # noqa: N802
+        _checked(request)
+        state = pb.STATE_IDLE if self._trainer.usable else pb.STATE_REFUSING
+        return pb.StatusResponse(state=state, protocol=wire.PROTOCOL)
 
-def _same_version(version: int) -> None:
-    if version != wire.PROTOCOL:
-        raise errors.VersionError(f"speaks {version}, not {wire.PROTOCOL}")
+
+def _checked(request: Any) -> None:
+    """Refuses another version of the protocol, and an id that is not one."""
+    if request.protocol != wire.PROTOCOL:
+        raise errors.VersionError(f"speaks {request.protocol}, not {wire.PROTOCOL}")
+    if not _ID.fullmatch(request.request):
+        raise errors.WireError("a request's id is at most 32 of 0-9 and a-f")
 
 
-def _run(request: pb.AcceptRequest | pb.TrainRequest) -> str:
+def _run(request: pb.TrainRequest) -> str:
     if not 1 <= len(request.run) <= wire.MAX_NAME or not request.run.isprintable():
         raise errors.WireError("a run id is missing or malformed")
     return request.run
+
+
+def _offer(request: pb.CharterRequest) -> Offer:
+    _checked(request)
+    digests = {entry.name: entry.digest for entry in request.initial}
+    if len(digests) != len(request.initial) or len(digests) > wire.MAX_TENSORS:
+        raise errors.WireError("the digests of the initial arrays are malformed")
+    return Offer(charter=request.charter, initial=digests, head=request.head)
 
 
 def _decoded(request: pb.TrainRequest) -> dict[str, NDArray[np.generic]]:

@@ -1,4 +1,4 @@
-"""Accepting a plan and performing its rounds: policy, ledger, noise, gate, in that order.
+"""Accepting a charter and performing its rounds: policy, ledger, noise, gate, in that order.
 
 The order is the guarantee. A round is replayed if its bytes exist; otherwise it is charged on disk
 before anybody is sampled, its noise is drawn, the gate looks at what would leave, the bytes are
@@ -16,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.agent import mechanisms
+from client.agent.charters import Approvals, Charters, Membership, Offer, Review, check_start
 from client.agent.people import SitePeople
 from client.policy import SitePolicy
+from client.privacy.account import Accepted
 from client.privacy.entropy import Entropy
 from client.privacy.gate import Gate
 from client.privacy.ledger import Ledger
 from common import wire
-from common.errors import NotReadyError, PlanError
+from common.errors import MascaronError, NotReadyError, PlanError
 from common.privacy.plan import PrivacyPlan
 
 log = logging.getLogger(__name__)
@@ -38,14 +40,17 @@ class SiteFacts:
     trunk: str  # hash
     people: SitePeople
     negatives: NDArray[np.float32]  # (M, D) features of public people
+    membership: Membership
+    approvals: Approvals | None = None  # without: what the policy leaves to the operator is refused
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Seconds since some moment, and how to let them pass."""
+    """Seconds since some moment, how to let them pass, and the date as seconds since 1970."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    date: Callable[[], float] = time.time
 
 
 SYSTEM_CLOCK = Clock()
@@ -72,7 +77,8 @@ class Training:
         policy.check_means(ledger.budget, entropy.kind, ledger.durable)
         self._facts, self._policy, self._ledger, self._entropy = facts, policy, ledger, entropy
         self._clock = clock
-        self._plans: dict[str, PrivacyPlan] = {}
+        self._charters = Charters(facts.membership, policy, ledger, facts.approvals)
+        self._accepted: dict[str, Accepted] = {}
         self._turn = threading.Lock()  # a repeat waits for the bytes instead of being charged
 
     @property
@@ -87,27 +93,53 @@ class Training:
     def declared_people(self) -> int:
         return self._policy.declared_people
 
-    def accept(self, run: str, plan: str) -> str:
-        """Prices the whole plan for ``run`` and returns the digest of the plan as read."""
-        offered = PrivacyPlan.from_json(plan)
-        self._policy.check(offered, self._facts.trunk)
-        self._ledger.accept(run, offered)
-        self._plans[run] = offered
-        log.info("plan accepted: %d rounds", len(offered.rounds))
-        return offered.digest
+    @property
+    def site(self) -> str:
+        return self._facts.membership.site
+
+    @property
+    def usable(self) -> bool:
+        """Whether the ledger still takes rows: False after an error of its own or a rollback."""
+        try:
+            self._charters.check_ledger()
+            self._ledger.head()
+        except MascaronError:
+            return False
+        return True
+
+    def presence(self, challenge: bytes) -> bytes:
+        """The signature over ``challenge`` and the public facts above; empty for no challenge."""
+        return self._charters.presence(challenge, self.trunk, self.camera_type)
+
+    def review(self, offer: Offer) -> Review:
+        """What the charter costs and whether it needs the operator; changes nothing."""
+        return self._charters.review(offer, self.trunk, self._clock.date())
+
+    def accept(self, offer: Offer) -> str:
+        """Prices the charter's whole plan for its run and returns the charter's digest."""
+        run, digest, accepted = self._charters.accept(offer, self.trunk, self._clock.date())
+        self._accepted[run] = accepted
+        log.info("charter accepted: %d mechanisms", len(accepted.plan.mechanisms))
+        return digest
+
+    def head(self) -> str:
+        """The signed head of the ledger as it is now; leaves with an answer, never by itself."""
+        return self._charters.head()
 
     def train(self, run: str, number: int, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
         """Round ``number`` of the plan of ``run``, given the shared arrays before it."""
         asked = self._clock.now()
         with self._turn:
             released = self._train(run, number, arrays)
-        slot = self._plans[run].release_slot
+        slot = self._accepted[run].plan.release_slot
         if slot > 0:
             self._clock.sleep(slot - (self._clock.now() - asked) % slot)
         return released
 
     def _train(self, run: str, number: int, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-        plan = self._accepted(run)
+        self._charters.check_ledger()
+        accepted = self._bound(run)
+        plan = accepted.plan
         if not 1 <= number <= len(plan.rounds):
             raise PlanError(f"the plan has no round {number}")
         current = plan.rounds[number - 1]
@@ -116,6 +148,7 @@ class Training:
         if stored is not None:
             return wire.load(stored)
         shared = mechanisms.check_request(current, arrays, self._feature_dim())
+        check_start(accepted, current, shared)
         gate = Gate(mechanisms.entries(current, shared, plan.people))
         self._ledger.reserve(run, number, digest, current.event)
         released = mechanisms.release(
@@ -126,15 +159,15 @@ class Training:
         log.info("round %d released %d bytes", number, len(payload))
         return wire.load(payload)
 
-    def _accepted(self, run: str) -> PrivacyPlan:
-        """The plan of ``run``; after a restart from the ledger, under the policy of today."""
-        if run not in self._plans:
-            plan = self._ledger.plan(run)
-            if plan is None:
-                raise NotReadyError("no plan was accepted for this run")
-            self._policy.check(plan, self._facts.trunk)
-            self._plans[run] = plan
-        return self._plans[run]
+    def _bound(self, run: str) -> Accepted:
+        """What ``run`` is bound to; after a restart from the ledger, under the policy of today."""
+        if run not in self._accepted:
+            accepted = self._ledger.accepted(run)
+            if accepted is None:
+                raise NotReadyError("no charter was accepted for this run")
+            self._policy.check(accepted.plan, self._facts.trunk)
+            self._accepted[run] = accepted
+        return self._accepted[run]
 
     def _feature_dim(self) -> int:
         return int(self._facts.negatives.shape[1])

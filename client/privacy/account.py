@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -14,11 +14,24 @@ from common.privacy.plan import PrivacyPlan
 Key = tuple[str, int]  # run and round
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What a run is bound to: its plan, the very charter it came in, and its initial arrays.
+
+    ``charter`` is a digest, ``arrays`` has one for each array; empty where no charter was signed.
+    """
+
+    plan: PrivacyPlan
+    charter: str = ""
+    arrays: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Promise:
     """An accepted plan: what each round costs, and which rounds are paid already."""
 
     digest: str
+    charter: str
     phases: tuple[tuple[Event, int], ...]  # the event of a round, and how many rounds in a row
     open: bool = True
     reserved: set[int] = field(default_factory=set)
@@ -60,9 +73,10 @@ class Account:
         """Takes one more row into account."""
         key = entry.run, entry.round
         if entry.kind == "accept":
-            phases = json.loads(entry.detail)["phases"]
-            rounds = tuple((Event(s, q, steps), count) for s, q, steps, count in phases)
-            self._promises[entry.run] = Promise(entry.digest, rounds)
+            detail = json.loads(entry.detail)
+            rounds = tuple((Event(s, q, steps), count) for s, q, steps, count in detail["phases"])
+            charter = detail.get("charter", "")
+            self._promises[entry.run] = Promise(entry.digest, charter, rounds)
         elif entry.kind == "reserve":
             sigma, rate, steps = json.loads(entry.detail)
             self._spent[sigma, rate] += steps
@@ -90,16 +104,23 @@ class Account:
         others = (p for run, p in self._promises.items() if run != against and not p.overdrawn)
         return canonical(event for promise in others for event in promise.left())
 
-    def known(self, run: str, digest: str) -> bool:
-        """Whether this very plan is accepted; ReplayError if the run has another or is over."""
+    def known(self, run: str, digest: str, charter: str) -> bool:
+        """Whether this very plan and charter are accepted; ReplayError if the run has others or
+        is over."""
         promise = self._promises.get(run)
         if promise is None:
             return False
         if promise.digest != digest:
             raise ReplayError("the run was accepted with another plan")
+        if promise.charter != charter:
+            raise ReplayError("the run was accepted with another charter")
         if not promise.open:
             raise ReplayError("the run is finished")
         return True
+
+    def holds(self, charter: str) -> bool:
+        """Whether a run was accepted under this very charter."""
+        return any(promise.charter == charter for promise in self._promises.values())
 
     def planned(self, run: str, number: int) -> Event:
         """What ``number`` of an open ``run`` costs; NotReadyError without an accepted plan."""
@@ -121,16 +142,22 @@ class Account:
         return self._releases.get((run, number))
 
 
-def accept_detail(plan: PrivacyPlan) -> str:
-    """The part of a plan that is charged, in a form that outlives later versions of plans."""
+def accept_detail(accepted: Accepted) -> str:
+    """What is charged of a plan, in a form that outlives later versions of plans, and the rest."""
+    plan = accepted.plan
     phases = [[m.event.sigma, m.event.rate, m.event.steps, m.rounds] for m in plan.mechanisms]
-    return json.dumps({"phases": phases, "plan": plan.to_json()})
+    detail: dict[str, object] = {"phases": phases, "plan": plan.to_json()}
+    if accepted.charter:
+        detail |= {"charter": accepted.charter, "arrays": dict(accepted.arrays)}
+    return json.dumps(detail)
 
 
 @lru_cache(maxsize=16)
-def plan_of(detail: str) -> PrivacyPlan:
-    """The plan that ``accept_detail`` was made of."""
-    return PrivacyPlan.from_json(json.loads(detail)["plan"])
+def accepted_of(detail: str) -> Accepted:
+    """What ``accept_detail`` was made of."""
+    table = json.loads(detail)
+    plan = PrivacyPlan.from_json(table["plan"])
+    return Accepted(plan, table.get("charter", ""), table.get("arrays", {}))
 
 
 def reserve_detail(event: Event) -> str:

@@ -8,22 +8,36 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from client.privacy import chain
-from client.privacy.account import Account, accept_detail, plan_of, reserve_detail
+from client.privacy.account import (
+    Accepted,
+    Account,
+    accept_detail,
+    accepted_of,
+    reserve_detail,
+)
 from client.privacy.anchor import Anchor
 from client.privacy.chain import Head, LedgerEntry
-from common.errors import BudgetError, LedgerError, NotReadyError, PlanError, ReplayError
+from common.errors import (
+    BudgetError,
+    LedgerError,
+    NotReadyError,
+    PlanError,
+    ReplayError,
+    RollbackError,
+)
 from common.privacy import accountant
 from common.privacy.accountant import Event
 from common.privacy.plan import PrivacyPlan
 
 LEAST_KEY = 16  # bytes
+NO_ARRAYS: Mapping[str, str] = MappingProxyType({})
 _FULL = 2  # sqlite's number for synchronous = FULL
 _ON_DISK = frozenset({"wal", "delete", "truncate", "persist"})  # journals a torn write heals from
 
@@ -91,20 +105,31 @@ class Ledger:
             journal = self._database.execute("PRAGMA journal_mode").fetchone()[0]
             return bool(level >= _FULL and journal in _ON_DISK)
 
-    def accept(self, run: str, plan: PrivacyPlan) -> float:
+    def accept(
+        self, run: str, plan: PrivacyPlan, charter: str = "", arrays: Mapping[str, str] = NO_ARRAYS
+    ) -> float:
         """Promises the whole ``plan`` to ``run``; epsilon of everything spent and promised then.
 
-        Priced at the budget's delta, whatever delta the plan names. Idempotent for the same plan.
+        ``charter`` and ``arrays`` are digests of what the plan came in: see ``Accepted``. Priced
+        at the budget's delta, whatever delta the plan names. Idempotent for the same charter.
         Raises BudgetError when history, all open plans and this one do not fit together,
-        ReplayError when the run has another plan or is finished.
+        ReplayError when the run has another plan or charter, or is finished.
         """
+        with self._guard():
+            if not self.check(run, plan, charter):
+                detail = accept_detail(Accepted(plan, charter, arrays))
+                self._append(_row("accept", run, 0, plan.digest, detail))
+            return self._price(self._committed())
+
+    def check(self, run: str, plan: PrivacyPlan, charter: str = "") -> bool:
+        """Whether ``run`` is accepted already; raises what ``accept`` would, and writes nothing."""
         if not (1 <= len(run) <= 256 and run.isprintable()):
             raise PlanError("a run's name is 1-256 printable characters")
         with self._guard():
-            if not self._account.known(run, plan.digest):
+            known = self._account.known(run, plan.digest, charter)
+            if not known:
                 self._afford((*self._committed(), *plan.events()))
-                self._append(_row("accept", run, 0, plan.digest, accept_detail(plan)))
-            return self._price(self._committed())
+            return known
 
     def reserve(self, run: str, round: int, digest: str, event: Event) -> None:
         """Charges ``event`` for ``round`` (from 1); call before anybody is sampled.
@@ -155,13 +180,18 @@ class Ledger:
                 raise LedgerError(f"row {entry.sequence} is not the one written")
             return bytes(row[0])
 
-    def plan(self, run: str) -> PrivacyPlan | None:
-        """The plan accepted for ``run``, read back from its row, or None: for a restarted agent."""
+    def accepted(self, run: str) -> Accepted | None:
+        """What ``run`` is bound to, read back from its row, or None: for a restarted agent."""
         with self._guard():
             for entry in self._entries:
                 if entry.kind == "accept" and entry.run == run:
-                    return plan_of(entry.detail)
+                    return accepted_of(entry.detail)
             return None
+
+    def holds(self, charter: str) -> bool:
+        """Whether a run was accepted under the charter of this digest."""
+        with self._guard():
+            return self._account.holds(charter)
 
     def finish(self, run: str) -> None:
         """Ends a run: what its plan promised but never reserved is free again. Not to be undone."""
@@ -190,10 +220,10 @@ class Ledger:
             return chain.head_of(self._entries[-1:], self._key)
 
     def confirm(self, head: Head) -> None:
-        """Raises LedgerError unless ``head``, kept elsewhere, is one this ledger went through."""
+        """Raises RollbackError unless ``head``, kept elsewhere, is one this ledger went through."""
         with self._guard():
             if chain.head_of(self._entries[: head.sequence], self._key) != head:
-                raise LedgerError(
+                raise RollbackError(
                     "the ledger is older than, or not, the one that was countersigned"
                 )
 

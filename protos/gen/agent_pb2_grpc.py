@@ -39,9 +39,14 @@ class AgentStub:
                 request_serializer=protos_dot_gen_dot_agent__pb2.DescribeRequest.SerializeToString,
                 response_deserializer=protos_dot_gen_dot_agent__pb2.DescribeResponse.FromString,
                 _registered_method=True)
-        self.Accept = channel.unary_unary(
-                '/mascaron.agent.v1.Agent/Accept',
-                request_serializer=protos_dot_gen_dot_agent__pb2.AcceptRequest.SerializeToString,
+        self.ReviewCharter = channel.unary_unary(
+                '/mascaron.agent.v1.Agent/ReviewCharter',
+                request_serializer=protos_dot_gen_dot_agent__pb2.CharterRequest.SerializeToString,
+                response_deserializer=protos_dot_gen_dot_agent__pb2.ReviewResponse.FromString,
+                _registered_method=True)
+        self.AcceptCharter = channel.unary_unary(
+                '/mascaron.agent.v1.Agent/AcceptCharter',
+                request_serializer=protos_dot_gen_dot_agent__pb2.CharterRequest.SerializeToString,
                 response_deserializer=protos_dot_gen_dot_agent__pb2.AcceptResponse.FromString,
                 _registered_method=True)
         self.Train = channel.unary_unary(
@@ -49,28 +54,48 @@ class AgentStub:
                 request_serializer=protos_dot_gen_dot_agent__pb2.TrainRequest.SerializeToString,
                 response_deserializer=protos_dot_gen_dot_agent__pb2.TrainResponse.FromString,
                 _registered_method=True)
+        self.Status = channel.unary_unary(
+                '/mascaron.agent.v1.Agent/Status',
+                request_serializer=protos_dot_gen_dot_agent__pb2.StatusRequest.SerializeToString,
+                response_deserializer=protos_dot_gen_dot_agent__pb2.StatusResponse.FromString,
+                _registered_method=True)
 
 
 class AgentServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Describe(self, request, context):
-        """Public facts an operator declared: never a count of people, never a figure of theirs.
+        """Public facts an operator declared: never a count of people, never a figure of theirs. Signed
+        over the challenge, so that the centre knows which admitted site answers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Accept(self, request, context):
-        """Offers the privacy plan of a run. Priced whole against the ledger; refused or kept.
+    def ReviewCharter(self, request, context):
+        """What a charter costs and whether it would be accepted without the operator. Changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptCharter(self, request, context):
+        """Offers the signed charter of a run. Priced whole against the ledger; refused or kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Train(self, request, context):
-        """Performs one round of an accepted plan and returns what the gate lets out.
+        """Performs one round of an accepted charter and returns what the gate lets out.
         The same (run, round, contents) always gets the same bytes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Status(self, request, context):
+        """Whether the agent works, rests or is about to stop.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,15 +109,25 @@ def add_AgentServicer_to_server(servicer, server):
                     request_deserializer=protos_dot_gen_dot_agent__pb2.DescribeRequest.FromString,
                     response_serializer=protos_dot_gen_dot_agent__pb2.DescribeResponse.SerializeToString,
             ),
-            'Accept': grpc.unary_unary_rpc_method_handler(
-                    servicer.Accept,
-                    request_deserializer=protos_dot_gen_dot_agent__pb2.AcceptRequest.FromString,
+            'ReviewCharter': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReviewCharter,
+                    request_deserializer=protos_dot_gen_dot_agent__pb2.CharterRequest.FromString,
+                    response_serializer=protos_dot_gen_dot_agent__pb2.ReviewResponse.SerializeToString,
+            ),
+            'AcceptCharter': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptCharter,
+                    request_deserializer=protos_dot_gen_dot_agent__pb2.CharterRequest.FromString,
                     response_serializer=protos_dot_gen_dot_agent__pb2.AcceptResponse.SerializeToString,
             ),
             'Train': grpc.unary_unary_rpc_method_handler(
                     servicer.Train,
                     request_deserializer=protos_dot_gen_dot_agent__pb2.TrainRequest.FromString,
                     response_serializer=protos_dot_gen_dot_agent__pb2.TrainResponse.SerializeToString,
+            ),
+            'Status': grpc.unary_unary_rpc_method_handler(
+                    servicer.Status,
+                    request_deserializer=protos_dot_gen_dot_agent__pb2.StatusRequest.FromString,
+                    response_serializer=protos_dot_gen_dot_agent__pb2.StatusResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -133,7 +168,7 @@ class Agent:
             _registered_method=True)
 
     @staticmethod
-    def Accept(request,
+    def ReviewCharter(request,
             target,
             options=(),
             channel_credentials=None,
@@ -146,8 +181,35 @@ class Agent:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/mascaron.agent.v1.Agent/Accept',
-            protos_dot_gen_dot_agent__pb2.AcceptRequest.SerializeToString,
+            '/mascaron.agent.v1.Agent/ReviewCharter',
+            protos_dot_gen_dot_agent__pb2.CharterRequest.SerializeToString,
+            protos_dot_gen_dot_agent__pb2.ReviewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptCharter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mascaron.agent.v1.Agent/AcceptCharter',
+            protos_dot_gen_dot_agent__pb2.CharterRequest.SerializeToString,
             protos_dot_gen_dot_agent__pb2.AcceptResponse.FromString,
             options,
             channel_credentials,
@@ -176,6 +238,33 @@ class Agent:
             '/mascaron.agent.v1.Agent/Train',
             protos_dot_gen_dot_agent__pb2.TrainRequest.SerializeToString,
             protos_dot_gen_dot_agent__pb2.TrainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Status(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mascaron.agent.v1.Agent/Status',
+            protos_dot_gen_dot_agent__pb2.StatusRequest.SerializeToString,
+            protos_dot_gen_dot_agent__pb2.StatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

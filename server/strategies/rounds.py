@@ -6,7 +6,7 @@ each pool has its own shared arrays and its own average.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,17 +17,18 @@ from flwr.serverapp.strategy import Strategy
 from numpy.typing import NDArray
 
 from common import wire
-from common.errors import RunError
+from common.errors import CohortError, RunError
 from common.privacy.plan import GradientMechanism, Round
+from common.trust.signed import Signed
 from server import phases
 from server.charter import Charter
 from server.checkpoint import PoolArrays, RunState, write_checkpoint
+from server.register import Register
+from server.strategies.enlisting import Enlisted, Enlisting
 from server.strategies.named import Optimiser, Standing, averaging
 from server.strategies.validating import Expected, Validating
 
 log = logging.getLogger(__name__)
-
-MOST_PEOPLE = 1_000_000  # a site may declare
 
 
 class Monitor(Protocol):
@@ -37,48 +38,39 @@ class Monitor(Protocol):
 
 
 @dataclass(slots=True)
-class Roster:
-    """The nodes of a run that accepted its plan, by pool; weights are public constants.
-
-    ``people`` is what each node's operator declared.
-    """
-
-    pools: dict[str, list[int]] = field(default_factory=dict)
-    people: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def nodes(self) -> list[int]:
-        return sorted(node for nodes in self.pools.values() for node in nodes)
-
-    def weights(self, pool: str) -> dict[int, int]:
-        return dict.fromkeys(self.pools[pool], 1)
-
-
-@dataclass(slots=True)
 class RoundLoop:
-    """Runs ``charter`` over ``grid``; ``folder`` holds the checkpoint after every round.
+    """Runs ``charter``, as ``signed``, over ``grid``; ``folder`` gets a checkpoint a round.
 
-    The strategy of a pool is built anew for every round: all it remembers is in the pool's arrays.
+    With a ``register`` only sites of its roster take part, and each is shown its own last ledger
+    head with the charter. The strategy of a pool is built anew for every round: all it remembers
+    is in the pool's arrays.
     """
 
     grid: Grid
     charter: Charter
+    signed: Signed
     folder: Path
     monitor: Monitor | None = None
+    register: Register | None = None
+    done: Callable[[RunState], None] | None = None  # told of every round that is on the disk
     refused: dict[str, int] = field(default_factory=dict)
+    faults: dict[int, str] = field(default_factory=dict)  # node: why its last answer was refused
+    names: dict[int, str] = field(default_factory=dict)  # of the sites that nodes proved to be
 
     def run(self, state: RunState, initial: PoolArrays) -> RunState:
         """Goes on from ``state`` to the end of the plan and returns the last state.
 
-        Raises ``RunError`` if fewer sites than the cohort minimum accept, or answer a round, or
-        if a pool has fewer than its distributed noise or its strategy needs, or if ``state`` was
-        made with another strategy.
+        Raises ``CohortError`` if fewer sites than the cohort minimum accept, or answer a round, or
+        if a pool has fewer than its distributed noise or its strategy needs: the checkpoint is
+        then that of the round before. ``RunError`` if ``state`` was made with another strategy.
         """
         plan, strategy = self.charter.plan, self.charter.strategy.to_json()
         if state.round and state.strategy not in ("", strategy):
             raise RunError("the checkpoint was made with another strategy; do not resume it")
         state.strategy = strategy
-        roster = self._enlist()
+        roster = self._enlisting().enlist(list(self.grid.get_node_ids()), initial)
+        self.names = {node: site.name for node, site in roster.sites.items()}
+        self._check_pools({pool: len(nodes) for pool, nodes in roster.pools.items()}, "enlisting")
         for pool in roster.pools:
             state.pools.setdefault(pool, phases.opening(initial))
         for number in range(state.round + 1, len(plan.rounds) + 1):
@@ -90,6 +82,8 @@ class RoundLoop:
                     _note_score(self.monitor, state)
             state.round = number
             write_checkpoint(self.folder, state)
+            if self.done is not None:
+                self.done(state)
         return state
 
     def _stopped(self, state: RunState) -> bool:
@@ -105,49 +99,14 @@ class RoundLoop:
                 return True
         return False
 
-    def _enlist(self) -> Roster:
-        plan, roster = self.charter.plan, Roster()
-        described = self._ask("query.describe", {}, list(self.grid.get_node_ids()))
-        willing = {
-            node: str(facts.get(wire.CAMERA_TYPE, ""))
-            for node, facts in described.items()
-            if facts.get(wire.VERSION) == wire.PROTOCOL
-            and facts.get(wire.TRUNK) == plan.trunk
-            and _declared(facts) is not None
-        }
-        offer = {wire.PLAN: plan.to_json()}
-        accepted = self._ask("query.accept", offer, sorted(willing))
-        for node, answer in sorted(accepted.items()):
-            if answer.get(wire.PLAN_DIGEST) == plan.digest:
-                pool = willing[node] if plan.pooling == "camera_type" else "all"
-                roster.pools.setdefault(pool, []).append(node)
-                roster.people[node] = _declared(described[node]) or 0
-        if len(roster.nodes) < plan.cohort:
-            raise RunError(
-                f"{len(roster.nodes)} sites accepted the plan, the cohort minimum is {plan.cohort}"
-            )
-        self._check_pools({pool: len(nodes) for pool, nodes in roster.pools.items()}, "enlisting")
-        return roster
+    def _enlisting(self) -> Enlisting:
+        return Enlisting(self.charter, self.signed, self._exchange, self.register)
 
-    def _ask(self, kind: str, config: dict[str, str], nodes: list[int]) -> dict[int, ConfigRecord]:
-        record = ConfigRecord({wire.VERSION: wire.PROTOCOL, wire.RUN: self.charter.run})
-        record.update(config)
-        content = RecordDict({wire.CONFIG: record})
-        ttl = self.charter.timeout
-        asked = [Message(content, n, kind, ttl=ttl, group_id=kind) for n in nodes]
-        answers = {}
-        for reply in self._exchange(asked, kind):
-            node = reply.metadata.src_node_id
-            if reply.has_error():
-                reason = reply.error.reason if reply.error.reason in wire.REASONS else "error"
-                log.warning("node %d refused %s: %s", node, kind, reason)
-            elif wire.CONFIG in reply.content.config_records:
-                answers[node] = reply.content.config_records[wire.CONFIG]
-        return answers
-
-    def _round(self, current: Round, roster: Roster, state: RunState) -> None:
+    def _round(self, current: Round, roster: Enlisted, state: RunState) -> None:
         number = current.number
         replies = self._train(current, roster, state)
+        for reply in replies:
+            self._take_head(roster, reply)
         pooled: dict[str, int] = {}
         after = dict(state.pools)
         for pool, nodes in roster.pools.items():
@@ -158,6 +117,7 @@ class RoundLoop:
             members = set(nodes)
             mine = [r for r in replies if r.metadata.src_node_id in members]
             average, _ = strategy.aggregate_train(number, mine)
+            self.faults |= strategy.faults
             for reason, count in strategy.refused.items():
                 self.refused[reason] = self.refused.get(reason, 0) + count
             good = len(mine) - sum(strategy.refused.values())
@@ -175,10 +135,19 @@ class RoundLoop:
             {"round": number, "mechanism": current.mechanism.name, "sites": answered}
         )
         if answered < self.charter.plan.cohort:
-            raise RunError(
+            raise CohortError(
                 f"round {number}: {answered} sites answered, "
                 f"the cohort minimum is {self.charter.plan.cohort}"
             )
+
+    def _take_head(self, roster: Enlisted, reply: Message) -> None:
+        """Takes the ledger head out of an answer, which the strategy need not know."""
+        if reply.has_content() and wire.CONFIG in reply.content:
+            told = reply.content[wire.CONFIG]
+            rest = {key: record for key, record in reply.content.items() if key != wire.CONFIG}
+            reply.content = RecordDict(rest)
+            if isinstance(told, ConfigRecord):
+                self._enlisting().keep_head(roster, reply.metadata.src_node_id, told)
 
     def _strategy(self, current: Round, shared: PoolArrays) -> Strategy:
         """What turns the replies to ``current`` into one; moments know no optimiser."""
@@ -199,15 +168,16 @@ class RoundLoop:
         )
 
     def _check_pools(self, sites: Mapping[str, int], when: str) -> None:
-        """Raises ``RunError`` for a pool with fewer ``sites`` than noise or strategy need."""
+        """Raises ``CohortError`` for a pool with fewer ``sites`` than noise or strategy need."""
         plan = self.charter.plan
         told = self.charter.strategy.too_few(sites)
         if told:
-            raise RunError(f"{when}: {told}")
+            raise CohortError(f"{when}: {told}")
         if plan.noise == "distributed" and min(sites.values(), default=0) < plan.honest_sites:
-            raise RunError(f"a pool has fewer than the {plan.honest_sites} sites its noise needs")
+            told = f"a pool has fewer than the {plan.honest_sites} sites its noise needs"
+            raise CohortError(told)
 
-    def _train(self, current: Round, roster: Roster, state: RunState) -> list[Message]:
+    def _train(self, current: Round, roster: Enlisted, state: RunState) -> list[Message]:
         number = current.number
         config = ConfigRecord(
             {wire.VERSION: wire.PROTOCOL, wire.RUN: self.charter.run, wire.ROUND: number}
@@ -242,9 +212,3 @@ def _note_score(monitor: Monitor, state: RunState) -> None:
     """Writes the mean score over the pools into the history."""
     scores = [monitor.score(arrays) for arrays in state.pools.values()]
     state.history[-1]["public"] = sum(scores) / len(scores)
-
-
-def _declared(facts: ConfigRecord) -> int | None:
-    """The people a site declared, or None where it declared none that can be meant."""
-    people = facts.get(wire.PEOPLE)
-    return people if isinstance(people, int) and 1 <= people <= MOST_PEOPLE else None

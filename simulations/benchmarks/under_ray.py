@@ -23,8 +23,10 @@ from common.privacy.accountant import epsilon
 from server.app import app as server_app
 from server.charter import Charter
 from server.checkpoint import read_checkpoint
+from server.register import laboratory_key
 from simulations.benchmarks import toy
 from simulations.federation import LaboratoryLedger, LaboratoryPolicy, open_ledger
+from simulations.signing import member, publish
 from simulations.stub import InProcessStub
 
 CORES = 2
@@ -50,6 +52,7 @@ class BriefStub:
                     trunk=toy.TRUNK,
                     people=toy.toy_people(features, person, self._site),
                     negatives=toy.toy_negatives(),
+                    membership=member(name, laboratory_key(self._folder)),
                 )
                 policy = LaboratoryPolicy(
                     epsilon=50.0, delta=plan.delta, declared_people=toy.PEOPLE
@@ -65,7 +68,7 @@ def run_under_ray(sites: int, folder: str) -> dict[str, NDArray[Any]]:
     from flwr.simulation import run_simulation
 
     home, plan = Path(folder), toy.toy_plan(sites, "none")
-    Charter(run="run-1-2", plan=plan).save(home, dict(toy.toy_initial()))
+    publish(Charter(run="run-1-2", plan=plan), dict(toy.toy_initial()), home)
     config = {"charter": folder, "folder": folder, "resume": False}
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])  # for the processes of the pool
     app = ServerApp()

@@ -32,30 +32,62 @@ def question(**config: Any) -> RecordDict:
 def test_training_relays_arrays_both_ways_and_a_constant_weight() -> None:
     def train(request: pb.TrainRequest) -> pb.TrainResponse:
         assert (request.run, request.round, request.protocol) == ("r1", 7, wire.PROTOCOL)
-        return pb.TrainResponse(tensors=request.tensors)
+        assert len(request.request) == 16
+        return pb.TrainResponse(tensors=request.tensors, head="seven")
 
     reply = ask(Stub(Train=train), "train", question(round=7))
     array = reply.content.array_records[wire.ARRAYS]["a"].numpy()
     np.testing.assert_array_equal(array, np.arange(6).reshape(2, 3))
     assert dict(reply.content.metric_records[wire.METRICS]) == {wire.WEIGHT: 1}
+    assert dict(reply.content.config_records[wire.CONFIG]) == {wire.HEAD: "seven"}
 
 
-def test_accepting_relays_the_plan_and_its_digest() -> None:
-    stub = Stub(Accept=lambda request: pb.AcceptResponse(plan_digest=request.plan[::-1]))
-    reply = ask(stub, "query.accept", question(plan="abc"))
-    assert dict(reply.content.config_records[wire.CONFIG]) == {wire.PLAN_DIGEST: "cba"}
+def offered(kind: str, **methods: Any) -> Message:
+    content = question(charter="abc", head="seven")
+    content[wire.INITIAL] = ConfigRecord({"tail.bias": "0b"})
+    return ask(Stub(**methods), kind, content)
 
 
-def test_describing_relays_public_facts_only() -> None:
-    facts = {"protocol": wire.PROTOCOL, "camera_type": "door", "trunk": "t", "people": 20}
-    answer = pb.DescribeResponse(**facts)
-    reply = ask(Stub(Describe=lambda request: answer), "query.describe", question())
+def test_accepting_relays_the_charter_and_the_heads() -> None:
+    def accept(request: pb.CharterRequest) -> pb.AcceptResponse:
+        assert [(d.name, d.digest) for d in request.initial] == [("tail.bias", "0b")]
+        return pb.AcceptResponse(charter_digest=request.charter[::-1], head=request.head + "!")
+
+    reply = offered("query.accept", AcceptCharter=accept)
+    told = {wire.CHARTER_DIGEST: "cba", wire.HEAD: "seven!"}
+    assert dict(reply.content.config_records[wire.CONFIG]) == told
+
+
+def test_reviewing_relays_the_price_and_the_verdict() -> None:
+    def review(request: pb.CharterRequest) -> pb.ReviewResponse:
+        return pb.ReviewResponse(charter_digest=request.charter, epsilon=2.5, automatic=True)
+
+    reply = offered("query.review", ReviewCharter=review)
+    told = {wire.CHARTER_DIGEST: "abc", wire.EPSILON: 2.5, wire.AUTOMATIC: True}
+    assert dict(reply.content.config_records[wire.CONFIG]) == told
+
+
+def test_the_state_of_an_agent_is_relayed_by_name() -> None:
+    answer = pb.StatusResponse(state=pb.STATE_WORKING, protocol=wire.PROTOCOL, progress=0.5)
+    reply = ask(Stub(Status=lambda request: answer), "query.status", RecordDict())
+    told = {wire.VERSION: wire.PROTOCOL, wire.STATE: "STATE_WORKING", wire.PROGRESS: 0.5}
+    assert dict(reply.content.config_records[wire.CONFIG]) == told
+
+
+def test_describing_relays_the_challenge_and_public_facts_only() -> None:
+    def describe(request: pb.DescribeRequest) -> pb.DescribeResponse:
+        facts = {"protocol": wire.PROTOCOL, "camera_type": "door", "trunk": "t", "people": 20}
+        return pb.DescribeResponse(**facts, site="north", signature=request.challenge[::-1])
+
+    reply = ask(Stub(Describe=describe), "query.describe", question(challenge=b"abc"))
     told = dict(reply.content.config_records[wire.CONFIG])
     assert told == {
         wire.VERSION: wire.PROTOCOL,
         wire.CAMERA_TYPE: "door",
         wire.TRUNK: "t",
         wire.PEOPLE: 20,
+        wire.SITE: "north",
+        wire.SIGNATURE: b"cba",
     }
 
 

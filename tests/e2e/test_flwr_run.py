@@ -31,6 +31,7 @@ from server.charter import Charter
 from server.checkpoint import RunState, read_checkpoint
 from simulations.entropy import SeededEntropy
 from simulations.federation import Door, Federation, LaboratoryPolicy
+from simulations.signing import member, publish
 from tests.fakes import TRUNK
 
 ROOT = Path(__file__).parents[2]
@@ -130,7 +131,8 @@ def negatives() -> np.ndarray:
 def under_flower(app_folder: Path, tmp_path: Path) -> RunState:
     """Agents behind sockets, a SuperLink in simulation mode, one ``flwr run``; the checkpoint."""
     run_folder = tmp_path / "run"
-    Charter(run=f"run-{SEED[0]}", plan=plan(), timeout=RUN_SECONDS).save(run_folder, initial())
+    charter = Charter(run=f"run-{SEED[0]}", plan=plan(), timeout=RUN_SECONDS)
+    centre = publish(charter, initial(), run_folder)
     sockets = tmp_path / "s"
     sockets.mkdir()
     with ExitStack() as stack:
@@ -138,7 +140,11 @@ def under_flower(app_folder: Path, tmp_path: Path) -> RunState:
             ledger = Ledger(tmp_path / f"{number}.db", bytes(32), Budget(50.0, plan().delta))
             stack.enter_context(ledger)
             facts = SiteFacts(
-                camera_type="door", trunk=TRUNK, people=people(number), negatives=negatives()
+                camera_type="door",
+                trunk=TRUNK,
+                people=people(number),
+                negatives=negatives(),
+                membership=member(f"site-{number}", centre),
             )
             policy = LaboratoryPolicy(epsilon=50.0, delta=plan().delta, declared_people=PEOPLE)
             training = Training(facts, policy, ledger, SeededEntropy(*SEED, number))

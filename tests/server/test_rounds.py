@@ -12,11 +12,13 @@ from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from common import wire
 from common.errors import RunError
 from common.privacy.plan import GradientMechanism, MomentMechanism, PrivacyPlan
+from common.trust.keys import SigningKey
 from server.charter import Charter, EarlyStop
 from server.checkpoint import RunState, read_checkpoint
 from server.strategies.choice import NAMES, StrategyChoice
 from server.strategies.rounds import RoundLoop
 from simulations.grid import InProcessGrid
+from simulations.signing import sign
 from tests.fakes import TRUNK, fake_site, refusal, reply
 
 INITIAL = {
@@ -26,7 +28,7 @@ INITIAL = {
     "frame.bias": np.zeros(2, np.float32),
 }
 FRAMED = {**INITIAL, "frame.weight": np.array([[1, 0, 2], [0, 1, 1]], np.float32)}
-SUM = "moments.mean.sum"
+SUM, KEY = "moments.mean.sum", SigningKey.generate()
 
 
 def plan(rounds: int = 0, cohort: int = 2) -> PrivacyPlan:
@@ -51,7 +53,11 @@ def good(message: Message, arrays: dict[str, np.ndarray]) -> Message:
 
 def loop(folder: Path, train: Callable[..., Message], sites: int = 3, **how: object) -> RoundLoop:
     charter = Charter(run="r1", plan=how.pop("plan", plan()), momentum=0.0, **how)  # type: ignore[arg-type]
-    return RoundLoop(InProcessGrid(fake_site(train), sites, {}), charter, folder)
+    return rounds(InProcessGrid(fake_site(train), sites, {}), charter, folder)
+
+
+def rounds(grid: InProcessGrid, charter: Charter, folder: Path) -> RoundLoop:
+    return RoundLoop(grid, charter, sign(charter, dict(INITIAL), KEY), folder)
 
 
 def test_a_moment_is_summed_over_the_sites_of_a_pool(tmp_path: Path) -> None:
@@ -63,7 +69,7 @@ def test_a_moment_is_summed_over_the_sites_of_a_pool(tmp_path: Path) -> None:
 def test_sites_are_pooled_by_the_camera_type_they_declare(tmp_path: Path) -> None:
     charter = Charter(run="r1", plan=PrivacyPlan.from_json(by_type(plan())))
     site = fake_site(good, lambda i: "grey" if i else "colour")
-    state = RoundLoop(InProcessGrid(site, 3, {}), charter, tmp_path).run(RunState(), INITIAL)
+    state = rounds(InProcessGrid(site, 3, {}), charter, tmp_path).run(RunState(), INITIAL)
     assert {p: float(a["moments.mean.count"][1]) for p, a in state.pools.items()} == {
         "colour": 1.0,
         "grey": 2.0,
@@ -215,7 +221,7 @@ def test_shared_noise_needs_its_sites_in_every_pool(tmp_path: Path) -> None:
     def run(types: str, answers: Callable[..., Message] = good) -> RunState:
         site = fake_site(answers, lambda i: types[i])
         grid = InProcessGrid(site, len(types), {})
-        return RoundLoop(grid, Charter(run="r1", plan=shared), tmp_path / types).run(
+        return rounds(grid, Charter(run="r1", plan=shared), tmp_path / types).run(
             RunState(), INITIAL
         )
 
@@ -258,7 +264,7 @@ def test_a_broken_off_run_of_any_strategy_ends_as_an_unbroken_one(
 
     def start(folder: Path, state: RunState, last: int) -> RunState:
         grid = InProcessGrid(fake_site(various(last), lambda i: "ab"[i % 2]), 14, {})
-        return RoundLoop(grid, charter, folder).run(state, FRAMED)
+        return rounds(grid, charter, folder).run(state, FRAMED)
 
     whole = start(tmp_path / "whole", RunState(plan=offered.digest), 5)
     with pytest.raises(RunError):
@@ -298,7 +304,7 @@ def test_a_pool_too_small_for_its_strategy_stops_a_run_before_it_begins(tmp_path
     charter = Charter(run="r1", plan=pooled, strategy=StrategyChoice(name="krum"))
     grid = InProcessGrid(fake_site(train, lambda i: "a" if i < 5 else "b"), 9, {})
     with pytest.raises(RunError, match="needs 5 sites in every pool, 'b' has 4"):
-        RoundLoop(grid, charter, tmp_path).run(RunState(), INITIAL)
+        rounds(grid, charter, tmp_path).run(RunState(), INITIAL)
     assert not asked
 
 
@@ -320,7 +326,7 @@ def test_the_optimiser_takes_the_place_of_the_momentum_and_counts_gradient_round
     choice = StrategyChoice(name="fedadam")
     charter = Charter(run="r1", plan=plan(rounds=1), momentum=0.9, strategy=choice)
     grid = InProcessGrid(fake_site(good), 3, {})
-    state = RoundLoop(grid, charter, tmp_path).run(RunState(), INITIAL)
+    state = rounds(grid, charter, tmp_path).run(RunState(), INITIAL)
     arrays = state.pools["all"]
     np.testing.assert_allclose(arrays[SUM], [3, 6])  # a sum of moments is not optimised
     first, second = 0.1 * -0.5, 0.01 * 0.5**2  # of the first gradient round, not of round 2

@@ -157,7 +157,7 @@ def test_folder_holds_charter_and_ledgers_and_no_feature(tmp_path: Path) -> None
     names = {path.name for path in tmp_path.iterdir()}
     assert {CHARTER, "site-0.db", "site-1.db", "site-2.db"} <= names
     table = json.loads((tmp_path / CHARTER).read_text("utf-8"))
-    assert table["plan"]["noise"] == "local"
+    assert json.loads(table["content"])["plan"]["noise"] == "local"
     feature = doors()[0].people.bag(0)[0].tobytes()
     for path in tmp_path.rglob("*"):
         if path.is_file():

@@ -10,6 +10,7 @@ from common.errors import ConfigError, ScenarioError
 from common.moments.names import noise_name
 from common.moments.reference import Reference, make_reference
 from server.charter import load_charter
+from server.register import laboratory_key
 from server.strategies.choice import NAMES
 from simulations.arms import Experiment
 from simulations.material import Material
@@ -56,7 +57,7 @@ def test_every_strategy_runs_a_whole_federation(
     settings = told(name, pooling=pooling, sites=POOLED[pooling])
     ran = experiment(material, reference, **settings)
     arm = ran.federated("none", None, tmp_path)
-    assert load_charter(tmp_path)[0].strategy.name == name
+    assert load_charter(tmp_path, laboratory_key(tmp_path))[0].strategy.name == name
     assert arm.outcome is not None
     pools = arm.outcome.pools
     assert set(pools) == ({"all"} if pooling == "all" else {"camera-0", "camera-1"})

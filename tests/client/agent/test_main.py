@@ -17,7 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from client.agent.main import MAX_MESSAGE, SERVICE, RunningAgent, serve
+from client.agent.charters import Offer, Review
+from client.agent.main import MAX_MESSAGE, REQUESTS, SERVICE, RunningAgent, serve
 from client.agent.service import AgentService
 from common import wire
 from common.errors import ConfigError
@@ -30,10 +31,12 @@ from client.agent.service import AgentService
 class Slow:
     camera_type = trunk = "t"
     declared_people = 20
-    def accept(self, run, plan):
+    def accept(self, offer):
         print("asked", flush=True)
         time.sleep(1.0)
         return "done"
+    def head(self):
+        return ""
 serve(AgentService(Slow()), sys.argv[1]).wait_for_signal(lambda: print("ready", flush=True))
 """
 
@@ -42,9 +45,19 @@ class Quiet:
     """A trainer that is never asked to train."""
 
     camera_type, trunk, declared_people = "door", "t", 20
+    site, usable = "north", True
 
-    def accept(self, run: str, plan: str) -> str:
-        return plan
+    def presence(self, challenge: bytes) -> bytes:
+        return challenge
+
+    def review(self, offer: Offer) -> Review:
+        return Review(charter="", epsilon=0.0, automatic=False)
+
+    def accept(self, offer: Offer) -> str:
+        return offer.charter
+
+    def head(self) -> str:
+        return ""
 
     def train(self, run: str, number: int, arrays: Any) -> Any:
         raise NotImplementedError
@@ -137,7 +150,7 @@ def test_an_address_that_cannot_be_meant_is_refused(address: str) -> None:
         serve(AgentService(Quiet()), address)
 
 
-@pytest.mark.parametrize("method", ["Describe", "Accept", "Train"])
+@pytest.mark.parametrize("method", sorted(REQUESTS))
 def test_a_broken_message_is_one_refusal_and_no_traceback(
     agent: RunningAgent, method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -152,7 +165,7 @@ def test_a_broken_message_is_one_refusal_and_no_traceback(
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(method=st.sampled_from(["Describe", "Accept", "Train"]), raw=st.binary(max_size=200))
+@given(method=st.sampled_from(sorted(REQUESTS)), raw=st.binary(max_size=200))
 def test_no_bytes_are_a_bug(agent: RunningAgent, method: str, raw: bytes) -> None:
     allowed = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION}
     try:
@@ -179,12 +192,14 @@ def test_asked_to_stop_an_agent_finishes_what_it_was_doing(tmp_path: Path, numbe
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         answers: list[bytes] = []
-        offer = pb.AcceptRequest(protocol=wire.PROTOCOL, run="r1").SerializeToString()
-        asking = threading.Thread(target=lambda: answers.append(send(address, "Accept", offer)))
+        offer = pb.CharterRequest(protocol=wire.PROTOCOL).SerializeToString()
+        asking = threading.Thread(
+            target=lambda: answers.append(send(address, "AcceptCharter", offer))
+        )
         asking.start()
         assert process.stdout.readline() == "asked\n"
         process.send_signal(number)
         asking.join(timeout=10)
         assert process.wait(timeout=10) == 0
-    assert pb.AcceptResponse.FromString(answers[0]).plan_digest == "done"
+    assert pb.AcceptResponse.FromString(answers[0]).charter_digest == "done"
     assert not (tmp_path / "a.sock").exists()

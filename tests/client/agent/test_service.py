@@ -12,15 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.agent.main import SERVICE, serve
+from client.agent.charters import Offer, Review
+from client.agent.main import REQUESTS, SERVICE, serve
 from client.agent.service import AgentService
 from client.agent.statuses import STATUS
 from common import errors, wire
+from common.trust.charter import charter_digest
+from common.trust.signed import Signed
 from protos.gen import agent_pb2 as pb
 from protos.gen import agent_pb2_grpc as rpc
 from simulations.stub import InProcessStub
 from tests.fakes import TRUNK
-from tests.small_site import RUN, Site, frame, mean_plan
+from tests.small_site import RUN, Site, frame, mean_plan, offer
 
 CANARY = "/faces/Alice Example/1.jpg"
 OURS = [
@@ -34,13 +37,23 @@ class FakeTrainer:
     """Answers with what it was given, or fails as told."""
 
     camera_type, trunk, declared_people = "door", TRUNK, 20
+    site, usable = "north", True
 
     def __init__(self, error: BaseException | None = None) -> None:
         self._error = error
         self.asked: list[dict[str, np.ndarray]] = []
 
-    def accept(self, run: str, plan: str) -> str:
-        return plan[::-1]
+    def presence(self, challenge: bytes) -> bytes:
+        return challenge[::-1]
+
+    def review(self, offer: Offer) -> Review:
+        return Review(charter=offer.charter[::-1], epsilon=2.5, automatic=True)
+
+    def accept(self, offer: Offer) -> str:
+        return offer.charter[::-1]
+
+    def head(self) -> str:
+        return "head"
 
     def train(self, run: str, number: int, arrays: Any) -> Any:
         self.asked.append(arrays)
@@ -100,8 +113,14 @@ def test_an_answer_carries_public_facts_the_digest_and_the_arrays(reach: Any) ->
         facts = stub.Describe(pb.DescribeRequest(protocol=wire.PROTOCOL))
         assert (facts.protocol, facts.camera_type, facts.trunk) == (wire.PROTOCOL, "door", TRUNK)
         assert facts.people == 20  # as declared, whoever is there
-        accepted = stub.Accept(pb.AcceptRequest(protocol=wire.PROTOCOL, run=RUN, plan="abc"))
-        assert accepted.plan_digest == "cba"
+        assert (facts.site, facts.signature) == ("north", b"")
+        assert stub.Describe(pb.DescribeRequest(protocol=wire.PROTOCOL, challenge=b"ab")).signature
+        asked = pb.CharterRequest(protocol=wire.PROTOCOL, charter="abc")
+        accepted, review = stub.AcceptCharter(asked), stub.ReviewCharter(asked)
+        assert (accepted.charter_digest, accepted.head) == ("cba", "head")
+        told = (review.charter_digest, review.epsilon, review.automatic)
+        assert told == ("cba", 2.5, True)
+        assert stub.Status(pb.StatusRequest(protocol=wire.PROTOCOL)).state == pb.STATE_IDLE
         [back] = stub.Train(question(tensor(data=np.arange(6, dtype="<f4").tobytes()))).tensors
         array = wire.decode(back.dtype, back.shape, back.data)
         np.testing.assert_array_equal(array, np.arange(6).reshape(2, 3))
@@ -147,8 +166,10 @@ def test_another_version_of_the_protocol_is_refused_by_every_method(
     with reach(FakeTrainer()) as stub:
         calls: list[Callable[[], Any]] = [
             lambda: stub.Describe(pb.DescribeRequest(protocol=version)),
-            lambda: stub.Accept(pb.AcceptRequest(protocol=version, run=RUN)),
+            lambda: stub.AcceptCharter(pb.CharterRequest(protocol=version)),
+            lambda: stub.ReviewCharter(pb.CharterRequest(protocol=version)),
             lambda: stub.Train(question(tensor(), protocol=version)),
+            lambda: stub.Status(pb.StatusRequest(protocol=version)),
         ]
         for call in calls:
             assert refusal(call) == (grpc.StatusCode.FAILED_PRECONDITION, "PROTOCOL_VERSION")
@@ -169,6 +190,8 @@ MALFORMED = {
     "no run": question(tensor(), run=""),
     "long run": question(tensor(), run="r" * 129),
     "unprintable run": question(tensor(), run="r\n1"),
+    "an id with other letters": question(tensor(), request="xyz"),
+    "a long id": question(tensor(), request="0" * 33),
 }
 
 
@@ -206,15 +229,19 @@ def test_a_real_site_answers_the_same_bytes_in_process_and_through_a_socket(
     site: Site, tmp_path: Path
 ) -> None:
     service = AgentService(site.training())
-    offer = pb.AcceptRequest(protocol=wire.PROTOCOL, run=RUN, plan=mean_plan().to_json())
+    signed = offer(mean_plan())
+    asking = pb.CharterRequest(protocol=wire.PROTOCOL, charter=signed.charter)
+    for name, digest in signed.initial.items():
+        asking.initial.add(name=name, digest=digest)
     asked = question()
     for name, array in frame().items():
         encoded = wire.encode(array)
         asked.tensors.add(name=name, dtype="float32", shape=encoded.shape, data=encoded.data)
-    InProcessStub(service).Accept(offer)
+    InProcessStub(service).AcceptCharter(asking)
     inside = InProcessStub(service).Train(asked)
     with through_a_socket(service, tmp_path) as stub:
-        assert stub.Accept(offer).plan_digest == mean_plan().digest
+        digest = charter_digest(Signed.from_json(signed.charter))
+        assert stub.AcceptCharter(asking).charter_digest == digest
         assert stub.Train(asked) == inside
         other = pb.TrainRequest.FromString(asked.SerializeToString())
         other.tensors[0].data = bytes(len(other.tensors[0].data))
@@ -225,4 +252,4 @@ def test_a_real_site_answers_the_same_bytes_in_process_and_through_a_socket(
 def test_the_names_on_the_wire_are_those_of_the_generated_stub() -> None:
     methods = pb.DESCRIPTOR.services_by_name["Agent"].methods_by_name
     assert SERVICE == "mascaron.agent.v1.Agent"
-    assert set(methods) == {"Describe", "Accept", "Train"}
+    assert set(methods) == set(REQUESTS)

@@ -20,7 +20,17 @@ from client.privacy.reconcile import Sent, uncharged
 from common import wire
 from common.errors import BudgetError, GateError, NotReadyError, PlanError, ReplayError
 from common.privacy import accountant
-from tests.small_site import RUN, SUM, Site, accepted, frame, long_plan, mean_plan, request
+from tests.small_site import (
+    RUN,
+    SUM,
+    Site,
+    accepted,
+    frame,
+    long_plan,
+    mean_plan,
+    offer,
+    request,
+)
 
 
 def test_the_ledger_is_charged_before_noise_and_bytes_are_stored_before_they_leave(
@@ -103,7 +113,7 @@ def test_the_same_round_with_other_contents_is_refused(site: Site) -> None:
 
 def test_two_runs_of_one_request_carry_different_noise(site: Site) -> None:
     room = accepted(site, mean_plan())
-    room.accept("r2", mean_plan().to_json())
+    room.accept(offer(mean_plan(), "r2"))
     one, other = (room.train(run, 1, frame())[SUM] for run in (RUN, "r2"))
     assert not np.allclose(one, other)
 
@@ -128,7 +138,7 @@ def test_a_round_before_its_plan_was_accepted_is_refused(site: Site) -> None:
 def test_a_run_keeps_the_plan_it_was_accepted_with(site: Site) -> None:
     room = accepted(site, mean_plan())
     with pytest.raises(ReplayError):
-        room.accept(RUN, long_plan().to_json())
+        room.accept(offer(long_plan()))
     assert set(room.train(RUN, 1, frame())) == {SUM}
 
 
@@ -219,6 +229,6 @@ def test_an_answer_leaves_at_the_plans_slot_whatever_it_took(
     times, slept = iter([100.0, 100.0 + took]), list[float]()
     clock = Clock(now=lambda: next(times), sleep=slept.append)
     room = site.training(partial(Training, clock=clock))
-    room.accept(RUN, mean_plan(release_slot=60.0).to_json())
+    room.accept(offer(mean_plan(release_slot=60.0)))
     assert set(room.train(RUN, 1, frame())) == {SUM}
     assert slept == [held]

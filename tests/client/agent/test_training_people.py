@@ -21,9 +21,11 @@ from tests.small_site import (
     accepted,
     features,
     frame,
+    initial,
     long_plan,
     mean_plan,
     noiseless,
+    offer,
     request,
 )
 
@@ -71,7 +73,7 @@ def moment(site: Site, held: np.ndarray, run: str = RUN) -> np.ndarray:
     site.entropy = Silent()
     site.features, site.person = held, np.repeat(np.arange(len(held) // 2), 2)
     room = site.training()
-    room.accept(run, mean_plan().to_json())
+    room.accept(offer(mean_plan(), run))
     return np.asarray(room.train(run, 1, frame())[SUM])
 
 
@@ -102,7 +104,8 @@ def release(current: Any, held: np.ndarray, person: np.ndarray, terms: Any) -> A
 
 @pytest.mark.parametrize("size", [1e30, 3e38])
 def test_absurd_coordinates_do_not_change_what_a_person_may_move(site: Site, size: float) -> None:
-    room = accepted(site, long_plan())
+    room = site.training()
+    room.accept(offer(long_plan(), arrays={n: np.full_like(a, size) for n, a in initial().items()}))
     for number in range(1, 5):
         shared = {n: np.full_like(a, size) for n, a in request(number).items()}
         for array in room.train(RUN, number, shared).values():

@@ -1,0 +1,225 @@
+"""What the centre signed, checked against this site before a single person is charged for it.
+
+A charter is accepted whole, before round 1, and a run is bound to it for ever: no later message
+can change what is released, at which noise, or in which coordinates.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.policy import SitePolicy
+from client.privacy.account import Accepted
+from client.privacy.chain import Head
+from client.privacy.ledger import Ledger
+from common.errors import CharterError, PendingError, RollbackError, WireError
+from common.models.tail import BIAS, WEIGHT
+from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
+from common.privacy import accountant
+from common.privacy.plan import GradientMechanism, PrivacyPlan, Round
+from common.trust.charter import (
+    CharterTerms,
+    array_digests,
+    charter_digest,
+    digest_of,
+    read_charter,
+)
+from common.trust.heads import SignedHead, read_head
+from common.trust.keys import PublicKey, SigningKey
+from common.trust.presence import LEAST, MOST, Presence
+from common.trust.signed import Signed
+
+
+class Approvals(Protocol):
+    """Where charters wait for the operator, and what the operator said."""
+
+    def approved(self, digest: str) -> bool:
+        """Whether the operator accepted the charter of this digest."""
+
+    def wait(self, digest: str, signed: Signed) -> None:
+        """Keeps a charter the operator has to decide about."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Membership:
+    """How this site is known in its federation, and by which key it knows the centre."""
+
+    federation: str
+    site: str
+    identity: SigningKey
+    centre: PublicKey
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Offer:
+    """A charter as it arrives: its signed text, the digest of each initial array, and the last
+    head of this site's ledger that the centre keeps (or nothing)."""
+
+    charter: str
+    initial: Mapping[str, str] = field(default_factory=dict)
+    head: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Review:
+    """What a charter costs by itself, and whether it would be accepted without the operator."""
+
+    charter: str  # digest
+    epsilon: float
+    automatic: bool
+
+
+class Charters:
+    """Reads and accepts charters for one site.
+
+    Guarantee: nothing is accepted that the centre's key did not sign for this federation, that
+    has expired, that the policy refuses, or that is beyond the policy's automatic limits and not
+    approved by the operator. A run keeps the first charter it was accepted with, restarts
+    included. A ledger that never went through a head this site signed is used no more.
+    Leaks: a centre that keeps heads back, or loses them, hides a rollback: then only the head
+    file beside the ledger stands against it. A centre may sign two charters for two groups of
+    sites; each site holds it to the one it was shown.
+    """
+
+    def __init__(
+        self,
+        membership: Membership,
+        policy: SitePolicy,
+        ledger: Ledger,
+        approvals: Approvals | None = None,
+    ) -> None:
+        self._me, self._policy, self._ledger = membership, policy, ledger
+        self._approvals = approvals
+        self.rolled_back = False
+
+    def presence(self, challenge: bytes, trunk: str, camera_type: str) -> bytes:
+        """This site's signature over the challenge and what it declares; empty without one.
+
+        Raises ``WireError`` for a challenge that is too short or too long.
+        """
+        if not challenge:
+            return b""
+        if not LEAST <= len(challenge) <= MOST:
+            raise WireError("the challenge has the wrong length")
+        declared = Presence(
+            federation=self._me.federation,
+            site=self._me.site,
+            camera_type=camera_type,
+            trunk=trunk,
+            people=self._policy.declared_people,
+        )
+        return declared.sign(self._me.identity, challenge)
+
+    def review(self, offer: Offer, trunk: str, now: float) -> Review:
+        """Everything ``accept`` checks but the ledger; changes nothing."""
+        signed = Signed.from_json(offer.charter)
+        terms = self._read(signed, offer, trunk, now)
+        plan = terms.plan
+        return Review(
+            charter=charter_digest(signed),
+            epsilon=accountant.epsilon(plan.events(), plan.delta),
+            automatic=self._policy.automatic(plan),
+        )
+
+    def accept(self, offer: Offer, trunk: str, now: float) -> tuple[str, str, Accepted]:
+        """Promises the charter's plan in the ledger: run, charter digest, and what was accepted.
+
+        ``now`` in seconds since 1970. Raises ``SignatureError``, ``CharterError``, ``PlanError``,
+        ``TrunkError``, ``PendingError``, ``RollbackError``, ``ReplayError``, ``BudgetError``.
+        """
+        signed = Signed.from_json(offer.charter)
+        digest = charter_digest(signed)
+        terms = self._read(signed, offer, trunk, now)
+        if offer.head:
+            self._check_head(Signed.from_json(offer.head))
+        self._decide(digest, signed, terms)
+        accepted = Accepted(terms.plan, digest, dict(offer.initial))
+        self._ledger.accept(terms.run, terms.plan, digest, accepted.arrays)
+        return terms.run, digest, accepted
+
+    def head(self) -> str:
+        """The ledger's head now, signed by this site, as it travels."""
+        head = self._ledger.head()
+        mine = SignedHead(
+            federation=self._me.federation,
+            site=self._me.site,
+            sequence=head.sequence,
+            mac=head.mac.hex(),
+        )
+        return mine.sign(self._me.identity).to_json()
+
+    def check_ledger(self) -> None:
+        """Raises ``RollbackError`` once a newer head than the ledger's has been seen."""
+        if self.rolled_back:
+            raise RollbackError("an older copy of the ledger was restored: nothing may be released")
+
+    def _read(self, signed: Signed, offer: Offer, trunk: str, now: float) -> CharterTerms:
+        self.check_ledger()
+        terms = _terms(signed, self._me.centre, self._me.federation)
+        if terms.expires <= now and not self._ledger.holds(charter_digest(signed)):
+            raise CharterError("the charter has expired: ask the centre for a new one")
+        if digest_of(offer.initial) != terms.initial:
+            raise CharterError("the digests of the initial arrays are not those of the charter")
+        self._policy.check(terms.plan, trunk)
+        return terms
+
+    def _check_head(self, signed: Signed) -> None:
+        head = read_head(signed, self._me.identity.public)
+        if (head.federation, head.site) != (self._me.federation, self._me.site):
+            raise CharterError("the head is of another site")
+        try:
+            self._ledger.confirm(Head(head.sequence, bytes.fromhex(head.mac)))
+        except RollbackError:
+            self.rolled_back = True
+            raise
+
+    def _decide(self, digest: str, signed: Signed, terms: CharterTerms) -> None:
+        """Asks the operator where the policy does; never about what is refused anyway."""
+        if self._policy.automatic(terms.plan):
+            return
+        if self._ledger.check(terms.run, terms.plan, digest):
+            return
+        if self._approvals is None:
+            raise CharterError("the charter is beyond what this site accepts by itself")
+        if not self._approvals.approved(digest):
+            self._approvals.wait(digest, signed)
+            raise PendingError("the operator has to accept the charter: mascaron-site charter list")
+
+
+def check_start(
+    accepted: Accepted, current: Round, shared: Mapping[str, NDArray[np.generic]]
+) -> None:
+    """Raises ``CharterError`` if ``shared`` moves what the charter fixed.
+
+    Guarantee: moments are released in the coordinates that the charter named, and the first
+    gradient round starts from the charter's tail: neither can be chosen after the acceptance.
+    Leaks: later tails depend on other sites' releases, which a site cannot see: a dishonest
+    centre chooses them, and learns no more than the plan's noise and clip allow for any tail.
+    """
+    if isinstance(current.mechanism, GradientMechanism):
+        names = (WEIGHT, BIAS) if current.number == _first_gradient(accepted.plan) else ()
+    else:
+        names = (FRAME_WEIGHT, FRAME_BIAS)
+    for name in names:
+        if array_digests({name: shared[name]})[name] != accepted.arrays.get(name):
+            raise CharterError(f"{name} is not the one of the charter")
+
+
+@lru_cache(maxsize=4)
+def _terms(signed: Signed, centre: PublicKey, federation: str) -> CharterTerms:
+    """Verified and parsed once, however often it is offered; expired or not."""
+    return read_charter(signed, centre, federation, -math.inf)
+
+
+def _first_gradient(plan: PrivacyPlan) -> int:
+    number = 1
+    for mechanism in plan.mechanisms:
+        if isinstance(mechanism, GradientMechanism):
+            break
+        number += mechanism.rounds
+    return number

@@ -1,0 +1,177 @@
+"""Before round 1: which nodes are sites of the roster, and which of them accept the charter."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flwr.app import ConfigRecord, Message, RecordDict
+
+from common import wire
+from common.errors import CohortError, SignatureError
+from common.trust.charter import array_digests, charter_digest
+from common.trust.keys import PublicKey
+from common.trust.presence import Presence, new_challenge
+from common.trust.roster import MOST_PEOPLE, Roster, SiteEntry
+from common.trust.signed import Signed
+from server.charter import Charter
+from server.checkpoint import PoolArrays
+from server.register import Register
+
+log = logging.getLogger(__name__)
+
+Answers = dict[int, ConfigRecord]
+Exchange = Callable[[list[Message], str], list[Message]]
+
+
+@dataclass(slots=True)
+class Enlisted:
+    """The nodes of a run that accepted its charter, by pool; weights are public constants.
+
+    ``people`` is what each node's operator declared, ``sites`` who it is where a roster says so.
+    """
+
+    pools: dict[str, list[int]] = field(default_factory=dict)
+    people: dict[int, int] = field(default_factory=dict)
+    sites: dict[int, SiteEntry] = field(default_factory=dict)
+
+    @property
+    def nodes(self) -> list[int]:
+        return sorted(node for nodes in self.pools.values() for node in nodes)
+
+    def weights(self, pool: str) -> dict[int, int]:
+        return dict.fromkeys(self.pools[pool], 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Enlisting:
+    """Describes, checks and offers. ``exchange`` sends messages of a group and waits.
+
+    Guarantee: with a ``register``, a node counts only if the identity key of an admitted site
+    signed a challenge drawn for that very node; one node a site.
+    Leaks: without one (the laboratory) every node that answers counts.
+    """
+
+    charter: Charter
+    signed: Signed
+    exchange: Exchange
+    register: Register | None = None
+
+    def enlist(self, nodes: list[int], initial: PoolArrays) -> Enlisted:
+        """The nodes that accept the charter, whose arrays are ``initial``.
+
+        Raises ``CohortError`` if they are fewer than the plan's cohort.
+        """
+        plan, enlisted = self.charter.plan, Enlisted()
+        challenges = {node: new_challenge() if self.register else b"" for node in nodes}
+        described = self._ask(
+            "query.describe", {node: {wire.CHALLENGE: challenges[node]} for node in nodes}
+        )
+        willing = {node: facts for node, facts in described.items() if self._fits(facts)}
+        enlisted.sites = self._sites(willing, challenges)
+        if self.register is not None:
+            willing = {node: willing[node] for node in enlisted.sites}
+        digest = charter_digest(self.signed)
+        for node, answer in sorted(self._offer(willing, enlisted, initial).items()):
+            if answer.get(wire.CHARTER_DIGEST) == digest:
+                kind = str(willing[node].get(wire.CAMERA_TYPE, ""))
+                pool = kind if plan.pooling == "camera_type" else "all"
+                enlisted.pools.setdefault(pool, []).append(node)
+                enlisted.people[node] = _declared(willing[node]) or 0
+                self.keep_head(enlisted, node, answer)
+        if len(enlisted.nodes) < plan.cohort:
+            raise CohortError(
+                f"{len(enlisted.nodes)} sites accepted the plan, "
+                f"the cohort minimum is {plan.cohort}"
+            )
+        return enlisted
+
+    def keep_head(self, enlisted: Enlisted, node: int, answer: ConfigRecord) -> None:
+        """Keeps the ledger head that came with the ``answer`` of ``node``, if it is the site's."""
+        if self.register is None or node not in enlisted.sites:
+            return
+        try:
+            self.register.heads.keep(enlisted.sites[node], str(answer.get(wire.HEAD, "")))
+        except SignatureError as error:
+            log.warning("node %d sent no ledger head of its own: %s", node, error.reason)
+
+    def _fits(self, facts: ConfigRecord) -> bool:
+        same = facts.get(wire.VERSION) == wire.PROTOCOL
+        return same and facts.get(wire.TRUNK) == self.charter.plan.trunk and bool(_declared(facts))
+
+    def _sites(
+        self, described: Mapping[int, ConfigRecord], challenges: Mapping[int, bytes]
+    ) -> dict[int, SiteEntry]:
+        """The admitted site behind each node, for those that prove to be one."""
+        found: dict[int, SiteEntry] = {}
+        if self.register is None:
+            return found
+        for node, facts in sorted(described.items()):
+            entry = self._proven(self.register.roster, facts, challenges[node])
+            if entry is None or entry in found.values():
+                log.warning("node %d is no site of the roster, or a second one of it", node)
+            else:
+                found[node] = entry
+        return found
+
+    def _proven(self, roster: Roster, facts: ConfigRecord, challenge: bytes) -> SiteEntry | None:
+        entry = roster.site(str(facts.get(wire.SITE, "")))
+        if entry is None or entry.state != "admitted":
+            return None
+        declared = Presence(
+            federation=roster.federation,
+            site=entry.name,
+            camera_type=entry.camera_type,
+            trunk=self.charter.plan.trunk,
+            people=entry.people,
+        )
+        signature = facts.get(wire.SIGNATURE, b"")
+        try:
+            declared.verify(
+                PublicKey.of(entry.identity),
+                challenge,
+                signature if isinstance(signature, bytes) else b"",
+            )
+        except SignatureError:
+            return None
+        return entry
+
+    def _offer(
+        self, willing: Mapping[int, ConfigRecord], enlisted: Enlisted, initial: PoolArrays
+    ) -> Answers:
+        digests, offers = ConfigRecord(dict(array_digests(initial))), {}
+        text = self.signed.to_json()
+        for node in sorted(willing):
+            head = ""
+            if self.register is not None:
+                head = self.register.heads.last(enlisted.sites[node].name)
+            offers[node] = {wire.CHARTER: text, wire.HEAD: head}
+        return self._ask("query.accept", offers, {wire.INITIAL: digests})
+
+    def _ask(
+        self,
+        kind: str,
+        questions: Mapping[int, Mapping[str, Any]],
+        shared: Mapping[str, ConfigRecord] | None = None,
+    ) -> Answers:
+        asked, answers = [], {}
+        for node, config in questions.items():
+            record = ConfigRecord({wire.VERSION: wire.PROTOCOL, wire.RUN: self.charter.run})
+            record.update(config)
+            content = RecordDict({wire.CONFIG: record, **(shared or {})})
+            ttl = self.charter.timeout
+            asked.append(Message(content, node, kind, ttl=ttl, group_id=kind))
+        for reply in self.exchange(asked, kind):
+            node = reply.metadata.src_node_id
+            if reply.has_error():
+                reason = reply.error.reason if reply.error.reason in wire.REASONS else "error"
+                log.warning("node %d refused %s: %s", node, kind, reason)
+            elif wire.CONFIG in reply.content.config_records:
+                answers[node] = reply.content.config_records[wire.CONFIG]
+        return answers
+
+
+def _declared(facts: ConfigRecord) -> int | None:
+    """The people a site declared, or None where it declared none that can be meant."""
+    people = facts.get(wire.PEOPLE)
+    return people if isinstance(people, int) and 1 <= people <= MOST_PEOPLE else None
