@@ -9,7 +9,10 @@ from flwr.serverapp import Grid, ServerApp
 from common.errors import RunError
 from server.charter import load_charter
 from server.checkpoint import RunState, read_checkpoint
+from server.home import CentreHome
 from server.monitor import find_monitor
+from server.register import laboratory_key, open_register
+from server.running import Running
 from server.strategies.rounds import RoundLoop
 
 log = logging.getLogger(__name__)
@@ -18,15 +21,47 @@ app = ServerApp()
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Runs the charter named in the run config; with ``resume`` goes on from its checkpoint."""
-    charter_folder = Path(str(context.run_config["charter"]))
-    folder = Path(str(context.run_config["folder"]) or charter_folder)
-    charter, initial = load_charter(charter_folder)
+    """Runs the charter named in the run config; with ``resume`` goes on from its checkpoint.
+
+    ``centre`` names the home of the centre whose roster and ledger heads count: such a run waits
+    for its sites, tells of itself in its folder, and pauses. The laboratory has no centre: there a
+    run ends or fails at once.
+    """
+    charter = Path(str(context.run_config["charter"]))
+    folder = Path(str(context.run_config["folder"]) or charter)
+    resume = bool(context.run_config["resume"])
+    centre = str(context.run_config.get("centre", ""))
+    if centre:
+        run_of_centre(grid, CentreHome(Path(centre)), charter, folder, resume=resume)
+    else:
+        _run_of_laboratory(grid, charter, folder, resume=resume)
+
+
+def run_of_centre(
+    grid: Grid, home: CentreHome, charter_folder: Path, folder: Path, *, resume: bool
+) -> None:
+    """Runs a signed charter of ``home`` with the sites of its roster."""
+    key, register = open_register(home)
+    charter, initial, signed = load_charter(charter_folder, key)
+    running = Running(
+        grid=grid,
+        charter=charter,
+        signed=signed,
+        folder=folder,
+        register=register,
+        monitor=find_monitor(charter_folder),
+    )
+    progress = running.go(initial, resume=resume)
+    log.info("run %s: %s after round %d", charter.run, progress.state, progress.round)
+
+
+def _run_of_laboratory(grid: Grid, charter_folder: Path, folder: Path, *, resume: bool) -> None:
+    charter, initial, signed = load_charter(charter_folder, laboratory_key(charter_folder))
     digest = charter.plan.digest
-    state = read_checkpoint(folder, digest) if context.run_config["resume"] else None
+    state = read_checkpoint(folder, digest) if resume else None
     if state is None:
         state = RunState(plan=digest)
-    loop = RoundLoop(grid, charter, folder, monitor=find_monitor(charter_folder))
+    loop = RoundLoop(grid, charter, signed, folder, monitor=find_monitor(charter_folder))
     state = loop.run(state, initial)
     if state.round != len(charter.plan.rounds):
         raise RunError(f"stopped after round {state.round}")

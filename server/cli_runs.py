@@ -25,6 +25,12 @@ def _home(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def add_to(main: click.Group) -> None:
+    """Gives `mascaron-admin` the commands of this file."""
+    for command in (charter, run, rounds, status):
+        main.add_command(command)
+
+
 @click.group()
 def charter() -> None:
     """Plans of training runs: proposed, read by people, signed."""
@@ -98,3 +104,43 @@ def list_(home: CentreHome) -> None:
     from server.commands.charter import list_command
 
     result(list_command(home, time.time()))
+
+
+@click.command()
+@_home
+@click.argument("name")
+@click.option("--resume", is_flag=True, help="Go on after the last round that is done.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Follow it to its end.")
+@click.pass_context
+@told
+def run(context: click.Context, home: CentreHome, name: str, resume: bool, wait: bool) -> None:
+    """Run the signed charter NAME; exits with 1 if it paused or failed."""
+    from server.commands.fleet import start_run
+    from server.commands.run import Way, run_command
+
+    answer = run_command(home, name, Way(start=start_run, resume=resume, wait=wait))
+    result(answer)
+    context.exit(0 if answer["state"] in ("done", "started") else 1)
+
+
+@click.command()
+@_home
+@click.argument("name")
+@told
+def rounds(home: CentreHome, name: str) -> None:
+    """Show what every round of the run NAME was."""
+    from server.commands.rounds import rounds_command
+
+    result(rounds_command(home, name))
+
+
+@click.command()
+@_home
+@told
+def status(home: CentreHome) -> None:
+    """Show what runs, which sites answered, where runs stand, and what to do next."""
+    import time
+
+    from server.commands.status import status_command
+
+    result(status_command(home, time.time()))

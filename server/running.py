@@ -4,8 +4,6 @@ A crash anywhere costs at most the round under way: the checkpoint is that of th
 sites answer a repeated request with the bytes they answered first.
 """
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from common.errors import CohortError, MascaronError, RunError
 from common.trust.signed import Signed
 from server.charter import Charter
 from server.checkpoint import CHECKPOINT, PoolArrays, RunState, read_checkpoint
+from server.clock import Clock
 from server.locks import locked
 from server.progress import (
     LOCK,
@@ -31,14 +30,6 @@ from server.watching import Exchange, WatchedGrid
 
 WAIT = 2.0  # seconds between two looks for sites
 GO_ON = "`mascaron-admin run {run} --resume` goes on with round {next}"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Clock:
-    """Time, as it is passed in: ``now`` in seconds since 1970, ``sleep`` in seconds."""
-
-    now: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass(kw_only=True, slots=True)

@@ -14,11 +14,12 @@ from common.errors import BusyError, RunError
 from common.trust.charter import CharterTerms
 from server.app import app, run_of_centre
 from server.checkpoint import PoolArrays, read_checkpoint
+from server.clock import Clock
 from server.home import CentreHome
 from server.locks import is_locked, locked
 from server.progress import LOCK, ROUNDS, Progress, read_progress, read_rounds
 from server.register import open_register
-from server.running import Clock, Running
+from server.running import Running
 from tests.seeded_sites import SeededSites
 from tests.small_centre import centre, initial, signed
 
@@ -213,10 +214,10 @@ def test_a_run_that_is_killed_at_random_moments_ends_as_an_undisturbed_one(
     start = time.monotonic()
     assert _child(whole, others, resume=False, seconds=None) == "done"
     length = time.monotonic() - start
-    rng, died = np.random.default_rng(7), 0
+    rng, died, started = np.random.default_rng(7), 0, 0
     while died < kills:
-        home, sites, terms = federation(tmp_path / f"run-{died}")
-        sites.asked = tmp_path / f"asked-{died}"
+        home, sites, terms = federation(tmp_path / f"run-{started}")
+        sites.asked, started = tmp_path / f"asked-{started}", started + 1
         state = ""
         while state != "done":
             seconds = float(rng.uniform(0, length)) if died < kills else None

@@ -1,0 +1,135 @@
+"""`mascaron-admin run`: starts a signed run, or lets it go on, and follows it to its end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from common.errors import BusyError, CharterError, CohortError, DeploymentError, RunError
+from common.trust.charter import CharterTerms
+from server.charter import CHARTER
+from server.checkpoint import CHECKPOINT, read_checkpoint
+from server.clock import Clock
+from server.commands.charter import find, say
+from server.home import CentreHome
+from server.locks import is_locked
+from server.progress import LOCK, Progress, read_progress
+from server.proposal import check_run
+from server.standing import roster_of
+
+LOOK = 0.5  # seconds between two looks
+STARTING = 180.0  # seconds that Flower may take to start a ServerApp
+GONE = 5.0  # seconds without a living ServerApp after which it is believed dead
+
+Start = Callable[[CentreHome, dict[str, str | bool]], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How to run: ``resume`` from the checkpoint, ``wait`` until it is over; ``start`` asks Flower.
+
+    ``start`` gets the home and the run config, and returns Flower's number of the run.
+    """
+
+    start: Start
+    resume: bool = False
+    wait: bool = True
+    clock: Clock = field(default_factory=Clock)
+
+
+def run_command(home: CentreHome, name: str, way: Way) -> dict[str, Any]:
+    """Starts the run ``name``; with ``way.wait`` follows it on stderr until it is over.
+
+    Whatever would stop it later is told now, with what to do about it: ``CharterError``,
+    ``CohortError``, ``RunError``, ``BusyError`` or ``DeploymentError``.
+    """
+    check_run(name)
+    check(home, name, way)
+    folder = home.run(name)
+    before = read_progress(folder)
+    config: dict[str, str | bool] = {
+        "charter": str(home.charter(name).resolve()),
+        "folder": str(folder.resolve()),
+        "resume": way.resume,
+        "centre": str(home.folder.resolve()),
+    }
+    number = way.start(home, config)
+    told = {"run": name, "flower_run": str(number)}
+    if not way.wait:
+        return {**told, "state": "started", "next": f"mascaron-admin rounds {name}"}
+    progress = _follow(folder, before.attempt if before else 0, way.clock)
+    return {
+        **told,
+        "state": progress.state,
+        "round": progress.round,
+        "rounds": progress.rounds,
+        "sites": list(progress.sites),
+        "message": progress.message,
+        "checkpoint": str(folder / CHECKPOINT),
+    }
+
+
+def check(home: CentreHome, name: str, way: Way) -> None:
+    """Raises one of our errors, with a remedy, if the run ``name`` cannot start now."""
+    if not (home.charter(name) / CHARTER).exists():
+        raise CharterError(
+            f"there is no signed charter {name}: `mascaron-admin charter list` shows what there "
+            f"is, `mascaron-admin charter sign {name}` signs a proposal"
+        )
+    terms, _, _ = find(home, name)
+    if is_locked(home.run(name) / LOCK):
+        raise BusyError(f"{name} runs already; `mascaron-admin rounds {name}` shows how far it is")
+    _check_stand(home, terms, way)
+    admitted, cohort = len(roster_of(home).admitted), terms.plan.cohort
+    if admitted < cohort:
+        raise CohortError(
+            f"{name} needs {cohort} sites a round and {admitted} are admitted: "
+            "`mascaron-admin sites` shows who waits"
+        )
+    if not is_locked(home.lock):
+        raise DeploymentError("the centre is not running: start `mascaron-admin serve` first")
+
+
+def _check_stand(home: CentreHome, terms: CharterTerms, way: Way) -> None:
+    """Whether the checkpoint, if there is one, is this run's and still has rounds before it."""
+    folder, name = home.run(terms.run), terms.run
+    if (folder / CHECKPOINT).exists() and not way.resume:
+        raise RunError(
+            f"{name} began already: `mascaron-admin run {name} --resume` goes on; what its sites "
+            "released cannot be released again"
+        )
+    state = read_checkpoint(folder, terms.plan.digest)
+    if state is not None and state.round >= len(terms.plan.rounds):
+        raise RunError(f"{name} is done: a new run needs a new charter")
+    if state is None and terms.expires <= way.clock.now():
+        raise CharterError(f"the charter {name} has expired: propose and sign a new one")
+
+
+def _follow(folder: Path, before: int, clock: Clock) -> Progress:
+    """Tells of every change until the attempt after number ``before`` is over."""
+    started, alive, last = clock.now(), clock.now(), None
+    while True:
+        progress = read_progress(folder)
+        if progress is not None and progress.attempt > before:
+            if (told := _line(progress)) != last:
+                say(told)
+                last = told
+            if progress.over:
+                return progress
+        elif clock.now() - started > STARTING:
+            raise DeploymentError(
+                "Flower did not start the run: `mascaron-admin doctor` finds the cause, and the "
+                "log of the ServerApp is in the folder logs of the centre"
+            )
+        if last is None or is_locked(folder / LOCK):
+            alive = clock.now()
+        elif clock.now() - alive > GONE:
+            raise RunError("the ServerApp died; the same command with --resume goes on")
+        clock.sleep(LOOK)
+
+
+def _line(progress: Progress) -> str:
+    """What a person who waits wants to know."""
+    sites = f", {len(progress.sites)} sites" if progress.sites else ""
+    told = f"{progress.run}: {progress.state}, round {progress.round} of {progress.rounds}{sites}"
+    return f"{told} ({progress.message})" if progress.message else told
