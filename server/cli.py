@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from common.console import result, told
-from server import cli_runs
+from server import cli_members, cli_runs, cli_serve
 
 FILE = click.Path(path_type=Path)
 MANY = click.IntRange(min=1)
@@ -18,7 +18,9 @@ def main() -> None:
     """Look after the centre of a federation."""
 
 
-main.add_command(cli_runs.charter)
+cli_runs.add_to(main)
+cli_members.add_to(main)
+main.add_command(cli_serve.serve)
 
 
 @main.command()

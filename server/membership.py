@@ -57,6 +57,10 @@ class Membership:
         self._room = WaitingRoom(home)
         self._heads = home.heads
 
+    def asking(self, name: str, typed: str, now: float) -> SiteEntry:
+        """What the site that ``admit`` would let in says of itself; raises as ``admit`` does."""
+        return self._asking(name, typed, self._book.read(), now)
+
     def admit(self, name: str, typed: str, declared: Declared, now: float) -> Admitted:
         """Admits the site whose key has the fingerprint ``typed`` on the telephone.
 
