@@ -74,10 +74,10 @@ class Enlisting:
         digest = charter_digest(self.signed)
         for node, answer in sorted(self._offer(willing, enlisted, initial).items()):
             if answer.get(wire.CHARTER_DIGEST) == digest:
-                kind = str(willing[node].get(wire.CAMERA_TYPE, ""))
+                kind, people = _public(willing[node], enlisted.sites.get(node))
                 pool = kind if plan.pooling == "camera_type" else "all"
                 enlisted.pools.setdefault(pool, []).append(node)
-                enlisted.people[node] = _declared(willing[node]) or 0
+                enlisted.people[node] = people
                 self.keep_head(enlisted, node, answer)
         if len(enlisted.nodes) < plan.cohort:
             raise CohortError(
@@ -169,6 +169,13 @@ class Enlisting:
             elif wire.CONFIG in reply.content.config_records:
                 answers[node] = reply.content.config_records[wire.CONFIG]
         return answers
+
+
+def _public(facts: ConfigRecord, site: SiteEntry | None) -> tuple[str, int]:
+    """Camera type and people of a node: the roster's, or as it told where there is none."""
+    if site is not None:
+        return site.camera_type, site.people
+    return str(facts.get(wire.CAMERA_TYPE, "")), _declared(facts) or 0
 
 
 def _declared(facts: ConfigRecord) -> int | None:
