@@ -132,6 +132,11 @@ class CentreHome:
         return self.superlink / "flwr-home"
 
     @property
+    def launchers(self) -> Path:
+        """Executables that stand before Flower's on the PATH."""
+        return self.superlink / "bin"
+
+    @property
     def app(self) -> Path:
         """The folder of the bundle; Flower wants its name to be letters and digits."""
         return self.superlink / "app"
@@ -168,7 +173,7 @@ class CentreHome:
         Raises ``DeploymentError`` if a folder cannot be made or belongs to somebody else.
         """
         rooms = (self.heads, self.keys, self.waiting, self.certificates, self.charters, self.runs)
-        flower = (self.superlink, self.nodes, self.flwr_home, self.logs)
+        flower = (self.superlink, self.nodes, self.flwr_home, self.launchers, self.logs)
         for folder in (self.folder, *rooms, *flower):
             _folder(folder)
 

@@ -1,0 +1,89 @@
+"""`mascaron-admin serve`: the daemons of the centre, in the foreground until told to stop."""
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from common.errors import DeploymentError
+from common.trust.storing import read
+from server.daemons import Patience, Supervisor, Surroundings
+from server.home import CentreHome
+from server.listener import listen
+from server.superlink import daemons, environment, prepare
+
+
+def serve_command(
+    home: CentreHome, given: Mapping[str, str], started: Callable[[dict[str, Any]], None]
+) -> None:
+    """Starts SuperLink, SuperExec and gateway of ``home`` and keeps them until SIGTERM or SIGINT.
+
+    ``given`` is the environment; ``started`` is called once, with where they are, when all are up.
+    Raises ``DeploymentError`` if `init` did not run, another `serve` does, the port is taken, or a
+    daemon does not start.
+    """
+    config = home.config()
+    with only_one(home), listen(home) as door:
+        port = _free_port()
+        prepare(home, port)
+        about = {
+            "since": int(time.time()),
+            "gateway": {"host": config.host, "port": config.port},
+            "superlink": port,
+        }
+        surroundings = Surroundings(
+            environment=environment(home, given),
+            folder=home.superlink,
+            logs=home.logs,
+            state=home.state,
+            about=about,
+        )
+        door.listen()
+        supervisor = Supervisor(daemons(home, port, door.fileno()), surroundings, Patience())
+        supervisor.run(lambda: started(about))
+
+
+@contextmanager
+def only_one(home: CentreHome) -> Iterator[None]:
+    """Holds the lock of ``home``; ``DeploymentError`` if another process has it."""
+    home.prepare()
+    descriptor = os.open(home.lock, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise DeploymentError(
+            f"{home.folder} is being served already; stop that one first, or name another home"
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def serving(home: CentreHome) -> dict[str, Any] | None:
+    """What the running `serve` of ``home`` says of itself, or None if none runs.
+
+    ``{"pid", "since", "gateway": {"host", "port"}, "superlink": port, "daemons": {name: {"state":
+    "up" | "starting" | "down", "pid", "starts", "pause"}}}``; asks nobody, reads a file and a lock.
+    """
+    try:
+        descriptor = os.open(home.lock, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return None
+    except BlockingIOError:
+        return dict(json.loads(read(home.state) or b"{}")) or None
+    finally:
+        os.close(descriptor)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])

@@ -1,0 +1,154 @@
+"""The daemons of a centre: the SuperLink on loopback, the SuperExec beside it, the gateway before.
+
+The SuperLink keeps its state in memory. Its database would hold every update of every site in
+plain text, and its file is never cut; what it would save is no run (Flower ends those with the
+SuperLink) but only the registration of nodes, which the folder ``nodes`` of the home restores.
+
+Guarantee: no update of a site is on the centre's disk but in what ServerApp writes; secrets are in
+files of mode 0600 and never on a command line; nothing is installed or fetched while it runs.
+Leaks: while a task runs, its token is on the command line of `flwr-serverapp`, as Flower has it:
+users of this machine see it. They reach the loopback port anyway, so let there be none.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import ssl
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from http.client import HTTPException, HTTPSConnection
+from pathlib import Path
+
+from common.bundle import write_app
+from common.errors import DeploymentError
+from common.trust.storing import PRIVATE, read, replace
+from server.control import Control
+from server.daemons import Daemon
+from server.home import CentreHome
+from server.launcher import write_launchers
+
+CONNECTION = "centre"  # its name in Flower's own config.toml
+KEPT = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "OMP_NUM_THREADS")
+QUIET = {
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
+    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+HEALTH_SECONDS = 3.0
+
+
+def environment(home: CentreHome, given: Mapping[str, str]) -> dict[str, str]:
+    """What a daemon or Flower's command line gets of the environment ``given``.
+
+    The centre's own launchers stand first on the PATH, its own packages on Python's.
+    """
+    kept = {name: given[name] for name in KEPT if name in given}
+    path = (home.launchers, Path(sys.executable).parent, "/usr/local/bin", "/usr/bin", "/bin")
+    return {
+        **kept,
+        **QUIET,
+        "FLWR_HOME": str(home.flwr_home.absolute()),
+        "PATH": os.pathsep.join(map(str, path)),
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }
+
+
+def prepare(home: CentreHome, port: int) -> None:
+    """Writes what Flower reads: the secret, the bundle, and where the SuperLink is."""
+    for path in (home.ca, home.server_certificate, home.server_key):
+        if not path.is_file():
+            raise DeploymentError(f"{path} is not there: run `mascaron-admin init` first")
+    home.prepare()
+    if not read(home.secret):
+        replace(home.secret, secrets.token_bytes(32))
+    home.secret.chmod(PRIVATE)
+    shutil.rmtree(home.app, ignore_errors=True)
+    write_app(home.app)
+    write_launchers(home)
+    settings = (
+        f'[superlink]\ndefault = "{CONNECTION}"\n[superlink.{CONNECTION}]\n'
+        f'address = "127.0.0.1:{port}"\nroot-certificates = {_quoted(home.ca.absolute())}\n'
+    )
+    replace(home.flwr_home / "config.toml", settings.encode())
+
+
+def daemons(home: CentreHome, port: int, door: int) -> tuple[Daemon, ...]:
+    """In the order in which they start. The SuperLink takes ``port`` of the loopback interface;
+    ``door`` is the file descriptor on which the gateway listens."""
+    python = (sys.executable, "-P", "-m")
+    return (
+        Daemon(
+            name="superlink",
+            command=_superlink(home, port),
+            healthy=lambda: is_well(home, port),
+            ready=lambda: register_all(home, port),
+        ),
+        Daemon(name="superexec", command=_superexec(home, port)),
+        Daemon(
+            name="gateway",
+            command=(*python, "server.commands.gateway", str(home.folder), str(port), str(door)),
+            healthy=lambda: is_well(home, home.config().port, home.config().bind),
+            keep=(door,),
+        ),
+    )
+
+
+def _superlink(home: CentreHome, port: int) -> tuple[str, ...]:
+    return (
+        _script("flower-superlink"),
+        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--ssl-ca-certfile", str(home.ca.absolute())),
+        *("--ssl-certfile", str(home.server_certificate.absolute())),
+        *("--ssl-keyfile", str(home.server_key.absolute())),
+        "--enable-supernode-auth",
+        *("--isolation", "process"),
+        *("--superexec-auth-secret-file", str(home.secret.absolute())),
+        "--disable-runtime-dependency-installation",
+    )
+
+
+def _superexec(home: CentreHome, port: int) -> tuple[str, ...]:
+    return (
+        _script("flower-superexec"),
+        *("--runtime-api-address", f"127.0.0.1:{port}"),
+        *("--root-certificates", str(home.ca.absolute())),
+        *("--superexec-auth-secret-file", str(home.secret.absolute())),
+        *("--parent-pid", str(os.getpid())),
+    )
+
+
+def register_all(home: CentreHome, port: int) -> None:
+    """Tells a SuperLink that knows nobody of every node key in the home."""
+    with Control(home, port) as control:
+        for path in sorted(home.nodes.glob("*.pub")):
+            control.register(path.read_text("ascii"))
+
+
+def is_well(home: CentreHome, port: int, host: str = "127.0.0.1") -> bool:
+    """Whether what listens there shows our certificate and says that it is healthy."""
+    try:
+        context = ssl.create_default_context(cafile=str(home.ca))
+        if host in ("0.0.0.0", "::"):  # noqa: S104 - everywhere, so here too
+            host = "localhost"
+        connection = HTTPSConnection(host, port, timeout=HEALTH_SECONDS, context=context)
+        with suppress(OSError):
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        pass
+    return False
+
+
+def _script(name: str) -> str:
+    path = Path(sys.executable).parent / name
+    if not path.is_file():
+        raise DeploymentError(f"{path} is not there: install mascaron[centre] with this Python")
+    return str(path)
+
+
+def _quoted(path: Path) -> str:
+    """As a string of TOML."""
+    return json.dumps(str(path), ensure_ascii=False)
