@@ -74,6 +74,12 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     return _load(path).history if path.exists() else []
 
 
+def read_round(folder: Path) -> int:
+    """How many rounds are done in ``folder``; ``RunError`` if it cannot be read."""
+    path = folder / CHECKPOINT
+    return _load(path).round if path.exists() else 0
+
+
 def _load(path: Path) -> RunState:
     from safetensors import SafetensorError, safe_open
 

@@ -27,7 +27,7 @@ def _home(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def add_to(main: click.Group) -> None:
     """Gives `mascaron-admin` the commands of this file."""
-    for command in (charter, run, rounds, status):
+    for command in (charter, run, rounds, status, backup, restore):
         main.add_command(command)
 
 
@@ -144,3 +144,50 @@ def status(home: CentreHome) -> None:
     from server.commands.status import status_command
 
     result(status_command(home, time.time()))
+
+
+def _passphrase(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--passphrase-file", type=FILE, help="Its first line; without it, you are asked."
+    )(command)
+
+
+@click.command()
+@_home
+@click.option("--to", type=FILE, required=True, help="New file, sealed under a passphrase.")
+@_passphrase
+@told
+def backup(home: CentreHome, to: Path, passphrase_file: Path | None) -> None:
+    """Seal everything that the centre needs to go on into one file."""
+    import time
+
+    from server.commands.backup import backup_command, read_passphrase
+
+    def ask(what: str) -> str:
+        return str(click.prompt(what, hide_input=True, confirmation_prompt=True, err=True))
+
+    result(backup_command(home, to, read_passphrase(passphrase_file, ask), time.time()))
+
+
+@click.command()
+@_home
+@click.option("--from", "source", type=FILE, required=True, help="What `backup` wrote.")
+@click.option("--replaces", type=FILE, help="Home whose place it takes, where it is still there.")
+@click.option("--roster-after", type=click.IntRange(min=0), help="Highest number a site knows.")
+@_passphrase
+@told
+def restore(
+    home: CentreHome,
+    source: Path,
+    replaces: Path | None,
+    roster_after: int | None,
+    passphrase_file: Path | None,
+) -> None:
+    """Make a new home of a backup; nothing is overwritten, nothing older is put in place."""
+    from server.commands.backup import read_passphrase, restore_command
+
+    def ask(what: str) -> str:
+        return str(click.prompt(what, hide_input=True, err=True))
+
+    passphrase = read_passphrase(passphrase_file, ask)
+    result(restore_command(source, home, passphrase, replaces, roster_after))
