@@ -17,6 +17,7 @@ from common.trust.admission import (
 from common.trust.certificates import fingerprint, read_certificate
 from common.trust.keys import SigningKey
 from common.trust.nodes import node_text
+from common.trust.refusals import REFUSALS
 from common.trust.token import Token
 from server.admission import Admission
 from server.founding import found
@@ -99,7 +100,7 @@ class PaperSite:
         return SiteRequest(**{**facts, **changes})
 
     def request(self, centre: PaperCentre, token: Token | None = None, **changes: Any) -> bytes:
-        request = self.asked(centre.federation, **changes)
+        request = self.asked(**{"federation": centre.federation, **changes})
         return send_request(request, self.key, self.node_key, token or centre.token).to_json()
 
     def question(
@@ -112,3 +113,16 @@ class PaperSite:
 def altered(body: bytes, **changes: Any) -> bytes:
     """``body`` with some of its fields put otherwise."""
     return json.dumps({**json.loads(body), **changes}).encode()
+
+
+def refusal(answer: tuple[int, dict[str, Any]]) -> str:
+    """The code of an answer that must be a refusal, and say nothing more."""
+    status, table = answer
+    assert set(table) == {"refused", "now"}
+    assert status == REFUSALS[table["refused"]].status
+    return str(table["refused"])
+
+
+def certificate_of(told: dict[str, Any]) -> Any:
+    """The certificate that a member is given."""
+    return read_certificate(told["certificate"].encode())

@@ -26,14 +26,13 @@ class PublicKey:
     def of(cls, text: str) -> "PublicKey":
         """The key of ``text``; ``SignatureError`` if it is none."""
         try:
-            raw = base64.b64decode(text.encode("ascii"), b"-_", validate=True)
-            return cls(Ed25519PublicKey.from_public_bytes(raw))
+            return cls(Ed25519PublicKey.from_public_bytes(decode(text)))
         except ValueError:
             raise SignatureError("not an Ed25519 public key") from None
 
     @property
     def text(self) -> str:
-        return base64.urlsafe_b64encode(self._raw).decode()
+        return encode(self._raw)
 
     @property
     def fingerprint(self) -> str:
@@ -123,6 +122,20 @@ class SigningKey:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a signing key is not pickled")
+
+
+def encode(raw: bytes) -> str:
+    """URL-safe base64, as keys and signatures are written."""
+    return base64.urlsafe_b64encode(raw).decode()
+
+
+def decode(text: str) -> bytes:
+    """What ``encode`` made ``text`` of. ``ValueError`` for any other spelling of the same bytes:
+    one key, one text; one signed word, one digest."""
+    raw = base64.b64decode(text.encode("ascii"), b"-_", validate=True)
+    if encode(raw) != text:
+        raise ValueError("not canonical base64")
+    return raw
 
 
 def _framed(purpose: str, content: bytes) -> bytes:

@@ -1,12 +1,11 @@
 """The courier's key as Flower knows it, and the proof that a site really has it."""
 
-import base64
-
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from common.errors import ConfigError, SignatureError
+from common.trust.keys import decode, encode
 
 _FRAME = b"mascaron node key v1\0"
 _OPENSSH = serialization.PublicFormat.OpenSSH
@@ -43,13 +42,13 @@ def load_node_key(content: bytes) -> ec.EllipticCurvePrivateKey:
 
 def sign_as_node(key: ec.EllipticCurvePrivateKey, content: bytes) -> str:
     """A signature over ``content`` that only the owner of the node key can make, in base64."""
-    return base64.urlsafe_b64encode(key.sign(_FRAME + content, _SIGNED)).decode()
+    return encode(key.sign(_FRAME + content, _SIGNED))
 
 
 def check_node(key: ec.EllipticCurvePublicKey, content: bytes, signature: str) -> None:
     """Raises ``SignatureError`` unless ``key`` signed ``content`` as a node."""
     try:
-        raw = base64.b64decode(signature.encode("ascii"), b"-_", validate=True)
+        raw = decode(signature)
         key.verify(raw, _FRAME + content, _SIGNED)
     except (ValueError, InvalidSignature):
         raise SignatureError("the request is not signed by the node key it names") from None

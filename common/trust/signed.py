@@ -1,12 +1,11 @@
 """A signed text: the exact words that were signed travel, and are parsed only once they verify."""
 
-import base64
 import json
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from common.errors import SignatureError
-from common.trust.keys import PublicKey, SigningKey
+from common.trust.keys import PublicKey, SigningKey, decode, encode
 
 LONGEST = 4 * 2**20  # characters; the largest honest one is a roster of thousands of sites
 
@@ -35,13 +34,13 @@ def seal(key: SigningKey, purpose: str, table: dict[str, Any]) -> Signed:
     """``table`` as canonical JSON, signed by ``key`` for ``purpose``."""
     content = json.dumps(table, sort_keys=True, separators=(",", ":"), allow_nan=False)
     signature = key.sign(purpose, content.encode())
-    return Signed(content, base64.urlsafe_b64encode(signature).decode())
+    return Signed(content, encode(signature))
 
 
 def unseal(public: PublicKey, purpose: str, signed: Signed) -> dict[str, Any]:
     """The table that ``public``'s owner signed; ``SignatureError`` before anything is parsed."""
     try:
-        signature = base64.b64decode(signed.signature.encode("ascii"), b"-_", validate=True)
+        signature = decode(signed.signature)
     except ValueError:
         raise SignatureError(f"the signature of the {purpose} is malformed") from None
     public.verify(purpose, signed.content.encode("utf-8", "surrogatepass"), signature)
