@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from client import cli_init
 from common.console import result, told
 
 FILE = click.Path(path_type=Path)
@@ -13,6 +14,9 @@ FILE = click.Path(path_type=Path)
 @click.version_option(package_name="mascaron")
 def main() -> None:
     """Run and look after one site."""
+
+
+main.add_command(cli_init.init)
 
 
 @main.group()

@@ -1,0 +1,40 @@
+"""What a site operator types first: one command that makes a site and asks for admission."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from client.home import DEFAULT, VARIABLE, SiteHome
+from common.console import result, told
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--home",
+    type=FILE,
+    envvar=VARIABLE,
+    default=DEFAULT,
+    show_default=True,
+    help=f"Folder of the site; {VARIABLE} names it as well.",
+)
+@click.option("--token", envvar="MASCARON_TOKEN", required=True, help="From the administrator.")
+@click.option("--centre", help="host:port of the gateway.")
+@click.option("--name", help="Of the site: a-z, 0-9 and '-'.")
+@click.option("--camera-type", help="Such as door; sites of one type are pooled.")
+@click.option("--people", type=click.IntRange(min=1), help="About how many, as others may know.")
+@click.option("--faces", type=FILE, help="Folder of faces: <person>/<picture>.")
+@click.option("--trunk", type=FILE, help="trunk.toml of the frozen network.")
+@click.option("--public", type=FILE, help="Pack or folder of public faces.")
+@click.option("--later", is_flag=True, help="Make the keys, leave the network alone.")
+@told
+def init(home: Path, token: str, later: bool, **asked: Any) -> None:
+    """Make this site's keys and ask the centre to admit it. Done again, it only asks again."""
+    import time
+
+    from client.commands.init import Asked, init_command
+
+    site = SiteHome(home.expanduser())
+    result(init_command(site, Asked(**asked), token, time.time, later=later))

@@ -1,0 +1,167 @@
+"""`mascaron-site init`: a site makes its own keys and asks to be let in; keys never travel."""
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from client.contact import Centre, fetch_ca
+from client.home import SiteConfig, SiteHome
+from client.supernode import make_node_key
+from common.config import read_toml
+from common.errors import AdmissionError, ConfigError
+from common.trust import storing
+from common.trust.admission import SiteRequest, make_csr, send_request
+from common.trust.certificates import check_ca, der, fingerprint, read_certificate
+from common.trust.fingerprints import spoken
+from common.trust.keys import SigningKey
+from common.trust.nodes import load_node_key
+from common.trust.token import Token
+
+_NEEDED = ("centre", "name", "camera_type", "people", "faces")
+LEDGER_KEY = 32  # bytes
+
+_POLICY = """\
+# What this site allows, whatever a charter asks. The agent reads it at its start.
+
+# The whole privacy loss that people here may ever suffer, over all runs together: epsilon at
+# delta. A yearly refresh does not exist. Lower it at will; raising it is a promise broken.
+epsilon = 8.0
+delta = 1e-4
+
+# Public, and told instead of a count. Round it so that one person more or less never changes it.
+declared_people = {people}
+
+# Most rounds of one charter, and longest time in seconds that an answer may be held back.
+rounds = 200
+release_slot = 600.0
+
+# A charter within both limits is accepted without asking you. As they stand, you are always asked.
+[auto_accept]
+epsilon = 0.0
+rounds = 0
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the operator typed; None where `site.toml` is to say it."""
+
+    centre: str | None = None
+    name: str | None = None
+    camera_type: str | None = None
+    people: int | None = None
+    faces: Path | None = None
+    trunk: Path | None = None
+    public: Path | None = None
+
+
+def init_command(
+    home: SiteHome, asked: Asked, token_text: str, clock: Callable[[], float], *, later: bool
+) -> dict[str, Any]:
+    """Makes what is missing in ``home`` and puts the site into the centre's waiting room.
+
+    Done again, it makes nothing new and asks the same. ``later`` leaves the network alone.
+    Raises ``ConfigError`` if the home is another site's, ``AdmissionError`` or
+    ``DeploymentError`` if the centre refuses or cannot be reached: the keys are kept then.
+    """
+    token = Token.parse(token_text)
+    home.prepare()
+    config = _settings(home, asked)
+    key = _keys(home, config)
+    told = {"site": config.name, "fingerprint": spoken(key.public.fingerprint)}
+    if later:
+        return {**told, "state": "not sent", "next": "the same command without --later"}
+    ca = _meet(home, config, token)
+    certificate = read_certificate(ca)
+    check_ca(certificate, clock())
+    request = SiteRequest(
+        federation=fingerprint(certificate),
+        name=config.name,
+        csr=make_csr(key, config.name),
+        node=make_node_key(home),
+        camera_type=config.camera_type,
+        people=config.people,
+        trunk=_trunk(home),
+    )
+    node = load_node_key(home.node_key.read_bytes())
+    body = send_request(request, key, node, token).to_json()
+    answer = Centre(config.host, config.port, ca).ask("request", body)
+    state = "admitted" if answer.get("state") == "admitted" else "waiting"
+    read_out = "read the fingerprint to the administrator on the telephone, then "
+    step = "mascaron-site join" if state == "admitted" else read_out + "mascaron-site join"
+    return {**told, "federation": request.federation, "state": state, "next": step}
+
+
+def _settings(home: SiteHome, asked: Asked) -> SiteConfig:
+    """`site.toml` as it is, or as it is now written; ``ConfigError`` if the two disagree."""
+    if not home.settings.exists():
+        table = {
+            "trunk": "trunk/trunk.toml",
+            "public": "public",
+            **{key: _absolute(value) for key, value in vars(asked).items() if value is not None},
+        }
+        missing = [key for key in _NEEDED if key not in table]
+        if missing:
+            options = ", ".join(f"--{key.replace('_', '-')}" for key in missing)
+            raise ConfigError(f"a new site needs {options}")
+        _check(table)
+        lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()]
+        text = "\n".join(["[site]", *lines, ""])
+        storing.replace(home.settings, text.encode(), storing.PUBLIC)
+        return home.config()
+    written = read_toml(home.settings).get("site", {})
+    for key, value in vars(asked).items():
+        if value is not None and written.get(key) != _absolute(value):
+            raise ConfigError(
+                f"{home.settings} says another {key} than --{key.replace('_', '-')}: edit the "
+                "file, or make another site with --home"
+            )
+    return home.config()
+
+
+def _check(table: dict[str, Any]) -> None:
+    """Raises ``ConfigError`` before anything is written that could not be read again."""
+    paths = {key: Path(table[key]) for key in ("trunk", "faces", "public")}
+    SiteConfig(**{**table, **paths})
+
+
+def _absolute(value: Any) -> Any:
+    return str(value.expanduser().absolute()) if isinstance(value, Path) else value
+
+
+def _keys(home: SiteHome, config: SiteConfig) -> SigningKey:
+    """The site's identity, with the keys of node and ledger beside it; made once."""
+    if not home.identity_key.exists():
+        storing.replace(home.identity_key, SigningKey.generate().pem())
+    if not home.ledger_key.exists():
+        storing.replace(home.ledger_key, secrets.token_bytes(LEDGER_KEY))
+    make_node_key(home)
+    if not home.policy.exists():
+        text = _POLICY.format(people=config.people)
+        storing.replace(home.policy, text.encode(), storing.PUBLIC)
+    return SigningKey.load(home.identity_key)
+
+
+def _meet(home: SiteHome, config: SiteConfig, token: Token) -> bytes:
+    """The CA certificate, pinned by the token at first contact and kept from then on."""
+    kept = storing.read(home.ca)
+    if kept is None:
+        kept = fetch_ca(config.host, config.port, token)
+        storing.replace(home.ca, kept, storing.PUBLIC)
+    elif not token.pins(der(read_certificate(kept))):
+        raise AdmissionError(
+            f"this home belongs to another federation than the token ({home.ca}): make another "
+            "site with --home"
+        )
+    return kept
+
+
+def _trunk(home: SiteHome) -> str:
+    """The hash of the trunk this site runs, if it has one by now."""
+    manifest = home.config().trunk
+    table = read_toml(manifest).get("trunk") if manifest.is_file() else None
+    found = table.get("sha256") if isinstance(table, dict) else None
+    return found if isinstance(found, str) else ""
