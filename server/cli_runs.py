@@ -27,7 +27,7 @@ def _home(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def add_to(main: click.Group) -> None:
     """Gives `mascaron-admin` the commands of this file."""
-    for command in (charter, run, rounds, status, backup, restore):
+    for command in (charter, run, rounds, status, backup, restore, doctor):
         main.add_command(command)
 
 
@@ -191,3 +191,18 @@ def restore(
 
     passphrase = read_passphrase(passphrase_file, ask)
     result(restore_command(source, home, passphrase, replaces, roster_after))
+
+
+@click.command()
+@_home
+@click.pass_context
+@told
+def doctor(context: click.Context, home: CentreHome) -> None:
+    """Find what is wrong with the centre and say what to do; exits with 1 if anything is."""
+    import time
+
+    from server.commands.doctor import doctor_command, this_machine
+
+    answer = doctor_command(home, this_machine(home, time.time()))
+    result(answer)
+    context.exit(1 if answer["wrong"] else 0)
