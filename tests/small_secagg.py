@@ -11,7 +11,7 @@ from client.agent.aggregation import Member, SecureAggregation
 from client.agent.attempts import Attempts
 from common.secagg.fixed_point import FixedPoint, finest
 from common.secagg.phases import PHASES, VECTOR
-from common.secagg.terms import AggregationTerms, Context
+from common.secagg.terms import AggregationTerms, Context, least_threshold
 from common.trust.keys import SigningKey
 from common.trust.roster import Roster, SiteEntry
 from server.strategies.aggregating import Aggregation
@@ -24,10 +24,6 @@ Steps = NDArray[np.int64]
 
 def names(count: int) -> tuple[str, ...]:
     return tuple(f"site-{i:02d}" for i in range(count))
-
-
-def least_threshold(sites: int, colluders: int) -> int:
-    return max(3, (sites + colluders) // 2 + 1)
 
 
 def small_grid(sites: int, honest: int = 1) -> FixedPoint:

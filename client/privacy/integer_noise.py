@@ -18,6 +18,7 @@ from client.privacy.moments import clip_rows
 from common.secagg.fixed_point import FixedPoint
 
 MOST_VARIANCE = 2**78
+_PEOPLE = 256  # rounded at a time, to save memory
 _TOSS = 2.0**-53  # resolution of a uniform number
 _DOUBT = 2.0**-49  # relative error of exp(-z), for each unit of z: 4 times what it can be
 _DIGITS = Context(prec=120)
@@ -70,7 +71,10 @@ def private_steps(
     adding or removing one person. Alone it has only a part of that noise: it may leave the site
     only under the masks of a secure sum. The ledger must be charged before the call.
     """
-    total = np.clip(grid_rows(vectors, grid).sum(axis=0), -grid.most, grid.most)
+    total = np.zeros(np.shape(vectors)[1], np.int64)
+    for first in range(0, len(vectors), _PEOPLE):
+        total += grid_rows(vectors[first : first + _PEOPLE], grid).sum(axis=0)
+    total = np.clip(total, -grid.most, grid.most)
     noise = discrete_gaussian(grid.variance, total.size, entropy)
     return np.asarray(total + noise, np.int64)
 

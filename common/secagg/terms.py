@@ -90,27 +90,40 @@ class Context:
         return bytes.fromhex(wire.digest(*text))
 
 
+def least_threshold(sites: int, colluders: int) -> int:
+    """The smallest threshold that no split of ``sites`` gets around."""
+    return max(LEAST_SITES, (sites + colluders) // 2 + 1)
+
+
 def terms_of(
     plan: PrivacyPlan, mechanism: Mechanism, members: tuple[str, ...], size: int
 ) -> AggregationTerms:
     """The terms that ``plan`` implies for one mechanism of ``size`` coordinates and one pool.
 
-    The threshold is the plan's ``cohort``, the colluders what it leaves above ``honest_sites``.
-    Raises ``PlanError`` unless the noise is distributed and the numbers fit the pool.
+    The colluders are what the plan's ``cohort`` leaves above its ``honest_sites``; the threshold
+    is the cohort, or the least one that is safe for this many members. Raises ``CohortError`` for
+    a pool smaller than that, ``PlanError`` unless the noise is distributed and the numbers fit.
     """
     if plan.noise != "distributed":
         raise PlanError("a secure sum belongs to distributed noise")
+    sites, colluders = len(members), plan.cohort - plan.honest_sites
+    threshold = max(plan.cohort, least_threshold(sites, colluders))
+    if sites < threshold:
+        raise CohortError(
+            f"a pool has {sites} sites, a secure sum under this plan needs {threshold}: admit "
+            "more sites of its kind, or propose a charter that pools all kinds"
+        )
     grid = finest(
         clip=mechanism.clip,
         sigma=mechanism.sigma,
         people=plan.people,
-        sites=len(members),
+        sites=sites,
         honest=plan.honest_sites,
     )
     return AggregationTerms(
         members=tuple(sorted(members)),
-        threshold=plan.cohort,
-        colluders=plan.cohort - plan.honest_sites,
+        threshold=threshold,
+        colluders=colluders,
         grid=grid,
         size=size,
     )

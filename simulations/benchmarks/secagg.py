@@ -33,7 +33,7 @@ from client.privacy.integer_noise import discrete_gaussian
 from common import wire
 from common.secagg.fixed_point import finest
 from common.secagg.phases import PHASES
-from common.secagg.terms import AggregationTerms, Context
+from common.secagg.terms import AggregationTerms, Context, least_threshold
 from common.trust.keys import SigningKey
 from common.trust.roster import Roster, SiteEntry
 from server.strategies.aggregating import Aggregation
@@ -142,7 +142,7 @@ class OurSum:
             )
             for name, key in keys.items()
         }
-        threshold = max(3, (sites + 1) // 2 + 1)
+        threshold = least_threshold(sites, colluders=1)
         grid = finest(clip=1.0, sigma=1.0, people=PEOPLE, sites=sites, honest=threshold - 1)
         self.terms = AggregationTerms(
             members=names, threshold=threshold, colluders=1, grid=grid, size=size

@@ -82,6 +82,14 @@ def check_exact(sites: int, colluders: int, lost_at: dict[str, str]) -> None:
         assert len(centre.summed) >= terms.threshold
 
 
+def test_words_of_64_bits_add_up_as_those_of_32(tmp_path: Path) -> None:
+    federation, terms = SmallFederation(4, tmp_path), small_terms(4)
+    wide = dataclasses.replace(terms, grid=dataclasses.replace(terms.grid, bits=64))
+    lost_at = {federation.names[3]: VECTOR}
+    centre = federation.run(small_context(wide), lost_at)
+    assert np.array_equal(centre.total, federation.plain_sum(lost_at))
+
+
 @pytest.mark.parametrize("phase", PHASES)
 def test_one_dropout_too_many_ends_the_attempt(phase: str, tmp_path: Path) -> None:
     federation, terms = SmallFederation(6, tmp_path), small_terms(6)

@@ -263,6 +263,27 @@ def test_nothing_is_opened_without_a_threshold_of_signatures_on_the_same_survivo
         ask(federation, centre, OPENING, lost.to_bytes())
 
 
+def test_sites_that_were_shown_other_dealers_do_not_open_for_each_other(
+    federation: SmallFederation, context: Context
+) -> None:
+    """The masks of the one that was shown fewer would cancel with nobody's; it is not opened."""
+    centre = federation.until(VECTOR, context)
+    for name, payload in centre.requests(VECTOR).items():
+        boxes = Boxes.from_bytes(payload)
+        if name == FIRST:
+            boxes = Boxes(boxes.dealers[:-1], boxes.boxes[:-1])
+        federation.answer(name, context, VECTOR, boxes.to_bytes())
+    alive, dead = names(SITES)[:-1], names(SITES)[-1:]
+    signed = []
+    for name in alive:
+        shown = Survivors(alive, () if name == FIRST else dead)
+        signed.append(federation.answer(name, context, SURVIVORS, shown.to_bytes()))
+    consents = packed(signed)
+    for name in (FIRST, SECOND):
+        with pytest.raises(SignatureError, match="survivors"):
+            federation.answer(name, context, OPENING, consents)
+
+
 def packed(consents: list[bytes]) -> bytes:
     raw = [len(item).to_bytes(4, "little") + item for item in consents]
     return len(raw).to_bytes(4, "little") + b"".join(raw)

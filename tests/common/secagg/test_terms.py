@@ -7,8 +7,8 @@ import pytest
 
 from common.errors import CohortError, PlanError
 from common.privacy.plan import MomentMechanism, PrivacyPlan
-from common.secagg.terms import AggregationTerms, terms_of
-from tests.small_secagg import least_threshold, names, small_context, small_grid, small_terms
+from common.secagg.terms import AggregationTerms, least_threshold, terms_of
+from tests.small_secagg import names, small_context, small_grid, small_terms
 
 
 @pytest.mark.parametrize("sites", [3, 4, 5, 6, 7, 8])
@@ -102,8 +102,10 @@ def test_a_plan_with_distributed_noise_says_all_that_is_needed() -> None:
     terms = terms_of(plan, mechanism, names(6)[::-1], 36)
     assert (terms.members, terms.threshold, terms.colluders) == (names(6), 4, 1)
     assert (terms.grid.clip, terms.grid.sigma, terms.grid.honest) == (0.5, 2.0, 3)
-    with pytest.raises(PlanError, match="split"):
-        terms_of(plan, mechanism, names(7), 36)
+    larger = terms_of(plan, mechanism, names(9), 36)
+    assert (larger.threshold, larger.colluders, larger.grid.honest) == (6, 1, 3)
+    with pytest.raises(CohortError, match="a pool has 3 sites"):
+        terms_of(plan, mechanism, names(3), 36)
     local = dataclasses.replace(plan, noise="local", honest_sites=1)
     with pytest.raises(PlanError, match="distributed"):
         terms_of(local, mechanism, names(6), 36)
