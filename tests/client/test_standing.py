@@ -1,0 +1,119 @@
+"""What daemons say ends in bounded, clean logs and in one word about how the node stands."""
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from client import standing
+from client.home import SiteHome
+from client.standing import Listener, Standing, cleaned
+from common.errors import ConfigError
+
+REFUSAL = (  # of a node that is unknown, as Flower 1.41 writes it
+    "ERROR :     Exit Code: 305",
+    "Failed to initialize the connection to the SuperLink.",
+    "[code: 2004] Failed to activate SuperNode.",
+    "The SuperNode could not establish a connection to the SuperLink.",
+)
+TOKEN = "e1f66a4bb0a43a4f5ab2c0d3b3fbf1ad"
+
+
+class Site:
+    """A listener with a clock of its own, and what it told the operator."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = SiteHome(folder)
+        self.home.prepare()
+        self.now, self.said = 100.0, list[str]()
+        self.listener = Listener(self.home, lambda: self.now, self.said.append)
+
+    def hear(self, *lines: str, name: str = "supernode") -> None:
+        for line in lines:
+            self.now += 1
+            self.listener.heard(name, line)
+
+    @property
+    def standing(self) -> Standing | None:
+        return Standing.load(self.home.standing)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path / "site")
+    yield site
+    site.listener.close()
+
+
+def test_a_connected_node_stands_as_connected(site: Site) -> None:
+    site.hear("INFO :      SuperNode ID: 14523508419014624207")
+    assert site.standing == Standing(state=standing.CONNECTED, since=101.0)
+
+
+def test_a_refused_node_stands_as_refused_since_the_first_time(site: Site) -> None:
+    for _ in range(3):
+        site.hear("INFO :      Starting Flower SuperNode", *REFUSAL, "ended with 1")
+    assert site.standing == Standing(state=standing.REFUSED, since=104.0)
+    assert site.said == [standing.SAID[standing.REFUSED]]
+
+
+def test_losing_the_centre_and_finding_it_again_is_told(site: Site) -> None:
+    site.hear("SuperNode ID: 5", "WARNING :   Connection attempt failed, retrying in 1 seconds")
+    assert site.standing == Standing(state=standing.UNREACHABLE, since=102.0)
+    site.hear("INFO :      Connection successful after 3 seconds and 2 tries.")
+    assert site.standing == Standing(state=standing.CONNECTED, since=103.0)
+
+
+def test_ending_without_a_word_is_told_too(site: Site) -> None:
+    site.hear("INFO :      Starting Flower SuperNode", "ended with -9")
+    assert site.standing == Standing(state=standing.ENDED, since=102.0)
+    site.hear("SuperNode ID: 5", "ended with -9")
+    assert site.standing == Standing(state=standing.ENDED, since=104.0)
+
+
+def test_only_the_supernode_tells_how_the_node_stands(site: Site) -> None:
+    site.hear("SuperNode ID: 5", "ended with 1", name="superexec")
+    assert site.standing is None
+
+
+def test_logs_hold_no_tokens_and_no_control_characters(site: Site) -> None:
+    site.hear(f"\x1b[92mINFO\x1b[0m: token {TOKEN * 2} \x07\x9b31m{'x' * 9999}")
+    [log] = site.home.logs.iterdir()
+    text = log.read_text("utf-8")
+    assert TOKEN not in text
+    assert "INFO: token e1f66a4b... " in text
+    assert len(text) < 700
+    assert text.rstrip("\n").isprintable()
+
+
+def test_logs_stay_bounded_whatever_is_said(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standing, "LOG_BYTES", 2000)
+    site.hear(*("words of the centre " * 10 for _ in range(200)))
+    sizes = [path.stat().st_size for path in site.home.logs.iterdir()]
+    assert len(sizes) == standing.OLD_LOGS + 1
+    assert max(sizes) <= 2000
+    assert stat.S_IMODE(site.home.logs.stat().st_mode) == 0o700
+
+
+@given(st.text())
+def test_a_cleaned_line_is_one_short_printable_line(text: str) -> None:
+    line = cleaned(text)
+    assert len(line) <= standing.LONGEST_LINE
+    assert not {c for c in line if ord(c) < 32 or 127 <= ord(c) < 160}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"state": 1, "since": 2}', '{"state": "x"}'])
+def test_a_damaged_standing_is_an_error_that_names_the_file(site: Site, content: str) -> None:
+    site.home.standing.write_text(content, "utf-8")
+    with pytest.raises(ConfigError, match=r"standing\.json"):
+        Standing.load(site.home.standing)
+
+
+def test_before_anything_was_heard_there_is_no_standing(site: Site) -> None:
+    assert site.standing is None
+    site.listener.stand(standing.STARTING)
+    assert json.loads(site.home.standing.read_text("utf-8"))["state"] == "starting"
