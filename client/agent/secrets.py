@@ -52,11 +52,12 @@ class RoundSecrets:
         self._peers = {key.site: key for key in cohort.keys}
         self._cohort = cohort.view()
         own = End(self._site, self._peers[self._site].masks)
-        boxes, checks = [], []
+        boxes, checks = [], b""
         for name in cohort.names:
             at = members.index(name)
             pair = (seeds[at], keys[at])
-            checks += [check_of(share, self._site, name, context.digest) for share in pair]
+            for part in pair:
+                checks += check_of(part, self._site, name, context.digest)
             if name == self._site:
                 self._kept[name] = pair
                 boxes.append(b"")
@@ -65,7 +66,7 @@ class RoundSecrets:
                 self._pairs[name] = masks.mask_key(self._mask, own, peer, context.digest)
                 boxes.append(self._shut(name, pair[0] + pair[1]))
         digest = seed_digest(self._seed, self._site, context.digest)
-        return Dealing(self._site, digest, tuple(boxes), tuple(checks))
+        return Dealing(self._site, digest, tuple(boxes), checks)
 
     def receive(self, boxes: Boxes) -> None:
         """Opens the shares that the other dealers made for this site, or ``AggregationError``."""
@@ -91,13 +92,13 @@ class RoundSecrets:
                     words -= mask
         return words.tobytes()
 
-    def opening(self, dealers: tuple[str, ...], survivors: Survivors) -> tuple[bytes, ...]:
+    def opening(self, dealers: tuple[str, ...], survivors: Survivors) -> bytes:
         """A share a dealer: of the seed if it survived, of the mask key if not. Once."""
         kept, alive = self._kept, set(survivors.alive)
         self.forget()
         if set(kept) != set(dealers):
             raise AggregationError("the shares of this attempt are gone")
-        return tuple(kept[dealer][dealer not in alive] for dealer in dealers)
+        return b"".join(kept[dealer][dealer not in alive] for dealer in dealers)
 
     def forget(self) -> None:
         """Drops every secret."""

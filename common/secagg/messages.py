@@ -18,7 +18,7 @@ from common.trust.keys import PublicKey, SigningKey
 from common.trust.roster import check_name
 
 SIGNATURE = 64
-CHECK = 16  # bytes of a share's digest
+CHECK = 8  # bytes of a share's digest: it finds the liar, the secret's own digest decides
 LONGEST = 8 * MOST_WORDS + 2**16
 
 _M = TypeVar("_M", bound="Message")
@@ -140,14 +140,18 @@ class Dealing(SiteMessage):
     purpose: ClassVar[str] = "secure sum shares"
     seed_digest: bytes
     boxes: tuple[bytes, ...]
-    checks: tuple[bytes, ...]
+    checks: bytes
 
     def __post_init__(self) -> None:
         SiteMessage.__post_init__(self)
         _check(len(self.seed_digest) == KEY and len(self.boxes) <= MOST_SITES)
         _check(all(len(box) in (0, BOX) for box in self.boxes))
-        _check(len(self.checks) == 2 * len(self.boxes))
-        _check(all(len(check) == CHECK for check in self.checks))
+        _check(len(self.checks) == 2 * CHECK * len(self.boxes))
+
+    def check_at(self, place: int, which: int) -> bytes:
+        """The digest of the share for the site at ``place``: 0 of the seed, 1 of the mask key."""
+        start = (2 * place + which) * CHECK
+        return self.checks[start : start + CHECK]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +211,15 @@ class Shares(SiteMessage):
     """Phase 5, site: a share a dealer: of the seed if it is alive, of the mask key if dead."""
 
     purpose: ClassVar[str] = "secure sum opening"
-    shares: tuple[bytes, ...]
+    shares: bytes
 
     def __post_init__(self) -> None:
         SiteMessage.__post_init__(self)
-        _check(len(self.shares) <= MOST_SITES and all(len(s) == KEY for s in self.shares))
+        _check(len(self.shares) % KEY == 0 and len(self.shares) <= KEY * MOST_SITES)
+
+    def share_at(self, place: int) -> bytes:
+        """The share for the dealer at ``place``."""
+        return self.shares[place * KEY : (place + 1) * KEY]
 
 
 def check_of(share: bytes, dealer: str, keeper: str, attempt: bytes) -> bytes:

@@ -168,14 +168,14 @@ class Aggregation:
         dealers = tuple(self._dealings)
 
         def check(shares: Shares) -> None:
-            if len(shares.shares) != len(dealers):
+            if len(shares.shares) != masks.KEY * len(dealers):
                 raise WireError("not a share for each dealer")
 
         view = self._survivors.view(self._dealers_view)
         found = self._read(Shares, replies, view, check)
         self._keep(OPENING, found, "opened their shares")
         for at, dealer in enumerate(dealers):
-            self._unmask(dealer, {name: found[name].shares[at] for name in self._left})
+            self._unmask(dealer, {name: found[name].share_at(at) for name in self._left})
         total = self.context.terms.grid.unwrap(self._sum)
         if max(int(total.max()), -int(total.min())) > self.context.terms.grid.bound:
             raise AggregationError(
@@ -210,7 +210,7 @@ class Aggregation:
         """The secret of ``dealer`` from the first threshold of shares that are as it dealt them."""
         terms, dealing, good = self.context.terms, self._dealings[dealer], {}
         for keeper, share in shares.items():
-            check = dealing.checks[2 * self._cohort.names.index(keeper) + (not alive)]
+            check = dealing.check_at(self._cohort.names.index(keeper), int(not alive))
             if check_of(share, dealer, keeper, self.context.digest) == check:
                 good[terms.members.index(keeper) + 1] = share
             else:

@@ -95,7 +95,7 @@ class Spy:
         self.vectors = federation.answers(self.centre, VECTOR)
         self.keys = {key.site: key for key in self.centre._cohort.keys}
 
-    def opened(self, survivors: Survivors) -> dict[str, tuple[bytes, ...]]:
+    def opened(self, survivors: Survivors) -> dict[str, Shares]:
         """The shares of all survivors, by site."""
         ask, alive = self.federation.answer, survivors.alive
         lists = {n: ask(n, self.context, SURVIVORS, survivors.to_bytes()) for n in alive}
@@ -103,13 +103,13 @@ class Spy:
         packed = b"".join(len(item).to_bytes(4, "little") + item for item in raw)
         consents = Consents.from_bytes(len(raw).to_bytes(4, "little") + packed).to_bytes()
         said = {n: ask(n, self.context, OPENING, consents) for n in alive}
-        return {n: Shares.from_bytes(raw).shares for n, raw in said.items()}
+        return {n: Shares.from_bytes(raw) for n, raw in said.items()}
 
-    def secret(self, shares: Mapping[str, tuple[bytes, ...]]) -> bytes:
+    def secret(self, shares: Mapping[str, Shares]) -> bytes:
         """The victim's: it is the first dealer."""
         members = self.context.terms.members
         keepers = list(shares)[: self.context.terms.threshold]
-        chosen = {members.index(name) + 1: shares[name][0] for name in keepers}
+        chosen = {members.index(name) + 1: shares[name].share_at(0) for name in keepers}
         return shamir.combine(chosen, shamir.weights(tuple(chosen)))
 
     def without_pair_masks(self, mask_secret: bytes) -> NDArray[np.unsignedinteger]:

@@ -29,12 +29,12 @@ MESSAGES: list[Message] = [
     SITE_KEYS,
     Cohort((SITE_KEYS, SITE_KEYS)),
     Cohort(()),
-    Dealing("site-a", b"d" * 32, (b"", b"b" * 80), (b"c" * 16,) * 4),
+    Dealing("site-a", b"d" * 32, (b"", b"b" * 80), b"c" * 32),
     Boxes(("site-a", "site-b"), (b"", b"b" * 80)),
     Masked("site-a", os.urandom(40)),
     Survivors(("site-a",), ("site-b", "site-c")),
     Consents((Consent("site-a").signed(KEY, CONTEXT),)),
-    Shares("site-a", (b"s" * 32,) * 3),
+    Shares("site-a", b"s" * 96),
 ]
 
 
@@ -71,10 +71,10 @@ def test_lengths_that_no_honest_site_sends_are_refused() -> None:
     for wrong in (
         lambda: SiteKeys("site-a", b"short", b"s" * 32),
         lambda: SiteKeys("Site A", b"m" * 32, b"s" * 32),
-        lambda: Dealing("site-a", b"d" * 32, (b"b",), (b"c" * 16,) * 2),
-        lambda: Dealing("site-a", b"d" * 32, (b"b" * 80,), (b"c" * 16,)),
+        lambda: Dealing("site-a", b"d" * 32, (b"b",), b"c" * 16),
+        lambda: Dealing("site-a", b"d" * 32, (b"b" * 80,), b"c" * 8),
         lambda: Boxes(("site-a",), ()),
-        lambda: Shares("site-a", (b"s" * 31,)),
+        lambda: Shares("site-a", b"s" * 31),
         lambda: Cohort((SITE_KEYS,) * 65),
     ):
         with pytest.raises(WireError):
@@ -93,7 +93,7 @@ def test_a_signature_is_good_for_one_key_attempt_view_and_kind_of_message() -> N
     ):
         with pytest.raises(SignatureError, match="site-a"):
             consent.verify(key, context, seen)
-    shares = Shares("site-a", (), signature=consent.signature)
+    shares = Shares("site-a", b"", signature=consent.signature)
     with pytest.raises(SignatureError):
         shares.verify(KEY.public, CONTEXT, view)
     with pytest.raises(SignatureError):
