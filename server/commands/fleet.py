@@ -1,6 +1,5 @@
 """Node keys and runs of a centre: what the administrator's commands ask of the SuperLink."""
 
-import hashlib
 import json
 import os
 import subprocess
@@ -15,6 +14,7 @@ from common.trust.nodes import node_text, read_node
 from common.trust.storing import remove, replace
 from server.commands.serve import serving
 from server.home import CentreHome
+from server.opening import node_file
 from server.superlink import CONNECTION, environment
 
 SECONDS = 120  # for Flower's command line
@@ -28,7 +28,7 @@ def register_node(home: CentreHome, public_key_line: str) -> None:
     start.
     """
     line = node_text(read_node(public_key_line))
-    replace(_file(home, line), f"{line}\n".encode())
+    replace(node_file(home, line), f"{line}\n".encode())
     port = _port(home)
     if port is not None:
         from server.control import Control
@@ -43,7 +43,7 @@ def unregister_node(home: CentreHome, public_key_line: str) -> None:
     Raises like ``register_node``; the key is then forgotten at the next start of the centre.
     """
     line = node_text(read_node(public_key_line))
-    remove(_file(home, line))
+    remove(node_file(home, line))
     port = _port(home)
     if port is not None:
         from server.control import Control
@@ -109,10 +109,6 @@ def _flwr(home: CentreHome, *arguments: str) -> dict[str, Any]:
     if not told.get("success"):
         raise RunError(f"flwr {arguments[0]}: {told.get('error-message', 'failed')}")
     return told
-
-
-def _file(home: CentreHome, line: str) -> Path:
-    return home.nodes / f"{hashlib.sha256(line.encode()).hexdigest()}.pub"
 
 
 def _port(home: CentreHome) -> int | None:

@@ -14,6 +14,7 @@ from common.trust.storing import read
 from server.daemons import Patience, Supervisor, Surroundings
 from server.home import CentreHome
 from server.listener import listen
+from server.opening import make_ready
 from server.superlink import daemons, environment, prepare
 
 
@@ -28,6 +29,7 @@ def serve_command(
     """
     config = home.config()
     with only_one(home), listen(home) as door:
+        make_ready(home, time.time())
         port = _free_port()
         prepare(home, port)
         about = {

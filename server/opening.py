@@ -1,0 +1,39 @@
+"""What a centre puts right before it opens its door: certificates, lists and nodes as the roster
+has them, whatever a crash or a long sleep left behind."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from common.trust.storing import read, remove, replace
+from server.authority import renew_server
+from server.home import CentreHome
+from server.membership import Membership
+from server.roster import RosterBook
+
+
+def make_ready(home: CentreHome, now: float) -> None:
+    """Renews the server's certificate if it is due, and follows the roster to the letter.
+
+    Guarantee: a node key that the roster does not name as admitted is not told to the SuperLink.
+    Raises ``DeploymentError`` or ``SignatureError`` if the home is not whole.
+    """
+    renew_server(home, now, due=True)
+    Membership(home).settle(now)
+    keep_nodes(home, (entry.node for entry in RosterBook(home).read().admitted))
+
+
+def keep_nodes(home: CentreHome, lines: Iterable[str]) -> None:
+    """Makes the folder of node keys hold ``lines`` (OpenSSH) and no other."""
+    wanted = {node_file(home, line): f"{line}\n".encode() for line in lines}
+    for path in home.nodes.glob("*.pub"):
+        if path not in wanted:
+            remove(path)
+    for path, content in wanted.items():
+        if read(path) != content:
+            replace(path, content)
+
+
+def node_file(home: CentreHome, line: str) -> Path:
+    """Where the node key of ``line`` is kept for the next start of the SuperLink."""
+    return home.nodes / f"{hashlib.sha256(line.encode()).hexdigest()}.pub"
