@@ -42,13 +42,26 @@ def make_app(connect: Connect) -> ClientApp:
 
 
 def dial(context: Context) -> Any:
-    """The agent named by the node, or the simulated one of this partition."""
+    """The agent named by the node, or the simulated one of this partition.
+
+    A port is dialled with mutual TLS: ``agent-tls`` names a folder with the courier's key and
+    certificate and the agent's certificate.
+    """
+    limits = [("grpc.max_receive_message_length", wire.MAX_ELEMENTS)]
     address = context.node_config.get("agent-address")
     if address is None:
         folder = Path(str(context.run_config["agent-folder"]))
         address = f"unix://{folder.resolve() / str(context.node_config['partition-id'])}.sock"
-    limits = [("grpc.max_receive_message_length", wire.MAX_ELEMENTS)]
-    return rpc.AgentStub(grpc.insecure_channel(str(address), limits))  # type: ignore[no-untyped-call]
+    ends = context.node_config.get("agent-tls")
+    if ends is None:
+        return rpc.AgentStub(grpc.insecure_channel(str(address), limits))  # type: ignore[no-untyped-call]
+    trusted, key, own = (
+        (Path(str(ends)) / name).read_bytes()
+        for name in ("agent.crt", "courier.key", "courier.crt")
+    )
+    credentials = grpc.ssl_channel_credentials(trusted, key, own)
+    named = [*limits, ("grpc.ssl_target_name_override", "mascaron-agent")]
+    return rpc.AgentStub(grpc.secure_channel(str(address), credentials, named))  # type: ignore[no-untyped-call]
 
 
 def _guarded(connect: Connect, relay: Relay) -> Callable[[Message, Context], Message]:

@@ -1,14 +1,18 @@
 """What a site allows, whatever a charter asks: the operator's file against the centre's plan."""
 
 import math
+import re
 from dataclasses import dataclass
 
 from client.privacy.ledger import Budget
-from common.errors import ConfigError, PlanError, TrunkError
+from common.errors import CohortError, ConfigError, PlanError, TrunkError
+from common.models.tail import BIAS, WEIGHT
+from common.moments.names import GRADIENT, sum_name
 from common.privacy import accountant
-from common.privacy.plan import SHIPPED_OBJECTIVES, GradientMechanism, PrivacyPlan
+from common.privacy.plan import SHIPPED_OBJECTIVES, GradientMechanism, Mechanism, PrivacyPlan
 
 MOST_EPSILON = 50.0
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +44,10 @@ class SitePolicy:
     declared_people: int = 100  # public, and stands in for a count of the site's people
     rounds: int = 1000  # of one plan, at most
     release_slot: float = 600.0  # seconds an answer may be held back, at most
+    trunks: tuple[str, ...] = ()  # SHA-256 of those that may be used; empty: the site's own
+    tensors: tuple[str, ...] = ("moments.", GRADIENT)  # what may ever leave: names or beginnings
+    denied_attributes: tuple[str, ...] = ()  # no mechanism may be about them
+    cohort: int = 1  # fewest sites a charter must ask for
     auto_accept: AutoAccept = AutoAccept()
 
     def __post_init__(self) -> None:
@@ -51,6 +59,12 @@ class SitePolicy:
             raise ConfigError(
                 f"declared_people must be in [1, 1000000], got {self.declared_people}"
             )
+        if not 1 <= self.cohort <= 1_000_000:
+            raise ConfigError(f"cohort must be in [1, 1000000], got {self.cohort}")
+        if any(not _HASH.fullmatch(trunk) for trunk in self.trunks):
+            raise ConfigError("trunks are SHA-256 hashes: 64 of 0-9 and a-f")
+        if "" in self.tensors:
+            raise ConfigError("tensors must not hold an empty name, which would allow any")
         if self.rounds < 1:
             raise ConfigError(f"rounds must be at least 1, got {self.rounds}")
         if not 0 <= self.release_slot < math.inf:
@@ -87,11 +101,10 @@ class SitePolicy:
         """Raises ``PlanError`` or ``TrunkError`` if ``plan`` asks for more than is allowed."""
         if not self.allows_noise(plan):
             raise PlanError(f"noise = {plan.noise!r} is not allowed at this site")
+        if plan.cohort < self.cohort:
+            raise CohortError(f"a cohort of {plan.cohort}, this site asks for {self.cohort}")
         for mechanism in plan.mechanisms:
-            if not isinstance(mechanism, GradientMechanism):
-                continue
-            if not self.allows_objective(mechanism.objective):
-                raise PlanError(f"objective {mechanism.objective!r} is not allowed at this site")
+            self._check_mechanism(mechanism)
         rounds = sum(mechanism.rounds for mechanism in plan.mechanisms)  # never listed one by one
         if rounds > self.rounds:
             raise PlanError(f"{rounds} rounds, this site allows {self.rounds}")
@@ -99,3 +112,25 @@ class SitePolicy:
             raise PlanError(f"answers held back {plan.release_slot} s, at most {self.release_slot}")
         if plan.trunk != trunk:
             raise TrunkError("the plan names another trunk than the one this site runs")
+        if self.trunks and trunk not in self.trunks:
+            raise TrunkError("the trunk is not among those that policy.toml allows")
+
+    def check_tensor(self, name: str) -> None:
+        """Raises ``PlanError`` unless the array ``name`` may ever leave this site."""
+        beginnings = tuple(entry for entry in self.tensors if entry.endswith("."))
+        if name not in self.tensors and not name.startswith(beginnings):
+            raise PlanError(f"{name} is not among the tensors that policy.toml allows")
+
+    def _check_mechanism(self, mechanism: Mechanism) -> None:
+        words = mechanism.name.split(".")
+        if isinstance(mechanism, GradientMechanism):
+            if not self.allows_objective(mechanism.objective):
+                raise PlanError(f"objective {mechanism.objective!r} is not allowed at this site")
+            words = [*words, mechanism.objective]
+            released = [GRADIENT + name for name in (WEIGHT, BIAS)]
+        else:
+            released = [sum_name(mechanism.name)]
+        if denied := set(words) & set(self.denied_attributes):
+            raise PlanError(f"{', '.join(sorted(denied))}: denied by policy.toml")
+        for name in released:
+            self.check_tensor(name)

@@ -1,9 +1,9 @@
 """The ledger heads that sites signed: kept by the centre, shown back with the next charter."""
 
-import os
 from pathlib import Path
 
 from common.errors import MascaronError, SignatureError
+from common.trust import storing
 from common.trust.heads import SignedHead, read_head
 from common.trust.keys import PublicKey
 from common.trust.roster import SiteEntry
@@ -35,12 +35,7 @@ class HeadStore:
         if kept is not None and kept.sequence >= head.sequence:
             return  # an answer that was stored and sent again, or one that came late
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = self._path(entry.name).with_suffix(".new")
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._path(entry.name))
+        storing.replace(self._path(entry.name), text.encode())
 
     def _kept(self, entry: SiteEntry) -> SignedHead | None:
         try:

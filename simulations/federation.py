@@ -15,10 +15,10 @@ import numpy as np
 from flwr.app import Context, Message
 from numpy.typing import NDArray
 
-from client.agent.charters import Membership
+from client.agent.facts import Membership, SiteFacts
 from client.agent.people import SitePeople
 from client.agent.service import AgentService
-from client.agent.training import SiteFacts, Training
+from client.agent.training import Training
 from client.app import make_app
 from client.policy import SitePolicy
 from client.privacy.entropy import Entropy, OsEntropy

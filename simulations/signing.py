@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from client.agent.charters import Membership
+from client.agent.facts import Membership
 from common.trust.keys import PublicKey, SigningKey
 from common.trust.signed import Signed
 from server.charter import Charter, Initial, write_charter

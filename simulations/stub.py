@@ -49,13 +49,16 @@ def gone() -> AbortedError:
 
 
 class _Context:
-    """The three things our methods use of a ``grpc.ServicerContext``."""
+    """The four things our methods use of a ``grpc.ServicerContext``."""
 
     def __init__(self) -> None:
         self._metadata: tuple[tuple[str, str], ...] = ()
 
     def set_trailing_metadata(self, metadata: tuple[tuple[str, str], ...]) -> None:
         self._metadata = metadata
+
+    def time_remaining(self) -> float | None:
+        """None: nobody is in a hurry."""
 
     def abort(self, code: grpc.StatusCode, details: str) -> NoReturn:
         raise AbortedError(code, self._metadata)

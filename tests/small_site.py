@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from client.agent.charters import Approvals, Membership, Offer
+from client.agent.charters import Offer
+from client.agent.facts import Approvals, Membership, SiteFacts
 from client.agent.people import SitePeople
-from client.agent.training import SiteFacts, Training
+from client.agent.training import Training
 from client.policy import AutoAccept, SitePolicy
 from client.privacy.entropy import OsEntropy
 from client.privacy.ledger import Budget, Ledger

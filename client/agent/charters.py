@@ -8,16 +8,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from client.agent.facts import SiteFacts
 from client.policy import SitePolicy
 from client.privacy.account import Accepted
 from client.privacy.chain import Head
 from client.privacy.ledger import Ledger
-from common.errors import CharterError, PendingError, RollbackError, WireError
+from common.errors import CharterError, PendingError, PlanError, RollbackError, WireError
 from common.models.tail import BIAS, WEIGHT
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
 from common.privacy import accountant
@@ -30,29 +30,9 @@ from common.trust.charter import (
     read_charter,
 )
 from common.trust.heads import SignedHead, read_head
-from common.trust.keys import PublicKey, SigningKey
+from common.trust.keys import PublicKey
 from common.trust.presence import LEAST, MOST, Presence
 from common.trust.signed import Signed
-
-
-class Approvals(Protocol):
-    """Where charters wait for the operator, and what the operator said."""
-
-    def approved(self, digest: str) -> bool:
-        """Whether the operator accepted the charter of this digest."""
-
-    def wait(self, digest: str, signed: Signed) -> None:
-        """Keeps a charter the operator has to decide about."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Membership:
-    """How this site is known in its federation, and by which key it knows the centre."""
-
-    federation: str
-    site: str
-    identity: SigningKey
-    centre: PublicKey
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,18 +66,12 @@ class Charters:
     sites; each site holds it to the one it was shown.
     """
 
-    def __init__(
-        self,
-        membership: Membership,
-        policy: SitePolicy,
-        ledger: Ledger,
-        approvals: Approvals | None = None,
-    ) -> None:
-        self._me, self._policy, self._ledger = membership, policy, ledger
-        self._approvals = approvals
+    def __init__(self, facts: SiteFacts, policy: SitePolicy, ledger: Ledger) -> None:
+        self._facts, self._me = facts, facts.membership
+        self._policy, self._ledger = policy, ledger
         self.rolled_back = False
 
-    def presence(self, challenge: bytes, trunk: str, camera_type: str) -> bytes:
+    def presence(self, challenge: bytes) -> bytes:
         """This site's signature over the challenge and what it declares; empty without one.
 
         Raises ``WireError`` for a challenge that is too short or too long.
@@ -109,16 +83,16 @@ class Charters:
         declared = Presence(
             federation=self._me.federation,
             site=self._me.site,
-            camera_type=camera_type,
-            trunk=trunk,
+            camera_type=self._facts.camera_type,
+            trunk=self._facts.trunk,
             people=self._policy.declared_people,
         )
         return declared.sign(self._me.identity, challenge)
 
-    def review(self, offer: Offer, trunk: str, now: float) -> Review:
+    def review(self, offer: Offer, now: float) -> Review:
         """Everything ``accept`` checks but the ledger; changes nothing."""
         signed = Signed.from_json(offer.charter)
-        terms = self._read(signed, offer, trunk, now)
+        terms = self._read(signed, offer, now)
         plan = terms.plan
         return Review(
             charter=charter_digest(signed),
@@ -126,7 +100,7 @@ class Charters:
             automatic=self._policy.automatic(plan),
         )
 
-    def accept(self, offer: Offer, trunk: str, now: float) -> tuple[str, str, Accepted]:
+    def accept(self, offer: Offer, now: float) -> tuple[str, str, Accepted]:
         """Promises the charter's plan in the ledger: run, charter digest, and what was accepted.
 
         ``now`` in seconds since 1970. Raises ``SignatureError``, ``CharterError``, ``PlanError``,
@@ -134,10 +108,10 @@ class Charters:
         """
         signed = Signed.from_json(offer.charter)
         digest = charter_digest(signed)
-        terms = self._read(signed, offer, trunk, now)
+        terms = self._read(signed, offer, now)
         if offer.head:
             self._check_head(Signed.from_json(offer.head))
-        self._decide(digest, signed, terms)
+        self._decide(digest, signed, offer, terms)
         accepted = Accepted(terms.plan, digest, dict(offer.initial))
         self._ledger.accept(terms.run, terms.plan, digest, accepted.arrays)
         return terms.run, digest, accepted
@@ -158,14 +132,17 @@ class Charters:
         if self.rolled_back:
             raise RollbackError("an older copy of the ledger was restored: nothing may be released")
 
-    def _read(self, signed: Signed, offer: Offer, trunk: str, now: float) -> CharterTerms:
+    def _read(self, signed: Signed, offer: Offer, now: float) -> CharterTerms:
         self.check_ledger()
         terms = _terms(signed, self._me.centre, self._me.federation)
         if terms.expires <= now and not self._ledger.holds(charter_digest(signed)):
             raise CharterError("the charter has expired: ask the centre for a new one")
         if digest_of(offer.initial) != terms.initial:
             raise CharterError("the digests of the initial arrays are not those of the charter")
-        self._policy.check(terms.plan, trunk)
+        self._policy.check(terms.plan, self._facts.trunk)
+        known = self._facts.public
+        if known and terms.plan.public not in ("", known):
+            raise PlanError("the charter names other public people than this site has")
         return terms
 
     def _check_head(self, signed: Signed) -> None:
@@ -178,16 +155,17 @@ class Charters:
             self.rolled_back = True
             raise
 
-    def _decide(self, digest: str, signed: Signed, terms: CharterTerms) -> None:
+    def _decide(self, digest: str, signed: Signed, offer: Offer, terms: CharterTerms) -> None:
         """Asks the operator where the policy does; never about what is refused anyway."""
         if self._policy.automatic(terms.plan):
             return
         if self._ledger.check(terms.run, terms.plan, digest):
             return
-        if self._approvals is None:
+        approvals = self._facts.approvals
+        if approvals is None:
             raise CharterError("the charter is beyond what this site accepts by itself")
-        if not self._approvals.approved(digest):
-            self._approvals.wait(digest, signed)
+        if not approvals.approved(digest):
+            approvals.wait(digest, signed, offer.initial)
             raise PendingError("the operator has to accept the charter: mascaron-site charter list")
 
 

@@ -1,4 +1,4 @@
-"""Serving an agent to its courier: gRPC on a unix socket of this user, or on loopback.
+"""Serving an agent to its courier: gRPC on a unix socket, or on loopback behind mutual TLS.
 
 Requests arrive as raw bytes and are parsed here, because a broken message must become one refusal
 with a reason, not a traceback in the log for every message a hostile courier cares to send.
@@ -10,9 +10,11 @@ import signal
 import socket
 import stat
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,7 +23,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from client.agent.service import AgentService, answers
-from common import wire
+from client.agent.tls import Tls
 from common.errors import ConfigError, WireError
 from protos.gen import agent_pb2 as pb
 
@@ -35,8 +37,8 @@ REQUESTS: dict[str, type[Message]] = {
     "Train": pb.TrainRequest,
     "Status": pb.StatusRequest,
 }
-MAX_MESSAGE = wire.MAX_ELEMENTS  # bytes, either way
-WORKERS = 4
+MAX_MESSAGE = 24 * 2**20  # bytes, either way: the widest tail and what belongs to it fit
+WORKERS, STREAMS = 8, 16  # threads, and calls at once; the next is RESOURCE_EXHAUSTED
 GRACE = 30.0  # seconds that a round under way may still take when the agent is asked to stop
 UNIX = "unix:"
 LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
@@ -45,16 +47,36 @@ LONGEST_PATH = 100  # bytes; the system's limit for a socket is a little above
 Handler = Callable[[bytes, grpc.ServicerContext], Any]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Door:
+    """Who may come in: on a socket this user, and ``group`` where one is named; on loopback only
+    who shows the certificate that ``tls`` names."""
+
+    group: int | None = None  # numeric id
+    tls: Tls | None = None
+
+
+OWN_DOOR = Door()
+
+
 class RunningAgent:
     """A server that answers until ``stop``; as a context manager, until the block ends."""
 
-    def __init__(self, server: grpc.Server, address: str, path: Path | None) -> None:
-        self._server, self._path = server, path
+    def __init__(
+        self, server: grpc.Server, service: AgentService, address: str, path: Path | None
+    ) -> None:
+        self._server, self._jobs, self._path = server, service.jobs, path
         self.address = address  # as a courier dials it, with the port that was taken
 
     def stop(self, grace: float = GRACE) -> None:
-        """Takes no new request, lets those under way finish for ``grace`` seconds, then ends."""
-        self._server.stop(grace).wait()
+        """Takes no new work, lets what is under way finish for ``grace`` seconds, then ends.
+
+        While it drains it still answers: DRAINING to new work, the bytes to those who wait.
+        """
+        begun = time.monotonic()
+        if self._jobs is not None:
+            self._jobs.drain(grace)
+        self._server.stop(max(1.0, grace - (time.monotonic() - begun))).wait()
         if self._path is not None:
             with suppress(FileNotFoundError):
                 self._path.unlink()
@@ -84,22 +106,25 @@ class RunningAgent:
         self.stop()
 
 
-def serve(service: AgentService, address: str) -> RunningAgent:
+def serve(service: AgentService, address: str, door: Door = OWN_DOOR) -> RunningAgent:
     """Starts answering at ``address``: ``unix:/folder/name.sock`` or ``127.0.0.1:port``.
 
     A socket left over from an agent that is gone is replaced. Raises ``ConfigError`` for an
-    address beyond this machine, a folder that is not there, a file that is no socket, and an
-    address somebody answers at.
-    Guarantee: only this user can connect to the socket (mode 0600 from its first moment on).
-    Leaks: on loopback every user of the machine can connect; prefer the socket.
+    address beyond this machine, loopback without TLS, a folder that is not there, a file that is
+    no socket, a group this user is not in, and an address somebody answers at.
+    Guarantee: only this user (mode 0600 from the first moment on), and the group of ``door`` where
+    one is named (0660 afterwards), can connect to the socket; on loopback, only the holder of the
+    key whose certificate ``door`` names.
     """
     server = grpc.server(
         ThreadPoolExecutor(WORKERS, thread_name_prefix="agent"),
         options=[
             ("grpc.max_receive_message_length", MAX_MESSAGE),
             ("grpc.max_send_message_length", MAX_MESSAGE),
+            ("grpc.max_concurrent_streams", STREAMS),
             ("grpc.so_reuseport", 0),  # a second agent at the same port is an error, not a rival
         ],
+        maximum_concurrent_rpcs=STREAMS,
     )
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler(SERVICE, _handlers(service)),)
@@ -107,11 +132,12 @@ def serve(service: AgentService, address: str) -> RunningAgent:
     if address.startswith(UNIX):
         path = _free_socket(address)
         _bind_private(server, path)
+        _open_to(door.group, path)
         taken = f"{UNIX}//{path}"
     else:
-        path, taken = None, _bind_loopback(server, address)
+        path, taken = None, _bind_loopback(server, address, door.tls)
     server.start()
-    return RunningAgent(server, taken, path)
+    return RunningAgent(server, service, taken, path)
 
 
 def _handlers(service: AgentService) -> dict[str, grpc.RpcMethodHandler]:
@@ -132,7 +158,7 @@ def _from_bytes(method: Callable[..., Any], request: type[Message]) -> Handler:
 
 
 @answers
-def _parsed(request: type[Message], raw: bytes) -> Message:
+def _parsed(request: type[Message], raw: bytes, context: grpc.ServicerContext) -> Message:
     try:
         return request.FromString(raw)
     except DecodeError:
@@ -182,12 +208,30 @@ def _bind_private(server: grpc.Server, path: Path) -> None:
         os.umask(before)
 
 
-def _bind_loopback(server: grpc.Server, address: str) -> str:
+def _open_to(group: int | None, path: Path) -> None:
+    if group is None:
+        return
+    try:
+        os.chown(path, -1, group)
+        path.chmod(0o660)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise ConfigError(
+            f"cannot open {path} to group {group}: {error.strerror}; add this user to the group"
+        ) from None
+
+
+def _bind_loopback(server: grpc.Server, address: str, tls: Tls | None) -> str:
     host, separator, port = address.rpartition(":")
     if host not in LOOPBACK or not separator or not port.isascii() or not port.isdigit():
         raise ConfigError(f"an agent listens at unix:/path or 127.0.0.1:port, not {address}")
+    if tls is None:
+        raise ConfigError(
+            "every user of this machine could connect to a plain port: listen on a socket, or "
+            "name certificates for mutual TLS"
+        )
     try:
-        taken = server.add_insecure_port(address)
+        taken = server.add_secure_port(address, tls.server())
     except RuntimeError as error:
         raise ConfigError(f"cannot listen at {address}") from error
     return f"{host}:{taken}"

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.agent.charters import Offer, Review
+from client.agent.jobs import Jobs
 from client.agent.statuses import STATUS
 from common import errors, wire
 from protos.gen import agent_pb2 as pb
@@ -51,6 +52,8 @@ class Trainer(Protocol):
 
     def head(self) -> str: ...
 
+    def progress(self, run: str, number: int) -> float: ...
+
 
 def answers(method: Callable[..., Any]) -> Callable[..., Any]:
     """Maps our errors to gRPC statuses. Anything else is a bug, and bugs tell nothing.
@@ -62,7 +65,7 @@ def answers(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
         try:
-            return method(self, request)
+            return method(self, request, context)
         except errors.MascaronError as error:
             log.warning("%s refused: %s", method.__name__, error.reason)
             code, reason = STATUS.get(error.reason, grpc.StatusCode.INTERNAL), error.reason
@@ -76,13 +79,19 @@ def answers(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class AgentService(rpc.AgentServicer):
-    """Implements protos/agent.proto for the courier of one site."""
+    """Implements protos/agent.proto for the courier of one site.
 
-    def __init__(self, trainer: Trainer) -> None:
-        self._trainer = trainer
+    With ``jobs`` a round outlives the call that asked for it; without, it is worked out in the
+    call itself (the laboratory).
+    """
+
+    def __init__(self, trainer: Trainer, jobs: Jobs | None = None) -> None:
+        self._trainer, self.jobs = trainer, jobs
 
     @answers
-    def Describe(self, request: pb.DescribeRequest) -> pb.DescribeResponse:  # noqa: N802
+    def Describe(  # noqa: N802
+        self, request: pb.DescribeRequest, context: grpc.ServicerContext
+    ) -> pb.DescribeResponse:
         _checked(request)
         site = self._trainer
         return pb.DescribeResponse(
@@ -95,23 +104,37 @@ class AgentService(rpc.AgentServicer):
         )
 
     @answers
-    def ReviewCharter(self, request: pb.CharterRequest) -> pb.ReviewResponse:  # noqa: N802
+    def ReviewCharter(  # noqa: N802
+        self, request: pb.CharterRequest, context: grpc.ServicerContext
+    ) -> pb.ReviewResponse:
         review = self._trainer.review(_offer(request))
         return pb.ReviewResponse(
             charter_digest=review.charter, epsilon=review.epsilon, automatic=review.automatic
         )
 
     @answers
-    def AcceptCharter(self, request: pb.CharterRequest) -> pb.AcceptResponse:  # noqa: N802
+    def AcceptCharter(  # noqa: N802
+        self, request: pb.CharterRequest, context: grpc.ServicerContext
+    ) -> pb.AcceptResponse:
+        if self.jobs is not None:
+            self.jobs.check_open()
         digest = self._trainer.accept(_offer(request))
         return pb.AcceptResponse(charter_digest=digest, head=self._trainer.head())
 
     @answers
-    def Train(self, request: pb.TrainRequest) -> pb.TrainResponse:  # noqa: N802
+    def Train(  # noqa: N802
+        self, request: pb.TrainRequest, context: grpc.ServicerContext
+    ) -> pb.TrainResponse:
         _checked(request)
-        arrays = _decoded(request)
+        run, number, arrays = _run(request), request.round, _decoded(request)
+        work = functools.partial(self._trainer.train, run, number, arrays)
+        if self.jobs is None:
+            released = work()
+        else:
+            key = (run, number, wire.digest(wire.dump(arrays)))
+            released = self.jobs.do(key, work, context.time_remaining())
         answer = pb.TrainResponse()
-        for name, array in self._trainer.train(_run(request), request.round, arrays).items():
+        for name, array in released.items():
             encoded = wire.encode(array)
             answer.tensors.add(
                 name=name, dtype=encoded.dtype, shape=encoded.shape, data=encoded.data
@@ -120,10 +143,22 @@ class AgentService(rpc.AgentServicer):
         return answer
 
     @answers
-    def Status(self, request: pb.StatusRequest) -> pb.StatusResponse:  # noqa: N802
+    def Status(  # noqa: N802
+        self, request: pb.StatusRequest, context: grpc.ServicerContext
+    ) -> pb.StatusResponse:
         _checked(request)
-        state = pb.STATE_IDLE if self._trainer.usable else pb.STATE_REFUSING
-        return pb.StatusResponse(state=state, protocol=wire.PROTOCOL)
+        working = self.jobs.working if self.jobs is not None else None
+        progress = self._trainer.progress(*working[:2]) if working else 0.0
+        return pb.StatusResponse(
+            state=self._state(working is not None), protocol=wire.PROTOCOL, progress=progress
+        )
+
+    def _state(self, working: bool) -> pb.State:
+        if self.jobs is not None and self.jobs.draining:
+            return pb.STATE_DRAINING
+        if not self._trainer.usable:
+            return pb.STATE_REFUSING
+        return pb.STATE_WORKING if working else pb.STATE_IDLE
 
 
 def _checked(request: Any) -> None:

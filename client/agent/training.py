@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from client.agent import mechanisms
-from client.agent.charters import Approvals, Charters, Membership, Offer, Review, check_start
-from client.agent.people import SitePeople
+from client.agent.charters import Charters, Offer, Review, check_start
+from client.agent.facts import SiteFacts
 from client.policy import SitePolicy
 from client.privacy.account import Accepted
 from client.privacy.entropy import Entropy
@@ -30,18 +29,6 @@ from common.privacy.plan import PrivacyPlan
 log = logging.getLogger(__name__)
 
 Arrays = dict[str, NDArray[Any]]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class SiteFacts:
-    """What one agent works with; nothing of it is ever printed."""
-
-    camera_type: str  # as the operator declared it: a public fact
-    trunk: str  # hash
-    people: SitePeople
-    negatives: NDArray[np.float32]  # (M, D) features of public people
-    membership: Membership
-    approvals: Approvals | None = None  # without: what the policy leaves to the operator is refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +64,7 @@ class Training:
         policy.check_means(ledger.budget, entropy.kind, ledger.durable)
         self._facts, self._policy, self._ledger, self._entropy = facts, policy, ledger, entropy
         self._clock = clock
-        self._charters = Charters(facts.membership, policy, ledger, facts.approvals)
+        self._charters = Charters(facts, policy, ledger)
         self._accepted: dict[str, Accepted] = {}
         self._turn = threading.Lock()  # a repeat waits for the bytes instead of being charged
 
@@ -109,15 +96,15 @@ class Training:
 
     def presence(self, challenge: bytes) -> bytes:
         """The signature over ``challenge`` and the public facts above; empty for no challenge."""
-        return self._charters.presence(challenge, self.trunk, self.camera_type)
+        return self._charters.presence(challenge)
 
     def review(self, offer: Offer) -> Review:
         """What the charter costs and whether it needs the operator; changes nothing."""
-        return self._charters.review(offer, self.trunk, self._clock.date())
+        return self._charters.review(offer, self._clock.date())
 
     def accept(self, offer: Offer) -> str:
         """Prices the charter's whole plan for its run and returns the charter's digest."""
-        run, digest, accepted = self._charters.accept(offer, self.trunk, self._clock.date())
+        run, digest, accepted = self._charters.accept(offer, self._clock.date())
         self._accepted[run] = accepted
         log.info("charter accepted: %d mechanisms", len(accepted.plan.mechanisms))
         return digest
@@ -125,6 +112,15 @@ class Training:
     def head(self) -> str:
         """The signed head of the ledger as it is now; leaves with an answer, never by itself."""
         return self._charters.head()
+
+    def progress(self, run: str, number: int) -> float:
+        """The share of a run's rounds that lie before round ``number``.
+
+        Leaks: nothing the centre does not know. Steps within a round are not told: how long one
+        takes depends on how many people were sampled for it.
+        """
+        accepted = self._accepted.get(run)
+        return (number - 1) / len(accepted.plan.rounds) if accepted else 0.0
 
     def train(self, run: str, number: int, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
         """Round ``number`` of the plan of ``run``, given the shared arrays before it."""
@@ -149,7 +145,10 @@ class Training:
             return wire.load(stored)
         shared = mechanisms.check_request(current, arrays, self._feature_dim())
         check_start(accepted, current, shared)
-        gate = Gate(mechanisms.entries(current, shared, plan.people))
+        entries = mechanisms.entries(current, shared, plan.people)
+        for entry in entries:
+            self._policy.check_tensor(entry.name)
+        gate = Gate(entries)
         self._ledger.reserve(run, number, digest, current.event)
         released = mechanisms.release(
             current, shared, self._facts.people, self._facts.negatives, self._terms(plan, number)

@@ -1,69 +1,88 @@
-"""`mascaron-site ledger`: what this site has spent, and whether the record of it is whole."""
+"""`mascaron-site ledger`: what this site has spent, and whether the record of it is whole.
+
+Rows are read as they lie on the disk, so looking works while the agent does.
+"""
 
 import json
 import math
-import sqlite3
-from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from client.privacy.chain import LedgerEntry
-from client.privacy.ledger import LEAST_KEY, Budget, Ledger
-from common.errors import ConfigError, LedgerError
+from client.home import SiteHome
+from client.privacy.chain import Head, LedgerEntry
+from client.privacy.reading import Spending, read_ledger
+from common.errors import ConfigError
+
+LEAST_KEY = 16  # bytes, as the ledger itself asks
 
 
-def show_ledger(path: Path, key_file: Path, delta: float = 1e-4) -> dict[str, Any]:
-    """Every row without the released bytes, the epsilon spent at ``delta``, and the head.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Book:
+    """Which ledger to look at, and at which delta its epsilon is told."""
+
+    path: Path
+    key: Path
+    delta: float = 1e-4
+
+    @classmethod
+    def of(cls, home: SiteHome, path: Path | None, key: Path | None, delta: float | None) -> "Book":
+        """The ledger of ``home`` unless ``path`` and ``key`` name another; both or neither.
+
+        ``delta`` is the policy's unless given. Raises ``ConfigError``.
+        """
+        if (path is None) != (key is None):
+            raise ConfigError("PATH and --key belong together; give neither for the home's ledger")
+        if delta is None:
+            delta = _delta(home) if path is None else 1e-4
+        return cls(path=path or home.ledger, key=key or home.ledger_key, delta=delta)
+
+    def read(self) -> Spending:
+        """The rows, checked; ``ConfigError`` or ``LedgerError``."""
+        try:
+            key = self.key.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"cannot read the key {self.key}: {error.strerror}") from error
+        if not self.path.is_file():
+            raise ConfigError(f"no ledger at {self.path}")
+        if len(key) < LEAST_KEY:
+            raise ConfigError(f"the key {self.key} has less than {LEAST_KEY} bytes")
+        if not 0 < self.delta < 1:
+            raise ConfigError(f"delta must be in (0, 1), got {self.delta}")
+        return read_ledger(self.path, key)
+
+
+def show_ledger(book: Book) -> dict[str, Any]:
+    """Every row without the released bytes, the epsilon spent over the ledger's whole life, and
+    the head.
 
     ``epsilon`` is None where something was released without noise: no number bounds that.
     Raises ``ConfigError`` for a missing file, ``LedgerError`` for an altered ledger.
     """
-    with _opened(path, key_file, delta) as ledger:
-        spent = ledger.epsilon()
-        return {
-            "epsilon": spent if math.isfinite(spent) else None,
-            "delta": delta,
-            "head": _head(ledger),
-            "entries": [_shown(entry) for entry in ledger.entries()],
-        }
+    spending = book.read()
+    spent = spending.epsilon(book.delta)
+    return {
+        "epsilon": spent if math.isfinite(spent) else None,
+        "delta": book.delta,
+        "head": _head(spending.head),
+        "entries": [_shown(entry) for entry in spending.entries],
+    }
 
 
-def verify_ledger(path: Path, key_file: Path) -> dict[str, Any]:
+def verify_ledger(book: Book) -> dict[str, Any]:
     """How many rows were found whole, and the head; ``LedgerError`` if anything was altered."""
-    with _opened(path, key_file, delta=1e-4) as ledger:
-        ledger.verify()
-        return {"verified": len(ledger.entries()), "head": _head(ledger)}
+    spending = book.read()
+    return {"verified": len(spending.entries), "head": _head(spending.head)}
 
 
-def _opened(path: Path, key_file: Path, delta: float) -> Ledger:
-    """The ledger that is there; looking at one must never make one."""
-    try:
-        key = key_file.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"cannot read the key {key_file}: {error.strerror}") from error
-    if not path.is_file():
-        raise ConfigError(f"no ledger at {path}")
-    if len(key) < LEAST_KEY:
-        raise ConfigError(f"the key {key_file} has less than {LEAST_KEY} bytes")
-    if not 0 < delta < 1:
-        raise ConfigError(f"delta must be in (0, 1), got {delta}")
-    _refuse_other_files(path)
-    return Ledger(path, key, Budget(epsilon=math.inf, delta=delta))
+def _delta(home: SiteHome) -> float:
+    from client.policy import SitePolicy
+    from common.config import load
+
+    return load(SitePolicy, home.policy).delta
 
 
-def _refuse_other_files(path: Path) -> None:
-    """Reads the layout's number without writing: opening a ``Ledger`` would make tables."""
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
-            version = database.execute("PRAGMA user_version").fetchone()[0]
-    except sqlite3.Error as error:
-        raise LedgerError(f"{path} cannot be read as a ledger: {error}") from error
-    if version == 0:
-        raise LedgerError(f"{path} is not a ledger")
-
-
-def _head(ledger: Ledger) -> dict[str, Any]:
-    head = ledger.head()
+def _head(head: Head) -> dict[str, Any]:
     return {"sequence": head.sequence, "mac": head.mac.hex()}
 
 

@@ -36,12 +36,7 @@ class Anchor:
 
     def read(self) -> Head | None:
         """The last head written, or None in a file that was never written to."""
-        content = os.pread(self._file, _SIZE + 1, 0)
-        if not content:
-            return None
-        if len(content) != _SIZE:
-            raise LedgerError("the ledger's head file is damaged")
-        return Head(int.from_bytes(content[:8], "big"), content[8:])
+        return parse_head(os.pread(self._file, _SIZE + 1, 0))
 
     def write(self, head: Head) -> None:
         """Overwrites in place: one write inside one disk sector, so never half of it."""
@@ -54,3 +49,12 @@ class Anchor:
     def close(self) -> None:
         """Gives the lock back; harmless when done twice."""
         self._close()
+
+
+def parse_head(content: bytes) -> Head | None:
+    """The head in a file's ``content``; None for an empty one, LedgerError for a damaged one."""
+    if not content:
+        return None
+    if len(content) != _SIZE:
+        raise LedgerError("the ledger's head file is damaged")
+    return Head(int.from_bytes(content[:8], "big"), content[8:])

@@ -1,6 +1,7 @@
 """What a site is asked to accept before round 1: the whole run in one text the centre signed."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from common.trust.keys import PublicKey, SigningKey
 from common.trust.signed import Signed, seal, unseal
 
 PURPOSE = "charter"
+_DIGEST = re.compile(r"float(?:32|64)\[((?:[0-9]{1,10},?){0,4})\]:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,13 +103,29 @@ def arrays_digest(arrays: Mapping[str, NDArray[np.generic]]) -> str:
 
 
 def array_digests(arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, str]:
-    """SHA-256 of each array alone, over name, type, shape and bytes: enough to check one later."""
-    return {name: wire.digest("array", wire.dump({name: a})) for name, a in arrays.items()}
+    """Type, shape and SHA-256 of each array alone, such as ``float32[128,512]:0b54...``.
+
+    Enough to check an array later, and to know before how large it will be.
+    """
+    return {name: _array_digest(name, array) for name, array in arrays.items()}
+
+
+def shape_of(digest: str) -> tuple[int, ...]:
+    """The shape in one of ``array_digests``; ``CharterError`` if it is none."""
+    found = _DIGEST.fullmatch(digest)
+    if found is None:
+        raise CharterError("a digest of an initial array is malformed")
+    return tuple(int(n) for n in found[1].split(",") if n)
 
 
 def digest_of(digests: Mapping[str, str]) -> str:
     """``arrays_digest`` of the arrays whose own digests these are."""
     return wire.digest("arrays", *(part for pair in sorted(digests.items()) for part in pair))
+
+
+def _array_digest(name: str, array: NDArray[np.generic]) -> str:
+    shape = ",".join(str(n) for n in array.shape)
+    return f"{array.dtype.name}[{shape}]:{wire.digest('array', wire.dump({name: array}))}"
 
 
 def _plan(table: dict[str, Any]) -> PrivacyPlan:

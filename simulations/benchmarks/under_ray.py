@@ -14,8 +14,9 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 from numpy.typing import NDArray
 
+from client.agent.facts import SiteFacts
 from client.agent.service import AgentService
-from client.agent.training import SiteFacts, Training
+from client.agent.training import Training
 from client.app import make_app
 from client.privacy.entropy import OsEntropy
 from client.privacy.ledger import Budget

@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from client.agent.facts import SiteFacts
 from client.agent.main import serve
 from client.agent.people import SitePeople
 from client.agent.service import AgentService
-from client.agent.training import SiteFacts, Training
+from client.agent.training import Training
 from client.privacy.ledger import Budget, Ledger
 from common.models.tail import BIAS, WEIGHT
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -245,7 +245,7 @@ class Desk:
     def approved(self, digest: str) -> bool:
         return digest in self.said
 
-    def wait(self, digest: str, signed: Signed) -> None:
+    def wait(self, digest: str, signed: Signed, initial: Mapping[str, str]) -> None:
         self.waiting[digest] = signed
 
 

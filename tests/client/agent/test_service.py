@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -13,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client.agent.charters import Offer, Review
-from client.agent.main import REQUESTS, SERVICE, serve
+from client.agent.main import REQUESTS, SERVICE, Door, serve
 from client.agent.service import AgentService
 from client.agent.statuses import STATUS
+from client.agent.tls import Tls, make_end
+from client.app import dial
 from common import errors, wire
 from common.trust.charter import charter_digest
 from common.trust.signed import Signed
@@ -55,6 +58,9 @@ class FakeTrainer:
     def head(self) -> str:
         return "head"
 
+    def progress(self, run: str, number: int) -> float:
+        return 0.25
+
     def train(self, run: str, number: int, arrays: Any) -> Any:
         self.asked.append(arrays)
         if self._error is not None:
@@ -78,14 +84,27 @@ def through_a_socket(service: AgentService, folder: Path) -> Iterator[Any]:
 
 @contextmanager
 def over_loopback(service: AgentService, folder: Path) -> Iterator[Any]:
-    with serve(service, "127.0.0.1:0") as agent, grpc.insecure_channel(agent.address) as channel:
-        yield rpc.AgentStub(channel)  # type: ignore[no-untyped-call]
+    with serve(service, "127.0.0.1:0", Door(tls=ends(folder))) as agent:
+        context = SimpleNamespace(
+            node_config={"agent-address": agent.address, "agent-tls": str(folder)}
+        )
+        yield dial(context)  # type: ignore[arg-type]
 
 
 @pytest.fixture(params=[in_process, through_a_socket, over_loopback])
 def reach(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Any], Any]:
     """How a courier reaches a service that calls the given trainer."""
     return lambda trainer: request.param(AgentService(trainer), tmp_path)
+
+
+def ends(folder: Path) -> Tls:
+    for name in ("agent", "courier"):
+        make_end(folder, name)
+    return Tls(
+        key=folder / "agent.key",
+        certificate=folder / "agent.crt",
+        peer=folder / "courier.crt",
+    )
 
 
 def question(*tensors: pb.Tensor, **changes: Any) -> pb.TrainRequest:

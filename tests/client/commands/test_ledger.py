@@ -172,12 +172,17 @@ def contents(folder: Path) -> dict[str, bytes | None]:
     return {p.name: p.read_bytes() if p.is_file() else None for p in folder.iterdir()}
 
 
-def test_a_ledger_in_use_by_the_agent_is_left_alone(tmp_path: Path) -> None:
+def test_a_ledger_in_use_by_the_agent_is_read_and_left_alone(tmp_path: Path) -> None:
     path = written(tmp_path)
-    with Ledger(path, KEY, Budget(8.0, 1e-4)):
-        told = ask("show", path)
-    assert told.exit_code == 1
-    assert "another agent has this ledger open" in told.stderr
+    with Ledger(path, KEY, Budget(float("inf"), 1e-4)) as ledger:
+        ledger.accept("r2", plan())  # still in the write-ahead log
+        names = sorted(p.name for p in tmp_path.iterdir())
+        told = [ask(command, path) for command in ("show", "verify")]
+        assert [t.exit_code for t in told] == [0, 0], told[0].stderr
+        assert len(json.loads(told[0].stdout)["entries"]) == 4
+        assert sorted(p.name for p in tmp_path.iterdir()) == names
+        ledger.reserve("r2", 1, "digest", plan().rounds[0].event)
+    assert json.loads(ask("verify", path).stdout)["verified"] == 5
 
 
 @pytest.mark.parametrize("delta", ["0", "1", "-1", "nan"])

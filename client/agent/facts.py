@@ -1,0 +1,45 @@
+"""What one agent is and has: how its federation knows it, its people, who decides for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.agent.people import SitePeople
+from common.trust.keys import PublicKey, SigningKey
+from common.trust.signed import Signed
+
+
+class Approvals(Protocol):
+    """Where charters wait for the operator, and what the operator said."""
+
+    def approved(self, digest: str) -> bool:
+        """Whether the operator accepted the charter of this digest."""
+
+    def wait(self, digest: str, signed: Signed, initial: Mapping[str, str]) -> None:
+        """Keeps a charter the operator has to decide about, and the digests of its arrays."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Membership:
+    """How this site is known in its federation, and by which key it knows the centre."""
+
+    federation: str
+    site: str
+    identity: SigningKey
+    centre: PublicKey
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class SiteFacts:
+    """What one agent works with; nothing of it is ever printed."""
+
+    camera_type: str  # as the operator declared it: a public fact
+    trunk: str  # hash
+    people: SitePeople
+    negatives: NDArray[np.float32]  # (M, D) features of public people
+    membership: Membership
+    approvals: Approvals | None = None  # without: what the policy leaves to the operator is refused
+    public: str = ""  # digest of the public people's pictures; empty where nobody has to know

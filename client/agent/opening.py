@@ -1,0 +1,130 @@
+"""What an agent works with, opened from its site's folder: keys, people, ledger, policy.
+
+Training consent: until enrolment records it, every person in the faces folder counts as willing,
+so the operator may put only those there who are.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.agent.desk import Desk
+from client.agent.facts import Membership, SiteFacts
+from client.agent.people import SitePeople
+from client.agent.sealed import SealedFeatures
+from client.home import SiteConfig, SiteHome
+from client.policy import SitePolicy
+from client.privacy.ledger import LEAST_KEY, Budget, Ledger
+from common.config import load
+from common.errors import ConfigError
+from common.trust import storing
+from common.trust.certificates import fingerprint, read_certificate
+from common.trust.keys import PublicKey, SigningKey
+
+if TYPE_CHECKING:
+    from common.faces.faceset import FaceSet
+    from common.models.trunk import Trunk
+
+BATCH = 64  # crops
+WAITING = "waiting"  # folder of charters, in the agent's
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class OpenSite:
+    """A site ready to serve. The ledger is open, and this process alone has it."""
+
+    facts: SiteFacts
+    policy: SitePolicy
+    ledger: Ledger
+
+
+def open_policy(home: SiteHome, config: SiteConfig) -> SitePolicy:
+    """`policy.toml`; ``ConfigError`` if it is wrong, or declares other people than `site.toml`."""
+    policy = load(SitePolicy, home.policy)
+    if policy.declared_people != config.people:
+        raise ConfigError(
+            f"{home.policy} declared_people = {policy.declared_people} and {home.settings} people "
+            f"= {config.people} must be the same: the centre knows the site by one number"
+        )
+    return policy
+
+
+def open_membership(home: SiteHome, config: SiteConfig) -> Membership:
+    """How the federation knows this site; ``ConfigError`` before it was admitted."""
+    ca, centre = storing.read(home.ca), storing.read(home.centre_key)
+    if ca is None or centre is None:
+        raise ConfigError(f"{home.trust} lacks ca.crt or centre.pub: `mascaron-site join` first")
+    return Membership(
+        federation=fingerprint(read_certificate(ca)),
+        site=config.name,
+        identity=SigningKey.load(home.identity_key),
+        centre=PublicKey.of(centre.decode("ascii", "replace").strip()),
+    )
+
+
+def open_ledger(home: SiteHome, policy: SitePolicy) -> Ledger:
+    """The ledger under the policy's budget; ``LedgerError`` while another agent has it."""
+    return Ledger(home.ledger, ledger_key(home), Budget(policy.epsilon, policy.delta))
+
+
+def ledger_key(home: SiteHome) -> bytes:
+    """The ledger's key; ``ConfigError`` without one that is long enough."""
+    key = storing.read(home.ledger_key)
+    if key is None or len(key) < LEAST_KEY:
+        raise ConfigError(f"no key at {home.ledger_key}: `mascaron-site init` makes one")
+    return key
+
+
+def open_desk(home: SiteHome) -> Desk:
+    """Where charters wait for the operator."""
+    waiting = home.agent / WAITING
+    waiting.mkdir(mode=0o700, exist_ok=True)
+    return Desk(waiting, home.accepted)
+
+
+def open_site(home: SiteHome) -> OpenSite:
+    """Everything above, and the features of the site's people and of the public ones.
+
+    Slow where features are not in the sealed cache yet. Raises ``ConfigError``, ``TrunkError``,
+    ``DataSetError`` or ``LedgerError``; none names a person.
+    """
+    from common.faces.folder import FolderOptions
+    from common.faces.load import load_faces
+    from common.models.trunk import load_trunk
+
+    config = home.config()
+    policy, membership = open_policy(home, config), open_membership(home, config)
+    desk, cache = open_desk(home), SealedFeatures(home.features)
+    trunk, _ = load_trunk(config.trunk)
+    options = FolderOptions(keep_going=True)
+    faces, _ = load_faces(config.faces, options)
+    public, _ = load_faces(config.public, options)
+    features = _features(faces, trunk, cache)
+    facts = SiteFacts(
+        camera_type=config.camera_type,
+        trunk=trunk.hash,
+        people=SitePeople(features, faces.person),
+        negatives=_features(public, trunk, cache),
+        membership=membership,
+        approvals=desk,
+        public=public.digest,
+    )
+    cache.forget_all_but((trunk.hash, faces.digest), (trunk.hash, public.digest))
+    return OpenSite(facts=facts, policy=policy, ledger=open_ledger(home, policy))
+
+
+def _features(faces: "FaceSet", trunk: "Trunk", cache: SealedFeatures) -> NDArray[np.float32]:
+    stored = cache.load(trunk.hash, faces.digest)
+    if stored is not None and stored.shape == (len(faces), trunk.feature_dim):
+        return stored
+    made = [trunk.features(faces.crops(batch)) for batch in _batches(len(faces))]
+    features = np.concatenate([np.empty((0, trunk.feature_dim), np.float32), *made])
+    cache.store(trunk.hash, faces.digest, features)
+    return features
+
+
+def _batches(count: int) -> Iterator[range]:
+    return (range(start, min(start + BATCH, count)) for start in range(0, count, BATCH))

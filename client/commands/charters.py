@@ -1,0 +1,117 @@
+"""`mascaron-site charter`: what the centre offers, what it would cost, and the operator's word."""
+
+import datetime
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from client.home import SiteHome
+from common import wire
+from common.config import load
+from common.errors import CharterError, ConfigError
+from common.privacy import accountant
+from common.privacy.plan import PrivacyPlan
+from common.trust import storing
+from common.trust.certificates import fingerprint, read_certificate
+from common.trust.charter import CharterTerms, read_charter, shape_of
+from common.trust.keys import PublicKey
+from common.trust.signed import Signed
+
+
+def list_charters(home: SiteHome) -> dict[str, Any]:
+    """Every charter that asked for the operator, and whether it was accepted."""
+    from client.agent.opening import open_desk
+
+    desk, found = open_desk(home), []
+    for digest in desk.digests():
+        terms = _terms(home, desk.charter(digest)[0])
+        state = "accepted" if desk.approved(digest) else "waiting"
+        found.append({"digest": digest, "run": terms.run, "state": state, **_price(home, terms)})
+    return {"charters": found}
+
+
+def show_charter(home: SiteHome, digest: str) -> dict[str, Any]:
+    """What a charter asks in full, and what every round would let out: a dry run.
+
+    The bytes of each round are exact; the noise is not drawn, nobody is sampled or charged.
+    """
+    from client.agent.opening import open_desk
+
+    signed, initial = open_desk(home).charter(digest)
+    terms = _terms(home, signed)
+    plan = terms.plan
+    return {
+        "digest": digest,
+        "run": terms.run,
+        "expires": datetime.datetime.fromtimestamp(terms.expires, datetime.UTC).isoformat(),
+        "people": plan.people,
+        "noise": plan.noise,
+        "cohort": plan.cohort,
+        "release_slot": plan.release_slot,
+        **_price(home, terms),
+        "rounds": _rounds(plan, initial),
+    }
+
+
+def accept_charter(home: SiteHome, digest: str) -> dict[str, Any]:
+    """The operator's word: the agent accepts this very charter when it is offered again."""
+    from client.agent.opening import open_desk
+
+    desk = open_desk(home)
+    terms = _terms(home, desk.charter(digest)[0])
+    desk.accept(digest)
+    return {"digest": digest, "run": terms.run, "state": "accepted"}
+
+
+def _terms(home: SiteHome, signed: Signed) -> CharterTerms:
+    """Verified again: a file on the desk is not believed for lying there. Expired or not."""
+    ca, centre = storing.read(home.ca), storing.read(home.centre_key)
+    if ca is None or centre is None:
+        raise ConfigError(f"{home.trust} lacks ca.crt or centre.pub: `mascaron-site join` first")
+    key = PublicKey.of(centre.decode("ascii", "replace").strip())
+    return read_charter(signed, key, fingerprint(read_certificate(ca)), -math.inf)
+
+
+def _price(home: SiteHome, terms: CharterTerms) -> dict[str, Any]:
+    """What the plan costs by itself at the policy's delta, which the ledger charges at."""
+    from client.policy import SitePolicy
+
+    delta = load(SitePolicy, home.policy).delta
+    cost = accountant.epsilon(terms.plan.events(), delta)
+    return {
+        "epsilon": cost if math.isfinite(cost) else None,
+        "delta": delta,
+        "number_of_rounds": sum(mechanism.rounds for mechanism in terms.plan.mechanisms),
+    }
+
+
+def _rounds(plan: PrivacyPlan, initial: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What leaves in each kind of round, and what one such round costs alone."""
+    from client.agent.mechanisms import entries
+
+    shapes = {name: shape_of(digest) for name, digest in initial.items()}
+    told, number = [], 1
+    for mechanism in plan.mechanisms:
+        try:
+            shared = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+            leaving = entries(plan.rounds[number - 1], shared, plan.people)
+        except KeyError as error:
+            raise CharterError(f"the charter's initial arrays lack {error}") from None
+        empty = {entry.name: np.zeros(entry.shape, entry.dtype) for entry in leaving}
+        told.append(
+            {
+                "mechanism": mechanism.name,
+                "kind": mechanism.kind,
+                "first": number,
+                "last": number + mechanism.rounds - 1,
+                "tensors": {entry.name: list(entry.shape) for entry in leaving},
+                "bytes": len(wire.dump(empty)),
+                "epsilon": accountant.epsilon([mechanism.event], plan.delta),
+                "sigma": mechanism.sigma,
+                "clip": mechanism.clip,
+            }
+        )
+        number += mechanism.rounds
+    return told

@@ -1,0 +1,122 @@
+"""`mascaron-site serve`: the agent of one site, until it is asked to stop."""
+
+import contextlib
+import ctypes
+import grp
+import logging
+import os
+import resource
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from client.home import SiteConfig, SiteHome
+from common.errors import ConfigError
+from common.trust import storing
+
+if TYPE_CHECKING:
+    from client.agent.main import Door
+    from client.agent.tls import Tls
+
+_DUMPABLE = 4  # PR_SET_DUMPABLE
+_TLS = "tls"  # folder of the agent's end, and of the courier's
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listening:
+    """Where couriers reach the agent: its socket, opened to ``group`` as well where one is named,
+    or the loopback address ``address`` with mutual TLS."""
+
+    address: str | None = None
+    group: str | None = None
+
+
+def serve_site(home: SiteHome, listening: Listening, ready: Callable[[str], None]) -> None:
+    """Opens the site in ``home`` and answers until SIGTERM, then drains.
+
+    ``ready`` is told the address as soon as it is answered at. Raises ``ConfigError``,
+    ``LedgerError``, ``TrunkError`` or ``DataSetError``, whose messages name nobody.
+    Guarantee: this process leaves no core file, and processes of the same user that are not its
+    parent cannot read its memory (Linux).
+    Leaks: logs hold reasons and numbers of rounds, at most so many lines a minute.
+    """
+    from client.agent.jobs import Jobs
+    from client.agent.main import serve
+    from client.agent.opening import open_site
+    from client.agent.service import AgentService
+    from client.agent.training import Training
+    from client.privacy.entropy import OsEntropy
+
+    close_to_others()
+    _limit_logs()
+    config = home.config()
+    address, door = _door(home, config, listening)
+    site = open_site(home)
+    with contextlib.closing(site.ledger):
+        training = Training(site.facts, site.policy, site.ledger, OsEntropy())
+        running = serve(AgentService(training, Jobs()), address, door)
+        running.wait_for_signal(lambda: ready(running.address))
+
+
+def close_to_others() -> None:
+    """No core file, no attaching debugger, new files for this user only."""
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(AttributeError, OSError):  # prctl is Linux
+        ctypes.CDLL(None).prctl(_DUMPABLE, 0, 0, 0, 0)
+
+
+def _limit_logs() -> None:
+    from client.agent.quiet import RateLimit
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(RateLimit())
+    logger = logging.getLogger("client")
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(logging.INFO)
+
+
+def _door(home: SiteHome, config: SiteConfig, listening: Listening) -> "tuple[str, Door]":
+    from client.agent.main import Door
+
+    if listening.address is not None:
+        return listening.address, Door(tls=_tls(home))
+    socket, group = home.socket(config), None
+    if listening.group is not None:
+        group = _group(listening.group)
+        _open_folder(socket.parent, group)
+    return f"unix:{socket}", Door(group=group)
+
+
+def _tls(home: SiteHome) -> "Tls":
+    """Both ends' files, made where they are missing; the courier's lie in the courier's folder."""
+    from client.agent.tls import Tls, make_end
+
+    mine, theirs = home.agent / _TLS, home.courier / _TLS
+    for folder, end in ((mine, "agent"), (theirs, "courier")):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (folder / f"{end}.crt").exists():
+            make_end(folder, end)
+    public = (mine / "agent.crt").read_bytes()
+    storing.replace(theirs / "agent.crt", public, storing.PUBLIC)
+    return Tls(key=mine / "agent.key", certificate=mine / "agent.crt", peer=theirs / "courier.crt")
+
+
+def _group(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise ConfigError(f"there is no group {name!r} here: groupadd {name}") from None
+
+
+def _open_folder(folder: Path, group: int) -> None:
+    """Lets ``group`` reach what is in ``folder`` by name, and nobody else."""
+    try:
+        os.chown(folder, -1, group)
+        folder.chmod(0o710)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot open {folder} to group {group}: {error.strerror}; add this user to the group"
+        ) from None
