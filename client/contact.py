@@ -96,12 +96,13 @@ def _exchange(
         raise DeploymentError(
             f"{where} does not answer within {SECONDS:.0f} s: check the address and the firewalls"
         ) from None
+    except http.client.HTTPException:  # one kind of which is an OSError
+        raise _no_gateway(where, "it breaks off, or does not speak HTTP") from None
     except OSError as error:
+        why = error.strerror or "the connection broke off"
         raise DeploymentError(
-            f"cannot reach {where} ({error.strerror}): check the address and the network"
+            f"cannot reach {where} ({why}): check the address and the network"
         ) from None
-    except http.client.HTTPException:
-        raise _no_gateway(where, "it does not speak HTTP") from None
     finally:
         connection.close()
     if len(content) > LONGEST:

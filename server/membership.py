@@ -68,7 +68,6 @@ class Membership:
         certificate if its own has expired. Raises ``AdmissionError`` if nobody of that name and
         fingerprint asks.
         """
-        check_name(name)
         with self._book.changing() as roster:
             entry = declared.over(self._asking(name, typed, roster, now))
             identity = PublicKey.of(entry.identity)
@@ -161,6 +160,7 @@ class Membership:
 
     def _asking(self, name: str, typed: str, roster: Roster, now: float) -> SiteEntry:
         """Whom the administrator means: in the waiting room, or in the roster already."""
+        check_name(name)
         digits = read_typed(typed)
         waits = [w.request.entry() for w in self._room.all(now)]
         found = next((entry for entry in waits if _is(entry, digits)), None)
