@@ -2,7 +2,7 @@
 
 import click
 
-from client import cli_agent, cli_init
+from client import cli_agent, cli_courier, cli_init
 
 
 @click.group()
@@ -12,5 +12,6 @@ def main() -> None:
 
 
 main.add_command(cli_init.init)
+main.add_command(cli_courier.join)
 for command in cli_agent.COMMANDS:
     main.add_command(command)

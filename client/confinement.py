@@ -8,9 +8,11 @@ import os
 import pwd
 import resource
 import signal
+import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from common.errors import DeploymentError
 
@@ -58,6 +60,23 @@ def become(user: CourierUser) -> None:
     os.setgroups([user.gid])
     os.setresgid(user.gid, user.gid, user.gid)
     os.setresuid(user.uid, user.uid, user.uid)
+
+
+def hand_over(folder: Path, user: CourierUser) -> None:
+    """Makes ``user`` the owner of ``folder`` and of all in it, as root, before becoming it.
+
+    Guarantee: no link is followed, whatever the user does to the folder meanwhile, and a file
+    with another name elsewhere stays its owner's.
+    """
+    try:
+        for _, folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
+            os.fchown(descriptor, user.uid, user.gid)
+            for name in (*folders, *files):
+                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+                    os.chown(name, user.uid, user.gid, dir_fd=descriptor, follow_symlinks=False)
+    except OSError as error:
+        raise DeploymentError(f"cannot give {folder} to {user.name}: {error.strerror}") from None
 
 
 def confine() -> None:

@@ -23,7 +23,7 @@ from client.home import SiteHome
 from common import wire
 from common.bundle import VERSION, write_app
 from common.errors import DeploymentError
-from common.trust.storing import PUBLIC, replace
+from common.trust.storing import PUBLIC, read, replace
 
 COMMANDS = (  # all that Flower may start because the centre asked
     "flwr-agentapp",
@@ -62,12 +62,13 @@ def allow_own_bundle(home: SiteHome) -> None:
 
     Lines that an operator added stay. Raises ``DeploymentError`` if the list is malformed.
     """
-    kept: list[str] = []
-    if home.fabs.exists():
+    before = (read(home.fabs) or b"").decode("utf-8", "replace")
+    if before:
         read_allowed(home.fabs)
-        kept = [line for line in home.fabs.read_text("utf-8").splitlines() if OURS not in line]
-    lines = [*kept, f"{bundle_hash()}  {OURS}{VERSION}"]
-    replace(home.fabs, ("\n".join(lines) + "\n").encode(), PUBLIC)
+    kept = [line for line in before.splitlines() if OURS not in line]
+    after = "\n".join([*kept, f"{bundle_hash()}  {OURS}{VERSION}"]) + "\n"
+    if after != before:  # the courier's user need not be able to write there
+        replace(home.fabs, after.encode(), PUBLIC)
 
 
 def read_allowed(path: Path) -> frozenset[str]:

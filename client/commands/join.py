@@ -1,0 +1,139 @@
+"""`mascaron-site join`: waits for admission, then runs the courier until asked to stop."""
+
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from client import standing
+from client.confinement import CourierUser, become, confine, hand_over
+from client.home import SiteHome
+from client.launcher import allow_own_bundle, write_launchers
+from client.standing import Listener
+from client.supernode import make_secret, programs
+from client.supervisor import Patience, Supervisor
+from common.errors import AdmissionError, DeploymentError
+
+
+class Admission(Protocol):
+    """How the site stands with its federation; see `client.admission`."""
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def node_known(self) -> bool: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a command is given of the world."""
+
+    fetch: Callable[[SiteHome], Admission]  # asks the centre how the site stands
+    say: Callable[[str], None]  # one line of progress
+    sleep: Callable[[float], None] = time.sleep
+    patience: Patience | None = None
+    every: float = 5.0  # seconds between two questions to the centre
+
+
+def join_command(home: SiteHome, user: str | None, around: Surroundings) -> dict[str, Any]:
+    """Runs the courier of ``home``, as the OS user ``user`` if this process is root.
+
+    Returns when the process is asked to stop. Raises ``AdmissionError`` if the site is revoked,
+    ``DeploymentError`` if the courier cannot be started.
+    """
+    config = home.config()
+    courier = CourierUser.named(user) if user else None
+    _await_admission(home, around)
+    home.prepare_courier()
+    if not home.node_key.exists():
+        raise DeploymentError(f"there is no {home.node_key}: run `mascaron-site init` again")
+    allow_own_bundle(home)
+    if courier is not None and os.geteuid() != courier.uid:
+        hand_over(home.courier, courier)
+        become(courier)
+    around.say(f"the courier runs as {'uid ' + str(os.geteuid()) if user is None else user}")
+    confine()
+    os.umask(0o077)
+    _check_readable(home)
+    with _alone(home):
+        make_secret(home)
+        write_launchers(home)
+        listener = Listener(home, time.time, around.say)
+        listener.stand(standing.STARTING)
+        make = lambda: programs(home, config, os.environ)  # noqa: E731 (ports are new every time)
+        supervisor = Supervisor(make, listener.heard, around.patience)
+        try:
+            stopped = supervisor.run()
+        finally:
+            listener.stand(standing.STOPPED)
+            listener.close()
+    return {"site": config.name, "stopped": stopped, "restarts": supervisor.restarts}
+
+
+def _await_admission(home: SiteHome, around: Surroundings) -> None:
+    """Returns once the centre says the site is admitted, under the node key it has."""
+    if not os.access(home.identity_key, os.R_OK):
+        if not home.certificate.exists():
+            raise DeploymentError(
+                f"this user may not read {home.identity_key} to ask for admission: run "
+                "`mascaron-site status` as the agent's user until it says admitted"
+            )
+        around.say("taking the admission from trust/: the identity is the agent's")
+        return
+    said = ""
+    while True:
+        admission, news = _ask(home, around)
+        if admission is not None and admission.state == "revoked":
+            raise AdmissionError(f"the centre has revoked this site: {admission.reason}")
+        if admission is not None and admission.state == "admitted":
+            break
+        if news != said:
+            around.say(news)
+        if admission is None and home.certificate.exists():
+            return
+        said = news
+        around.sleep(around.every)
+    if not admission.node_known:
+        raise AdmissionError(
+            f"the centre knows this site by another node key than {home.node_public}: put the old "
+            "node.key back, or ask the administrator to admit the new one after `init`"
+        )
+    around.say("admitted")
+
+
+def _ask(home: SiteHome, around: Surroundings) -> tuple[Admission | None, str]:
+    """How the site stands, or None if the centre cannot be asked; and what to tell of it."""
+    try:
+        return around.fetch(home), "waiting for the administrator to admit this site"
+    except DeploymentError as error:
+        before = "; it admitted this site before" if home.certificate.exists() else ""
+        return None, f"the centre cannot be asked{before}: {error}"
+
+
+def _check_readable(home: SiteHome) -> None:
+    for path in (home.ca, home.fabs, home.node_key, Path(sys.executable), Path(__file__)):
+        if not os.access(path, os.R_OK):
+            raise DeploymentError(
+                f"the courier's user may not read {path}: let that user into the folders above it "
+                "(chmod o+x), or keep it where all may read, such as below /opt or /var/lib"
+            )
+
+
+@contextmanager
+def _alone(home: SiteHome) -> Iterator[None]:
+    """Holds the courier's folder; two couriers of one node would fight over its messages."""
+    with (home.courier / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DeploymentError("a courier of this home is running already: stop it") from None
+        yield
