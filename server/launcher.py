@@ -9,6 +9,8 @@ Leaks: nothing.
 """
 
 import hashlib
+import importlib
+import logging
 import os
 import shlex
 import sys
@@ -20,17 +22,19 @@ from common.errors import DeploymentError
 from common.trust.storing import replace
 from server.home import CentreHome
 from server.leash import die_with
+from server.logs import rotate
 
 FLOWER = "1.41."  # the versions whose inside this module knows
 OURS = "flwr-serverapp"
 OTHERS = ("flwr-agentapp", "flwr-clientapp", "flwr-connector", "flwr-model", "flwr-simulation")
 REFUSED = "BUNDLE_REFUSED"
+LOG = "serverapp.log"
 
 
 def write_launchers(home: CentreHome) -> None:
     """Writes the executables that stand under Flower's names before all others on the PATH."""
     code = "import sys; from server.launcher import main; main(sys.argv.pop(1))"
-    command = shlex.join([sys.executable, "-P", "-c", code, str(home.app.absolute())])
+    command = shlex.join([sys.executable, "-P", "-c", code, str(home.folder.absolute())])
     ours = f'#!/bin/sh\nexec {command} "$@"\n'
     refusal = f"#!/bin/sh\necho {REFUSED} >&2\nexit 1\n"
     for name in (OURS, *OTHERS):
@@ -38,15 +42,27 @@ def write_launchers(home: CentreHome) -> None:
         replace(home.launchers / name, text.encode(), 0o700)
 
 
-def main(app: str) -> None:
-    """Runs one task of the SuperLink; ``app`` is the folder of our bundle. Ends the process."""
+def main(folder: str) -> None:
+    """Runs one task of the SuperLink for the centre whose home is ``folder``. Ends the process."""
+    home = CentreHome(Path(folder))
     arguments = dict(zip(sys.argv[1:], sys.argv[2:], strict=False))
     die_with(int(arguments.get("--parent-pid", os.getppid())))
     from flwr.cli.build import build_fab_from_disk
     from flwr.superlink.cli import flwr_serverapp
 
-    pin(hashlib.sha256(build_fab_from_disk(Path(app))).hexdigest())
+    keep_log(home.logs / LOG)
+    pin(hashlib.sha256(build_fab_from_disk(home.app)).hexdigest())
     flwr_serverapp()
+
+
+def keep_log(path: Path) -> None:
+    """Writes what ServerApps log to ``path`` as well: Flower itself throws it away."""
+    rotate(path)
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    for name in ("flwr", "server", "common"):
+        logging.getLogger(name).addHandler(handler)
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 def pin(allowed: str) -> None:
@@ -55,9 +71,8 @@ def pin(allowed: str) -> None:
     Raises ``DeploymentError`` for a Flower in which the place to do it is not known.
     """
     from flwr.supercore.version import package_version
-    from flwr.superlink.runtime import run_serverapp
 
-    known = vars(run_serverapp)
+    known = vars(importlib.import_module("flwr.superlink.runtime.run_serverapp"))
     if not package_version.startswith(FLOWER) or "install_from_fab" not in known:
         raise DeploymentError(f"this launcher pins Flower {FLOWER}x, not {package_version}")
     known["install_from_fab"] = guarded(known["install_from_fab"], allowed)
