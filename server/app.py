@@ -1,6 +1,7 @@
 """The ServerApp: reads the charter, runs it round by round, leaves a state that can go on."""
 
 import logging
+import time
 from pathlib import Path
 
 from flwr.app import Context
@@ -11,6 +12,7 @@ from server.charter import load_charter
 from server.checkpoint import RunState, read_checkpoint
 from server.home import CentreHome
 from server.monitor import find_monitor
+from server.progress import note_failure
 from server.register import laboratory_key, open_register
 from server.running import Running
 from server.strategies.rounds import RoundLoop
@@ -41,15 +43,20 @@ def run_of_centre(
     grid: Grid, home: CentreHome, charter_folder: Path, folder: Path, *, resume: bool
 ) -> None:
     """Runs a signed charter of ``home`` with the sites of its roster."""
-    key, register = open_register(home)
-    charter, initial, signed = load_charter(charter_folder, key)
+    try:
+        key, register = open_register(home)
+        charter, initial, signed = load_charter(charter_folder, key)
+        monitor = find_monitor(charter_folder)
+    except RunError as error:
+        note_failure(folder, charter_folder.name, error, time.time())
+        raise
     running = Running(
         grid=grid,
         charter=charter,
         signed=signed,
         folder=folder,
         register=register,
-        monitor=find_monitor(charter_folder),
+        monitor=monitor,
     )
     progress = running.go(initial, resume=resume)
     log.info("run %s: %s after round %d", charter.run, progress.state, progress.round)

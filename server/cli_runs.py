@@ -115,10 +115,11 @@ def list_(home: CentreHome) -> None:
 @told
 def run(context: click.Context, home: CentreHome, name: str, resume: bool, wait: bool) -> None:
     """Run the signed charter NAME; exits with 1 if it paused or failed."""
-    from server.commands.fleet import start_run
+    from server.commands.fleet import has_ended, start_run
     from server.commands.run import Way, run_command
 
-    answer = run_command(home, name, Way(start=start_run, resume=resume, wait=wait))
+    way = Way(start=start_run, ended=has_ended, resume=resume, wait=wait)
+    answer = run_command(home, name, way)
     result(answer)
     context.exit(0 if answer["state"] in ("done", "started") else 1)
 

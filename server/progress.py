@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common.config import build
-from common.errors import ConfigError, RunError
+from common.errors import ConfigError, MascaronError, RunError
 from common.trust.storing import read, replace
 from server.checkpoint import read_history
 
@@ -76,6 +76,23 @@ def read_progress(folder: Path) -> Progress | None:
             f"cannot read {folder / PROGRESS} ({type(error).__name__}): remove it; the checkpoint "
             "holds the run"
         ) from None
+
+
+def note_failure(folder: Path, run: str, error: MascaronError, now: float) -> None:
+    """Says that ``run`` could not even begin, so that whoever follows it need not wait."""
+    before = read_progress(folder)
+    failed = Progress(
+        run=run,
+        plan=before.plan if before else "",
+        state="failed",
+        round=before.round if before else 0,
+        rounds=before.rounds if before else 0,
+        attempt=1 + (before.attempt if before else 0),
+        updated=now,
+        message=str(error),
+        reason=error.reason,
+    )
+    write_progress(folder, failed)
 
 
 def note_round(folder: Path, note: RoundNote) -> None:

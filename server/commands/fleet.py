@@ -88,6 +88,12 @@ def runs(home: CentreHome) -> list[dict[str, Any]]:
     return list(_flwr(home, "list", CONNECTION)["runs"])
 
 
+def has_ended(home: CentreHome, run: object) -> bool:
+    """Whether Flower believes the run with this id to be over, however it ended."""
+    mine = [told for told in runs(home) if str(told.get("run-id")) == str(run)]
+    return any(str(told.get("status", "")).startswith("finished") for told in mine)
+
+
 def _flwr(home: CentreHome, *arguments: str) -> dict[str, Any]:
     """What Flower's command line answers in JSON; ``RunError`` with its words if it fails."""
     command = [str(Path(sys.executable).parent / "flwr"), *arguments, "--format", "json"]

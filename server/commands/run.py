@@ -21,17 +21,22 @@ LOOK = 0.5  # seconds between two looks
 STARTING = 180.0  # seconds that Flower may take to start a ServerApp
 GONE = 5.0  # seconds without a living ServerApp after which it is believed dead
 
+ASK = 10.0  # seconds between two questions to Flower, which take a second each
+
 Start = Callable[[CentreHome, dict[str, str | bool]], object]
+Ended = Callable[[CentreHome, object], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
     """How to run: ``resume`` from the checkpoint, ``wait`` until it is over; ``start`` asks Flower.
 
-    ``start`` gets the home and the run config, and returns Flower's number of the run.
+    ``start`` gets the home and the run config, and returns Flower's number of the run; ``ended``
+    says whether Flower believes that run to be over.
     """
 
     start: Start
+    ended: Ended = lambda home, number: False
     resume: bool = False
     wait: bool = True
     clock: Clock = field(default_factory=Clock)
@@ -57,7 +62,8 @@ def run_command(home: CentreHome, name: str, way: Way) -> dict[str, Any]:
     told = {"run": name, "flower_run": str(number)}
     if not way.wait:
         return {**told, "state": "started", "next": f"mascaron-admin rounds {name}"}
-    progress = _follow(folder, before.attempt if before else 0, way.clock)
+    attempt = before.attempt if before else 0
+    progress = _follow(folder, attempt, way.clock, lambda: way.ended(home, number))
     return {
         **told,
         "state": progress.state,
@@ -105,9 +111,10 @@ def _check_stand(home: CentreHome, terms: CharterTerms, way: Way) -> None:
         raise CharterError(f"the charter {name} has expired: propose and sign a new one")
 
 
-def _follow(folder: Path, before: int, clock: Clock) -> Progress:
+def _follow(folder: Path, before: int, clock: Clock, ended: Callable[[], bool]) -> Progress:
     """Tells of every change until the attempt after number ``before`` is over."""
-    started, alive, last = clock.now(), clock.now(), None
+    started = alive = asked = clock.now()
+    last = None
     while True:
         progress = read_progress(folder)
         if progress is not None and progress.attempt > before:
@@ -116,11 +123,13 @@ def _follow(folder: Path, before: int, clock: Clock) -> Progress:
                 last = told
             if progress.over:
                 return progress
-        elif clock.now() - started > STARTING:
+        elif clock.now() - started > STARTING or (clock.now() - asked > ASK and ended()):
             raise DeploymentError(
-                "Flower did not start the run: `mascaron-admin doctor` finds the cause, and the "
-                "log of the ServerApp is in the folder logs of the centre"
+                "the ServerApp did not start: `mascaron-admin doctor` finds the cause, and what it "
+                "said is in the folder logs of the centre"
             )
+        if clock.now() - asked > ASK:
+            asked = clock.now()
         if last is None or is_locked(folder / LOCK):
             alive = clock.now()
         elif clock.now() - alive > GONE:

@@ -100,6 +100,15 @@ def test_a_server_app_that_dies_or_never_starts_is_told(tmp_path: Path) -> None:
     clock = Clock(now=lambda: NOW + next(hands), sleep=lambda _: None)
     with pytest.raises(DeploymentError, match="mascaron-admin doctor"):
         ran(home, start=lambda h, c: 1, clock=clock)
+    asked: list[object] = []
+
+    def ended(home: CentreHome, number: object) -> bool:
+        asked.append(number)
+        return True
+
+    with pytest.raises(DeploymentError, match="did not start"):
+        ran(home, start=lambda h, c: 7, clock=clock, ended=ended)
+    assert asked == [7]
     with pytest.raises(RunError, match="--resume goes on"):
         ran(home, start=lambda h, c: stands(home, "running"), clock=clock)
 

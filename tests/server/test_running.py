@@ -206,6 +206,19 @@ def test_the_server_app_runs_a_charter_of_its_home(tmp_path: Path) -> None:
     assert {path.name for path in home.heads.iterdir()} == {f"site-{n}.json" for n in range(3)}
 
 
+def test_a_charter_that_was_altered_is_told_to_whoever_follows_the_run(tmp_path: Path) -> None:
+    home, sites, _ = federation(tmp_path)
+    running(home, sites).go(initial(), resume=False)
+    path = home.charter("r1") / "charter.json"
+    path.write_text(path.read_text("utf-8").replace("r1", "r2"), "utf-8")
+    with pytest.raises(RunError, match="signature"):
+        _run(home, sites, resume=True)
+    told = read_progress(home.run("r1"))
+    assert told is not None
+    assert (told.state, told.attempt, told.round) == ("failed", 2, 8)
+    assert "signature" in told.message
+
+
 @pytest.mark.parametrize("kills", [10, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_run_that_is_killed_at_random_moments_ends_as_an_undisturbed_one(
     tmp_path: Path, kills: int
