@@ -79,16 +79,20 @@ def test_a_code_nobody_knows_is_not_repeated(federation: PaperCentre) -> None:
 def test_another_server_of_the_right_certificate_is_told(
     federation: PaperCentre, status: int, content: bytes, told: str
 ) -> None:
-    with door(federation.home, lambda path, body: (status, content)) as port:
-        with pytest.raises(MascaronError, match=told):
-            ask(federation, port)
+    with (
+        door(federation.home, lambda path, body: (status, content)) as port,
+        pytest.raises(MascaronError, match=told),
+    ):
+        ask(federation, port)
 
 
 def test_an_endless_answer_is_cut(federation: PaperCentre, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contact, "LONGEST", 1000)
-    with door(federation.home, lambda path, body: (200, b" " * 2000)) as port:
-        with pytest.raises(DeploymentError, match="too long"):
-            ask(federation, port)
+    with (
+        door(federation.home, lambda path, body: (200, b" " * 2000)) as port,
+        pytest.raises(DeploymentError, match="too long"),
+    ):
+        ask(federation, port)
 
 
 def test_the_wrong_ca_is_told(federation: PaperCentre, tmp_path: Path) -> None:
@@ -99,17 +103,21 @@ def test_the_wrong_ca_is_told(federation: PaperCentre, tmp_path: Path) -> None:
         heard.append(body)
         return 200, b"{}"
 
-    with door(other.home, answer) as port:
-        with pytest.raises(DeploymentError, match="not of this federation's CA: another server"):
-            ask(federation, port)
+    with (
+        door(other.home, answer) as port,
+        pytest.raises(DeploymentError, match="not of this federation's CA: another server"),
+    ):
+        ask(federation, port)
     assert not heard  # nothing was sent
 
 
 def test_the_wrong_host_is_told(tmp_path: Path) -> None:
     federation = made(tmp_path / "centre")
-    with door(federation.home, table(200)) as port:
-        with pytest.raises(DeploymentError, match=r"renew --alt-name 127\.0\.0\.2"):
-            _by_another_name(federation, port)
+    with (
+        door(federation.home, table(200)) as port,
+        pytest.raises(DeploymentError, match=r"renew --alt-name 127\.0\.0\.2"),
+    ):
+        _by_another_name(federation, port)
         renew_server(federation.home, time.time(), ("127.0.0.2",), due=False)
     with door(federation.home, table(200)) as port:
         assert _by_another_name(federation, port) == {}
@@ -157,16 +165,20 @@ def test_a_server_certificate_out_of_its_time_is_told_with_both_remedies(
     federation = made(tmp_path / "centre", max(days_ago, 0))
     if days_ago < 0:  # the CA holds, its server's certificate does not yet
         renew_server(federation.home, time.time() - days_ago * DAY, due=False)
-    with door(federation.home, table(200)) as port:
-        with pytest.raises(DeploymentError, match=told) as caught:
-            ask(federation, port)
+    with (
+        door(federation.home, table(200)) as port,
+        pytest.raises(DeploymentError, match=told) as caught,
+    ):
+        ask(federation, port)
     assert "timedatectl set-ntp true" in str(caught.value)
 
 
 def test_a_port_that_speaks_no_tls_is_told(federation: PaperCentre) -> None:
-    with door(None, table(200)) as port:
-        with pytest.raises(DeploymentError, match="does not speak TLS as a centre does"):
-            ask(federation, port)
+    with (
+        door(None, table(200)) as port,
+        pytest.raises(DeploymentError, match="does not speak TLS as a centre does"),
+    ):
+        ask(federation, port)
 
 
 def test_a_port_where_nothing_listens_is_told(federation: PaperCentre) -> None:
@@ -181,18 +193,22 @@ def test_a_host_that_there_is_not_is_told(federation: PaperCentre) -> None:
 
 def test_a_silent_host_is_told(federation: PaperCentre, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contact, "SECONDS", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        with pytest.raises(DeploymentError, match="check the address and the firewalls"):
-            ask(federation, int(silent.getsockname()[1]))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(DeploymentError, match="check the address and the firewalls"),
+    ):
+        ask(federation, int(silent.getsockname()[1]))
 
 
 def test_a_connection_that_breaks_off_is_told(federation: PaperCentre) -> None:
     def hang_up(path: str, body: bytes) -> tuple[int, bytes]:
         raise ConnectionError
 
-    with door(federation.home, hang_up) as port:
-        with pytest.raises(DeploymentError, match="it breaks off"):
-            ask(federation, port)
+    with (
+        door(federation.home, hang_up) as port,
+        pytest.raises(DeploymentError, match="it breaks off"),
+    ):
+        ask(federation, port)
 
 
 # first contact --------------------------------------------------------------------------------
@@ -216,16 +232,20 @@ def test_another_ca_is_refused_as_somebody_in_between(
     federation: PaperCentre, tmp_path: Path
 ) -> None:
     other = made(tmp_path / "other")
-    with door(other.home, shows_ca(other.home)) as port:
-        with pytest.raises(AdmissionError, match="somebody is in between"):
-            fetch_ca("localhost", port, federation.token)
+    with (
+        door(other.home, shows_ca(other.home)) as port,
+        pytest.raises(AdmissionError, match="somebody is in between"),
+    ):
+        fetch_ca("localhost", port, federation.token)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"-----BEGIN CERTIFICATE-----"])
 def test_what_is_no_certificate_is_no_ca(federation: PaperCentre, content: bytes) -> None:
-    with door(federation.home, lambda path, body: (200, content)) as port:
-        with pytest.raises(DeploymentError, match="shows no CA certificate"):
-            fetch_ca("localhost", port, federation.token)
+    with (
+        door(federation.home, lambda path, body: (200, content)) as port,
+        pytest.raises(DeploymentError, match="shows no CA certificate"),
+    ):
+        fetch_ca("localhost", port, federation.token)
 
 
 def test_a_chain_is_no_ca_even_if_it_begins_with_the_pinned_one(
@@ -233,12 +253,16 @@ def test_a_chain_is_no_ca_even_if_it_begins_with_the_pinned_one(
 ) -> None:
     other = made(tmp_path / "other")
     both = federation.home.ca.read_bytes() + other.home.ca.read_bytes()
-    with door(federation.home, lambda path, body: (200, both)) as port:
-        with pytest.raises(DeploymentError, match="shows no CA certificate"):
-            fetch_ca("localhost", port, federation.token)
+    with (
+        door(federation.home, lambda path, body: (200, both)) as port,
+        pytest.raises(DeploymentError, match="shows no CA certificate"),
+    ):
+        fetch_ca("localhost", port, federation.token)
 
 
 def test_a_server_without_admission_is_told(federation: PaperCentre) -> None:
-    with door(federation.home, table(404)) as port:
-        with pytest.raises(DeploymentError, match="it answers 404"):
-            fetch_ca("localhost", port, federation.token)
+    with (
+        door(federation.home, table(404)) as port,
+        pytest.raises(DeploymentError, match="it answers 404"),
+    ):
+        fetch_ca("localhost", port, federation.token)
