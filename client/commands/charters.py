@@ -1,6 +1,5 @@
 """`mascaron-site charter`: what the centre offers, what it would cost, and the operator's word."""
 
-import datetime
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -45,7 +44,7 @@ def show_charter(home: SiteHome, digest: str) -> dict[str, Any]:
     return {
         "digest": digest,
         "run": terms.run,
-        "expires": datetime.datetime.fromtimestamp(terms.expires, datetime.UTC).isoformat(),
+        "expires": terms.expires,  # seconds since 1970, whatever the centre wrote there
         "people": plan.people,
         "noise": plan.noise,
         "cohort": plan.cohort,

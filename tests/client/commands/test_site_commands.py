@@ -1,0 +1,211 @@
+"""The operator at a real agent: it serves, is looked at, decides, drains, and the site leaves."""
+
+import hashlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from click.testing import CliRunner
+
+from client.agent.charters import Offer
+from client.cli import main
+from common import wire
+from common.privacy import accountant
+from protos.gen import agent_pb2 as pb
+from protos.gen import agent_pb2_grpc as rpc
+from tests.small_home import POLICY, Home, frame, make_home, plan
+
+SERVE = "from client.cli import main; main()"
+ASKED = POLICY.replace("epsilon = 8.0\nrounds = 10", "epsilon = 0.0\nrounds = 0")
+NAMES = b"canary person"
+
+
+@contextmanager
+def serving(made: Home, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`mascaron-site serve` in a process of its own, and the address it answers at."""
+    command = [sys.executable, "-c", SERVE, "serve", "--home", str(made.home.folder), *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        try:
+            told = process.stderr.readline()
+            assert told.startswith("serving at "), told + process.stderr.read()
+            yield process, told.removeprefix("serving at ").strip()
+        finally:
+            process.kill()
+
+
+@contextmanager
+def courier(address: str) -> Iterator[Any]:
+    with grpc.insecure_channel(address) as channel:
+        yield rpc.AgentStub(channel)  # type: ignore[no-untyped-call]
+
+
+def offered(offer: Offer) -> pb.CharterRequest:
+    request = pb.CharterRequest(protocol=wire.PROTOCOL, charter=offer.charter)
+    for name, digest in offer.initial.items():
+        request.initial.add(name=name, digest=digest)
+    return request
+
+
+def round_one(run: str = "r1") -> pb.TrainRequest:
+    request = pb.TrainRequest(protocol=wire.PROTOCOL, run=run, round=1)
+    for name, array in frame().items():
+        encoded = wire.encode(array)
+        request.tensors.add(name=name, dtype="float32", shape=encoded.shape, data=encoded.data)
+    return request
+
+
+def ask(made: Home, *command: str, code: int = 0) -> Any:
+    told = CliRunner().invoke(main, [*command, "--home", str(made.home.folder)])
+    assert told.exit_code == code, told.output
+    assert NAMES not in told.output.encode()
+    return json.loads(told.stdout) if code == 0 else told.stderr
+
+
+def refusal(call: Any, request: Any) -> str:
+    with pytest.raises(grpc.RpcError) as caught:
+        call(request, timeout=30)
+    return str(dict(caught.value.trailing_metadata())["reason"])
+
+
+def test_a_site_serves_is_looked_at_and_drains(tmp_path: Path) -> None:
+    made = make_home(tmp_path)
+    assert ask(made, "status")["agent"] == "UNREACHABLE"
+    with serving(made) as (process, address), courier(address) as agent:
+        path = Path(address.removeprefix("unix://"))
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        agent.AcceptCharter(offered(made.offer()), timeout=30)
+        assert ask(made, "status")["epsilon"] == 0.0
+        answer = agent.Train(round_one(), timeout=30)
+        status = ask(made, "status")
+        cost = accountant.epsilon(plan().events(), 1e-4)
+        assert (status["agent"], status["epsilon"]) == ("IDLE", pytest.approx(cost))
+        runs = status["runs_left"]
+        afforded = accountant.epsilon(plan().events() * (runs + 1), 1e-4)
+        assert afforded <= 8.0 < accountant.epsilon(plan().events() * (runs + 2), 1e-4)
+        [sent] = ask(made, "outbox")["sent"]
+        arrays = {t.name: wire.decode(t.dtype, t.shape, t.data) for t in answer.tensors}
+        payload = wire.dump(arrays)
+        told = (sent["run"], sent["round"], sent["bytes"], sent["sha256"])
+        assert told == ("r1", 1, len(payload), hashlib.sha256(payload).hexdigest())
+        assert sent["epsilon"] == pytest.approx(cost)
+        kinds = [entry["kind"] for entry in ask(made, "ledger", "show")["entries"]]
+        assert kinds == ["accept", "reserve", "release"]
+        assert ask(made, "ledger", "verify")["verified"] == 3
+        assert "LEDGER_CORRUPT" in ask(made, "leave", "--yes", code=1)  # while it runs
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert process.stderr is not None
+        assert NAMES.decode() not in process.stderr.read()
+    assert not path.exists()
+
+
+def test_a_charter_beyond_the_limits_is_shown_exactly_and_waits_for_the_operator(
+    tmp_path: Path,
+) -> None:
+    made = make_home(tmp_path, ASKED)
+    with serving(made) as (_, address), courier(address) as agent:
+        assert ask(made, "charter", "list") == {"charters": []}
+        request = offered(made.offer())
+        assert not agent.ReviewCharter(request, timeout=30).automatic
+        assert refusal(agent.AcceptCharter, request) == "CHARTER_PENDING"
+        [waiting] = ask(made, "charter", "list")["charters"]
+        assert (waiting["run"], waiting["state"]) == ("r1", "waiting")
+        shown = ask(made, "charter", "show", waiting["digest"])
+        assert ask(made, "charter", "accept", waiting["digest"])["state"] == "accepted"
+        accepted = agent.AcceptCharter(request, timeout=30)
+        assert accepted.charter_digest == waiting["digest"]
+        agent.Train(round_one(), timeout=30)
+    [sent], [told] = ask(made, "outbox")["sent"], shown["rounds"]
+    assert told["bytes"] == sent["bytes"]
+    assert told["epsilon"] == pytest.approx(sent["epsilon"])
+    assert shown["epsilon"] == pytest.approx(waiting["epsilon"])
+    assert ask(made, "charter", "list")["charters"][0]["state"] == "accepted"
+
+
+def test_the_word_of_the_operator_is_a_private_file_about_one_charter(tmp_path: Path) -> None:
+    made = make_home(tmp_path, ASKED)
+    assert "CHARTER_REFUSED" in ask(made, "charter", "accept", "0" * 64, code=1)
+    assert "CHARTER_REFUSED" in ask(made, "charter", "show", "../policy", code=1)
+    with serving(made) as (_, address), courier(address) as agent:
+        request = offered(made.offer())
+        assert refusal(agent.AcceptCharter, request) == "CHARTER_PENDING"
+        [waiting] = ask(made, "charter", "list")["charters"]
+        ask(made, "charter", "accept", waiting["digest"])
+        decision = made.home.accepted / waiting["digest"]
+        decision.chmod(0o644)
+        assert refusal(agent.AcceptCharter, request) == "CHARTER_PENDING"
+        decision.chmod(0o600)
+        other = offered(made.offer(expires=2**41))
+        assert refusal(agent.AcceptCharter, other) == "CHARTER_PENDING"
+        assert agent.AcceptCharter(request, timeout=30).charter_digest == waiting["digest"]
+
+
+def test_a_courier_of_another_user_reaches_the_socket_through_a_group(tmp_path: Path) -> None:
+    import grp
+
+    made, group = make_home(tmp_path), grp.getgrgid(os.getegid()).gr_name
+    with serving(made, "--group", group) as (_, address), courier(address) as agent:
+        path = Path(address.removeprefix("unix://"))
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o710
+        assert agent.Status(pb.StatusRequest(protocol=wire.PROTOCOL), timeout=30).state
+
+
+def test_over_a_port_only_the_couriers_own_certificate_is_let_in(tmp_path: Path) -> None:
+    made = make_home(tmp_path)
+    with serving(made, "--listen", "127.0.0.1:0") as (_, address):
+        request = pb.StatusRequest(protocol=wire.PROTOCOL)
+        with courier(address) as plain, pytest.raises(grpc.RpcError):
+            plain.Status(request, timeout=5)
+        from client.agent.tls import NAME
+
+        ends = made.home.courier / "tls"
+        trusted = (ends / "agent.crt").read_bytes()
+        pair = ((ends / "courier.key").read_bytes(), (ends / "courier.crt").read_bytes())
+        named = [("grpc.ssl_target_name_override", NAME)]
+        for own, welcome in ((pair, True), ((None, None), False)):
+            credentials = grpc.ssl_channel_credentials(trusted, *own)
+            with grpc.secure_channel(address, credentials, named) as channel:
+                stub = rpc.AgentStub(channel)  # type: ignore[no-untyped-call]
+                if welcome:
+                    assert stub.Status(request, timeout=30).state == pb.STATE_IDLE
+                else:
+                    with pytest.raises(grpc.RpcError):
+                        stub.Status(request, timeout=5)
+
+
+def test_a_home_that_is_not_ready_is_told_and_serves_nothing(tmp_path: Path) -> None:
+    made = make_home(tmp_path)
+    made.home.ca.unlink()
+    assert "join" in ask(made, "serve", code=2)
+    assert "CONFIG_INVALID" in ask(made, "serve", "--listen", "0.0.0.0:1", code=2)
+
+
+def test_leaving_destroys_keys_and_features_and_keeps_the_record(tmp_path: Path) -> None:
+    made = make_home(tmp_path)
+    with serving(made) as (process, address), courier(address) as agent:
+        agent.AcceptCharter(offered(made.offer()), timeout=30)
+        agent.Train(round_one(), timeout=30)
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+    identity = made.home.identity_key.read_bytes()
+    told = ask(made, "leave", "--yes")
+    assert told["removed"] == ["agent/features/features.key", "agent/identity.key"]
+    assert told["features_removed"]
+    assert told["kept"] == ["agent/ledger.db", "agent/ledger.key"]
+    assert not any(identity in p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
+    assert ask(made, "ledger", "verify")["verified"] == 3
+    assert len(ask(made, "outbox")["sent"]) == 1
+    assert ask(made, "leave", "--yes")["removed"] == []
+    assert "CONFIG_INVALID" in ask(made, "serve", code=2)

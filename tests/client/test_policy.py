@@ -1,0 +1,126 @@
+"""What an operator may forbid, and that a plan which asks for it is refused by name."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client.policy import AutoAccept, SitePolicy
+from common.config import load
+from common.errors import CohortError, ConfigError, PlanError, TrunkError
+from common.privacy.plan import MomentMechanism
+from tests.fakes import TRUNK
+from tests.small_site import long_plan, mean_plan
+
+HASH = "a" * 64
+
+
+def policy(**limits: Any) -> SitePolicy:
+    return SitePolicy(**{"epsilon": 8.0, "delta": 1e-4, **limits})
+
+
+def test_every_limit_is_read_from_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text(
+        f"""\
+epsilon = 4
+delta = 1e-5
+declared_people = 240
+rounds = 20
+release_slot = 30.0
+trunks = ["{HASH}"]
+tensors = ["moments.mean.sum"]
+denied_attributes = ["age", "beard"]
+cohort = 3
+[auto_accept]
+epsilon = 1.0
+rounds = 2
+""",
+        "utf-8",
+    )
+    assert load(SitePolicy, path) == SitePolicy(
+        epsilon=4.0,
+        delta=1e-5,
+        declared_people=240,
+        rounds=20,
+        release_slot=30.0,
+        trunks=(HASH,),
+        tensors=("moments.mean.sum",),
+        denied_attributes=("age", "beard"),
+        cohort=3,
+        auto_accept=AutoAccept(epsilon=1.0, rounds=2),
+    )
+
+
+def test_what_the_shipped_policy_says_is_allowed_is_allowed() -> None:
+    policy().check(long_plan(), TRUNK)
+
+
+def test_a_trunk_that_is_not_on_the_list_is_refused_even_if_the_site_runs_it() -> None:
+    policy(trunks=(HASH,)).check(mean_plan(trunk=HASH), HASH)
+    with pytest.raises(TrunkError, match=r"policy\.toml"):
+        policy(trunks=(HASH,)).check(mean_plan(trunk="b" * 64), "b" * 64)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "allowed"),
+    [
+        (("moments.", "gradient."), True),
+        (("moments.mean.sum", "moments.scatter.sum", "gradient."), True),
+        (("moments.",), False),
+        (("gradient.",), False),
+        (("moments.mean", "moments.scatter", "gradient."), False),
+        ((), False),
+    ],
+)
+def test_only_tensors_on_the_list_may_be_planned(tensors: tuple[str, ...], allowed: bool) -> None:
+    limits = policy(tensors=tensors)
+    if allowed:
+        limits.check(long_plan(), TRUNK)
+    else:
+        with pytest.raises(PlanError, match="not among the tensors"):
+            limits.check(long_plan(), TRUNK)
+
+
+def test_a_denied_attribute_is_neither_a_mechanism_nor_an_objective() -> None:
+    about = MomentMechanism(kind="mean", sigma=2.0, clip=1.0, name="attribute.age")
+    limits = policy(denied_attributes=("age", "contrast"))
+    limits.check(mean_plan(), TRUNK)
+    for plan in (mean_plan(mechanisms=(about,)), long_plan()):
+        with pytest.raises(PlanError, match="denied"):
+            limits.check(plan, TRUNK)
+
+
+def test_a_cohort_smaller_than_the_sites_is_refused() -> None:
+    policy(cohort=3).check(mean_plan(cohort=3), TRUNK)
+    with pytest.raises(CohortError):
+        policy(cohort=3).check(mean_plan(cohort=2), TRUNK)
+
+
+def test_nothing_is_automatic_unless_the_operator_says_so() -> None:
+    assert not policy().automatic(mean_plan())
+    assert policy(auto_accept=AutoAccept(epsilon=8.0, rounds=1)).automatic(mean_plan())
+    assert not policy(auto_accept=AutoAccept(epsilon=8.0, rounds=3)).automatic(long_plan())
+    assert not policy(auto_accept=AutoAccept(epsilon=0.5, rounds=1)).automatic(mean_plan())
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"trunks": ("short",)},
+        {"tensors": ("",)},
+        {"cohort": 0},
+        {"rounds": 0},
+        {"declared_people": 0},
+        {"release_slot": -1.0},
+    ],
+)
+def test_a_limit_that_cannot_be_meant_is_refused(limits: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        policy(**limits)
+
+
+@pytest.mark.parametrize("limits", [{"epsilon": -1.0}, {"epsilon": 51.0}, {"rounds": -1}])
+def test_an_automatic_limit_that_cannot_be_meant_is_refused(limits: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        AutoAccept(**limits)
