@@ -91,8 +91,8 @@ def _words(terms: CharterTerms, facts: Mapping[str, Any]) -> list[str]:
         "otherwise the run pauses.",
         "Noise hides every single person: averaged over "
         + ", ".join(f"{n} sites it is {noise[n]}" for n in SITES)
-        + f", in every number, of the most that one person can add to {PLAIN[first.kind]}. Less noise is a better "
-        "model, so more sites help, and so do more people at each.",
+        + f", in every number, of the most that one person can add to {PLAIN[first.kind]}. "
+        "Less noise is a better model, so more sites help, and so do more people at each.",
         f"Epsilon {facts['epsilon_if_disjoint']:.3g} is what a person at one site risks"
         + (
             f"; whoever is at all {facts['sites_counted']} sites risks {worst:.3g}."
