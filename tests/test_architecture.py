@@ -25,7 +25,7 @@ ONLY_IN = {
     "flwr": ("server", "client/app.py", "client/launcher.py", "simulations"),
     "opacus": ("client/privacy", "common/privacy", "simulations/benchmarks"),
     "matplotlib": ("simulations",),
-    "httpx": ("server/gateway.py", "server/listener.py"),
+    "httpx": ("server/control.py", "server/gateway.py", "server/listener.py"),
     "uvicorn": ("server/listener.py",),
     "grpc": ("client", "server", "simulations/stub.py"),
 }
