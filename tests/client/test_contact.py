@@ -118,7 +118,7 @@ def test_the_wrong_host_is_told(tmp_path: Path) -> None:
         pytest.raises(DeploymentError, match=r"renew --alt-name 127\.0\.0\.2"),
     ):
         _by_another_name(federation, port)
-        renew_server(federation.home, time.time(), ("127.0.0.2",), due=False)
+    renew_server(federation.home, time.time(), ("127.0.0.2",), due=False)
     with door(federation.home, table(200)) as port:
         assert _by_another_name(federation, port) == {}
 
