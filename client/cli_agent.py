@@ -5,18 +5,11 @@ from pathlib import Path
 import click
 
 from client.home import DEFAULT, VARIABLE, SiteHome
-from common.console import result, told
+from common.console import home_option, result, told
 
 FILE = click.Path(path_type=Path)
 DELTA = click.FloatRange(0, 1, min_open=True, max_open=True)
-at_home = click.option(
-    "--home",
-    type=FILE,
-    envvar=VARIABLE,
-    default=DEFAULT,
-    show_default=True,
-    help=f"Folder of the site; {VARIABLE} names it as well.",
-)
+at_home = home_option(SiteHome, DEFAULT, VARIABLE, "site")
 path_option = click.argument("path", type=FILE, required=False)
 key_option = click.option("--key", type=FILE, help="File with the key of the ledger at PATH.")
 delta_option = click.option(
@@ -29,15 +22,14 @@ delta_option = click.option(
 @click.option("--group", help="Whose members, the courier's user, may connect to the socket too.")
 @click.option("--listen", metavar="127.0.0.1:PORT", help="A port with mutual TLS, no socket.")
 @told
-def serve(home: Path, group: str | None, listen: str | None) -> None:
+def serve(home: SiteHome, group: str | None, listen: str | None) -> None:
     """Run this site's agent until SIGTERM; every person in the faces folder takes part."""
     from client.commands.serve import Listening, serve_site
 
     if group is not None and listen is not None:
         raise click.UsageError("--group is for the socket, --listen does without one")
-    site = SiteHome(home.expanduser())
     listening = Listening(address=listen, group=group)
-    serve_site(site, listening, lambda address: click.echo(f"serving at {address}", err=True))
+    serve_site(home, listening, lambda address: click.echo(f"serving at {address}", err=True))
 
 
 @click.group()
@@ -51,14 +43,14 @@ def ledger() -> None:
 @delta_option
 @at_home
 @told
-def show(path: Path | None, key: Path | None, delta: float | None, home: Path) -> None:
+def show(path: Path | None, key: Path | None, delta: float | None, home: SiteHome) -> None:
     """Print every entry of the ledger and the epsilon spent so far.
 
     PATH and --key name another ledger than the home's.
     """
     from client.commands.ledger import Book, show_ledger
 
-    result(show_ledger(Book.of(SiteHome(home.expanduser()), path, key, delta)))
+    result(show_ledger(Book.of(home, path, key, delta)))
 
 
 @ledger.command()
@@ -66,36 +58,36 @@ def show(path: Path | None, key: Path | None, delta: float | None, home: Path) -
 @key_option
 @at_home
 @told
-def verify(path: Path | None, key: Path | None, home: Path) -> None:
+def verify(path: Path | None, key: Path | None, home: SiteHome) -> None:
     """Check the chain of the ledger; exit code 1 if anything was altered.
 
     PATH and --key name another ledger than the home's.
     """
     from client.commands.ledger import Book, verify_ledger
 
-    result(verify_ledger(Book.of(SiteHome(home.expanduser()), path, key, 1e-4)))
+    result(verify_ledger(Book.of(home, path, key, 1e-4)))
 
 
 @click.command()
 @delta_option
 @at_home
 @told
-def outbox(delta: float | None, home: Path) -> None:
+def outbox(delta: float | None, home: SiteHome) -> None:
     """List every byte that ever left this site: run, round, size, SHA-256 and cost."""
     from client.commands.ledger import Book
     from client.commands.outbox import show_outbox
 
-    result(show_outbox(Book.of(SiteHome(home.expanduser()), None, None, delta)))
+    result(show_outbox(Book.of(home, None, None, delta)))
 
 
 @click.command()
 @at_home
 @told
-def status(home: Path) -> None:
+def status(home: SiteHome) -> None:
     """Say whether the agent answers, what is spent, and how many more runs the budget affords."""
     from client.commands.status import show_status
 
-    result(show_status(SiteHome(home.expanduser())))
+    result(show_status(home))
 
 
 @click.group()
@@ -106,46 +98,46 @@ def charter() -> None:
 @charter.command("list")
 @at_home
 @told
-def list_all(home: Path) -> None:
+def list_all(home: SiteHome) -> None:
     """List what the centre offered beyond the limits of `[auto_accept]`, with its price."""
     from client.commands.charters import list_charters
 
-    result(list_charters(SiteHome(home.expanduser())))
+    result(list_charters(home))
 
 
 @charter.command("show")
 @click.argument("digest")
 @at_home
 @told
-def show_one(digest: str, home: Path) -> None:
+def show_one(digest: str, home: SiteHome) -> None:
     """Dry run of the charter DIGEST: exact bytes and epsilon of every round."""
     from client.commands.charters import show_charter
 
-    result(show_charter(SiteHome(home.expanduser()), digest))
+    result(show_charter(home, digest))
 
 
 @charter.command()
 @click.argument("digest")
 @at_home
 @told
-def accept(digest: str, home: Path) -> None:
+def accept(digest: str, home: SiteHome) -> None:
     """Accept the charter DIGEST: the agent says yes when it is offered again."""
     from client.commands.charters import accept_charter
 
-    result(accept_charter(SiteHome(home.expanduser()), digest))
+    result(accept_charter(home, digest))
 
 
 @click.command()
 @at_home
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @told
-def leave(home: Path, yes: bool) -> None:
+def leave(home: SiteHome, yes: bool) -> None:
     """Destroy this site's keys and features for good; the ledger stays as the record."""
     from client.commands.leave import leave_federation
 
     if not yes:
         click.confirm("Destroy the keys of this site? It cannot be undone", abort=True, err=True)
-    result(leave_federation(SiteHome(home.expanduser())))
+    result(leave_federation(home))
 
 
 COMMANDS = (serve, ledger, outbox, status, charter, leave)

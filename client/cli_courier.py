@@ -1,27 +1,18 @@
 """The courier's commands: `join` runs it, `doctor` finds out what keeps it from running."""
 
-from pathlib import Path
-
 import click
 
 from client.home import DEFAULT, VARIABLE, SiteHome
-from common.console import result, told
+from common.console import home_option, result, told
 
-home_option = click.option(
-    "--home",
-    type=click.Path(path_type=Path),
-    envvar=VARIABLE,
-    default=DEFAULT,
-    show_default=True,
-    help=f"Folder of the site; {VARIABLE} names it as well.",
-)
+at_home = home_option(SiteHome, DEFAULT, VARIABLE, "site")
 
 
 @click.command()
-@home_option
+@at_home
 @click.option("--courier-user", help="OS user that the courier becomes; only for root.")
 @told
-def join(home: Path, courier_user: str | None) -> None:
+def join(home: SiteHome, courier_user: str | None) -> None:
     """Wait for admission, then run the courier until asked to stop."""
     import time
 
@@ -31,4 +22,23 @@ def join(home: Path, courier_user: str | None) -> None:
     around = Surroundings(
         fetch=lambda site: fetch(site, time.time), say=lambda line: click.echo(line, err=True)
     )
-    result(join_command(SiteHome(home.expanduser()), courier_user, around))
+    result(join_command(home, courier_user, around))
+
+
+@click.command()
+@at_home
+@told
+def doctor(home: SiteHome) -> None:
+    """Name what is wrong with this site and what to do about it; exit code 1 if anything is."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from client.commands.doctor import doctor_command, show
+
+    findings = doctor_command(home)
+    show(findings, Console(stderr=True))
+    fine = all(finding.ok for finding in findings)
+    result({"ok": fine, "findings": [asdict(finding) for finding in findings]})
+    if not fine:
+        raise SystemExit(1)

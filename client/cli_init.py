@@ -6,20 +6,14 @@ from typing import Any
 import click
 
 from client.home import DEFAULT, VARIABLE, SiteHome
-from common.console import result, told
+from common.console import home_option, result, told
 
 FILE = click.Path(path_type=Path)
+at_home = home_option(SiteHome, DEFAULT, VARIABLE, "site")
 
 
 @click.command()
-@click.option(
-    "--home",
-    type=FILE,
-    envvar=VARIABLE,
-    default=DEFAULT,
-    show_default=True,
-    help=f"Folder of the site; {VARIABLE} names it as well.",
-)
+@at_home
 @click.option("--token", envvar="MASCARON_TOKEN", required=True, help="From the administrator.")
 @click.option("--centre", help="host:port of the gateway.")
 @click.option("--name", help="Of the site: a-z, 0-9 and '-'.")
@@ -30,11 +24,10 @@ FILE = click.Path(path_type=Path)
 @click.option("--public", type=FILE, help="Pack or folder of public faces.")
 @click.option("--later", is_flag=True, help="Make the keys, leave the network alone.")
 @told
-def init(home: Path, token: str, later: bool, **asked: Any) -> None:
+def init(home: SiteHome, token: str, later: bool, **asked: Any) -> None:
     """Make this site's keys and ask the centre to admit it. Done again, it only asks again."""
     import time
 
     from client.commands.init import Asked, init_command
 
-    site = SiteHome(home.expanduser())
-    result(init_command(site, Asked(**asked), token, time.time, later=later))
+    result(init_command(home, Asked(**asked), token, time.time, later=later))

@@ -8,6 +8,7 @@ import functools
 import json
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import click
@@ -44,6 +45,22 @@ def told(command: Callable[P, R]) -> Callable[P, R]:
 def result(value: dict[str, Any]) -> None:
     """Prints the one JSON object a command answers with."""
     click.echo(json.dumps(value))
+
+
+def home_option(
+    make: Callable[[Path], Any], default: Path, variable: str, whose: str
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--home``, given to the command as what ``make`` makes of it; absolute, for daemons that
+    run elsewhere."""
+    return click.option(
+        "--home",
+        type=click.Path(path_type=Path),
+        envvar=variable,
+        default=default,
+        show_default=True,
+        help=f"Folder of the {whose}; {variable} names it as well.",
+        callback=lambda context, option, value: make(value.expanduser().absolute()),
+    )
 
 
 def quiet_logs(verbose: bool) -> None:

@@ -1,27 +1,14 @@
 """What an administrator types to make a federation and to say who is in it."""
 
 import functools
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import click
 
-from common.console import result, told
+from common.console import home_option, result, told
 from common.trust.roster import WHY_REVOKED
 from server.home import DEFAULT, VARIABLE, CentreHome
 
-
-def _home(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--home",
-        type=click.Path(path_type=Path),
-        envvar=VARIABLE,
-        default=DEFAULT,
-        show_default=True,
-        help=f"Folder of the centre; {VARIABLE} names it as well.",
-        callback=lambda context, option, value: CentreHome(value.expanduser()),
-    )(command)
+at_home = home_option(CentreHome, DEFAULT, VARIABLE, "centre")
 
 
 def add_to(main: click.Group) -> None:
@@ -31,7 +18,7 @@ def add_to(main: click.Group) -> None:
 
 
 @click.command()
-@_home
+@at_home
 @click.option("--host", required=True, help="host or host:port at which sites reach the centre.")
 @click.option("--name", default="federation", show_default=True, help="For people to read.")
 @click.option("--alt-name", multiple=True, help="Another host of the certificate; repeatable.")
@@ -46,7 +33,7 @@ def init(home: CentreHome, host: str, name: str, alt_name: tuple[str, ...]) -> N
 
 
 @click.command()
-@_home
+@at_home
 @click.option("--alt-name", multiple=True, help="Another host of the certificate; repeatable.")
 @told
 def renew(home: CentreHome, alt_name: tuple[str, ...]) -> None:
@@ -59,7 +46,7 @@ def renew(home: CentreHome, alt_name: tuple[str, ...]) -> None:
 
 
 @click.command()
-@_home
+@at_home
 @click.option("--replace", is_flag=True, help="Make a new one; the old one is good for nothing.")
 @told
 def token(home: CentreHome, replace: bool) -> None:
@@ -70,7 +57,7 @@ def token(home: CentreHome, replace: bool) -> None:
 
 
 @click.command()
-@_home
+@at_home
 @click.option("--drop", metavar="FINGERPRINT", help="Send one that waits away, unadmitted.")
 @told
 def sites(home: CentreHome, drop: str | None) -> None:
@@ -86,7 +73,7 @@ def sites(home: CentreHome, drop: str | None) -> None:
 
 
 @click.command()
-@_home
+@at_home
 @click.argument("name")
 @click.argument("fingerprint")
 @click.option("--camera-type", help="Instead of what the site declared.")
@@ -112,7 +99,7 @@ def admit(
 
 
 @click.command()
-@_home
+@at_home
 @click.argument("name")
 @click.option("--reason", type=click.Choice(WHY_REVOKED), required=True, help="The site reads it.")
 @told

@@ -6,23 +6,14 @@ from typing import Any
 
 import click
 
-from common.console import result, told
+from common.console import home_option, result, told
 from server.home import DEFAULT, VARIABLE, CentreHome
 
 FILE = click.Path(path_type=Path)
 MANY = click.IntRange(min=1)
 
 
-def _home(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--home",
-        type=FILE,
-        envvar=VARIABLE,
-        default=DEFAULT,
-        show_default=True,
-        help=f"Folder of the centre; {VARIABLE} names it as well.",
-        callback=lambda context, option, value: CentreHome(value.expanduser()),
-    )(command)
+at_home = home_option(CentreHome, DEFAULT, VARIABLE, "centre")
 
 
 def add_to(main: click.Group) -> None:
@@ -37,7 +28,7 @@ def charter() -> None:
 
 
 @charter.command()
-@_home
+@at_home
 @click.option("--run", required=True, help="Name of the run: a-z, 0-9, '.', '_' and '-'.")
 @click.option("--epsilon", type=float, required=True, help="Privacy loss of the whole run.")
 @click.option("--delta", type=float, default=1e-4, show_default=True)
@@ -69,7 +60,7 @@ def propose(home: CentreHome, **options: Any) -> None:
 
 
 @charter.command()
-@_home
+@at_home
 @click.argument("name")
 @told
 def sign(home: CentreHome, name: str) -> None:
@@ -82,7 +73,7 @@ def sign(home: CentreHome, name: str) -> None:
 
 
 @charter.command()
-@_home
+@at_home
 @click.argument("name")
 @told
 def show(home: CentreHome, name: str) -> None:
@@ -95,7 +86,7 @@ def show(home: CentreHome, name: str) -> None:
 
 
 @charter.command("list")
-@_home
+@at_home
 @told
 def list_(home: CentreHome) -> None:
     """List all charters and proposals."""
@@ -107,7 +98,7 @@ def list_(home: CentreHome) -> None:
 
 
 @click.command()
-@_home
+@at_home
 @click.argument("name")
 @click.option("--resume", is_flag=True, help="Go on after the last round that is done.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Follow it to its end.")
@@ -125,7 +116,7 @@ def run(context: click.Context, home: CentreHome, name: str, resume: bool, wait:
 
 
 @click.command()
-@_home
+@at_home
 @click.argument("name")
 @told
 def rounds(home: CentreHome, name: str) -> None:
@@ -136,7 +127,7 @@ def rounds(home: CentreHome, name: str) -> None:
 
 
 @click.command()
-@_home
+@at_home
 @told
 def status(home: CentreHome) -> None:
     """Show what runs, which sites answered, where runs stand, and what to do next."""
@@ -154,7 +145,7 @@ def _passphrase(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command()
-@_home
+@at_home
 @click.option("--to", type=FILE, required=True, help="New file, sealed under a passphrase.")
 @_passphrase
 @told
@@ -171,7 +162,7 @@ def backup(home: CentreHome, to: Path, passphrase_file: Path | None) -> None:
 
 
 @click.command()
-@_home
+@at_home
 @click.option("--from", "source", type=FILE, required=True, help="What `backup` wrote.")
 @click.option("--replaces", type=FILE, help="Home whose place it takes, where it is still there.")
 @click.option("--roster-after", type=click.IntRange(min=0), help="Highest number a site knows.")
@@ -195,7 +186,7 @@ def restore(
 
 
 @click.command()
-@_home
+@at_home
 @click.pass_context
 @told
 def doctor(context: click.Context, home: CentreHome) -> None:

@@ -1,28 +1,21 @@
 """What an administrator types to run the centre's daemons."""
 
-from pathlib import Path
-
 import click
 
-from common.console import quiet_logs, result, told
+from common.console import home_option, quiet_logs, result, told
 from server.home import DEFAULT, VARIABLE, CentreHome
+
+at_home = home_option(CentreHome, DEFAULT, VARIABLE, "centre")
 
 
 @click.command()
-@click.option(
-    "--home",
-    type=click.Path(path_type=Path),
-    envvar=VARIABLE,
-    default=DEFAULT,
-    show_default=True,
-    help=f"Folder of the centre; {VARIABLE} names it as well.",
-)
+@at_home
 @told
-def serve(home: Path) -> None:
+def serve(home: CentreHome) -> None:
     """Run SuperLink and gateway until SIGTERM; says where, once both are up."""
     import os
 
     from server.commands.serve import serve_command
 
     quiet_logs(False)
-    serve_command(CentreHome(home.expanduser()), os.environ, result)
+    serve_command(home, os.environ, result)
