@@ -7,10 +7,10 @@ from pathlib import Path
 
 from common.config import load
 from common.errors import ConfigError, DeploymentError
+from common.trust.roster import check_name
 
 DEFAULT = Path("~/.mascaron/site")
 VARIABLE = "MASCARON_SITE"
-NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]+\])")
 PRIVATE, SHARED = 0o700, 0o755
 
@@ -29,18 +29,14 @@ class SiteConfig:
     socket: Path | None = None  # of the agent; run/agent.sock unless said otherwise
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.name):
-            raise ConfigError(
-                "name must be 1 to 32 small letters, digits and hyphens, such as 'north-gate', "
-                f"got {self.name!r}"
-            )
+        check_name(self.name)
         host, separator, port = self.centre.rpartition(":")
         if not separator or not HOST.fullmatch(host) or not _is_port(port):
             raise ConfigError(
                 f"centre must be host:port, such as fl.example:8443, got {self.centre!r}"
             )
-        if not self.camera_type or len(self.camera_type) > 32:
-            raise ConfigError("camera_type must be 1 to 32 characters")
+        if not 1 <= len(self.camera_type) <= 64 or not self.camera_type.isprintable():
+            raise ConfigError("camera_type must be 1-64 printable characters")
         if self.people < 1:
             raise ConfigError(f"people must be at least 1, got {self.people}")
 

@@ -42,8 +42,8 @@ def test_an_operator_may_put_the_socket_elsewhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('name = "North Gate"', "name must be"),
-        ('name = "a/b"', "name must be"),
+        ('name = "North Gate"', "a site's name is"),
+        ('name = "a/b"', "a site's name is"),
         ('centre = "https://fl.example:8443"', "centre must be host:port"),
         ('centre = "fl.example"', "centre must be host:port"),
         ('centre = "fl.example:0"', "centre must be host:port"),

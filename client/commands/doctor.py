@@ -1,0 +1,55 @@
+"""`mascaron-site doctor`: looks at everything that keeps a site from taking part."""
+
+import shutil
+import time
+from pathlib import Path
+
+import grpc
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from client.doctor import ON_THIS_MACHINE, Finding, Machine, examine
+from client.doctor_centre import check_centre
+from client.home import SiteHome
+from common import wire
+from protos.gen import agent_pb2 as pb
+from protos.gen import agent_pb2_grpc as rpc
+
+SECONDS = 5.0
+
+
+def doctor_command(home: SiteHome) -> list[Finding]:
+    """Everything found about the site in ``home``, from near to far."""
+    machine = Machine(now=time.time, space=free_space, ask_agent=ask_agent)
+    return examine(home, machine, (*ON_THIS_MACHINE, check_centre))
+
+
+def show(findings: list[Finding], console: Console) -> None:
+    """The findings as a table."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "check", "cause", "remedy"):
+        table.add_column(heading)
+    for finding in findings:
+        mark = "ok" if finding.ok else "WRONG"
+        words = (mark, finding.name, finding.cause, finding.remedy)
+        table.add_row(*(Text(word) for word in words))  # no markup in a path or an answer
+    console.print(table)
+
+
+def free_space(path: Path) -> int:
+    """Bytes that may still be written where ``path`` is."""
+    return shutil.disk_usage(path).free
+
+
+def ask_agent(address: str) -> str:
+    """Asks the agent at ``address`` to describe itself; its reason if it does not, else ""."""
+    with grpc.insecure_channel(address) as channel:
+        stub = rpc.AgentStub(channel)  # type: ignore[no-untyped-call]
+        try:
+            stub.Describe(pb.DescribeRequest(protocol=wire.PROTOCOL), timeout=SECONDS)
+        except grpc.RpcError as error:
+            told = dict(error.trailing_metadata() or ())
+            reason = str(told.get("reason", "UNAVAILABLE"))
+            return reason if reason in wire.REASONS else "UNAVAILABLE"
+    return ""

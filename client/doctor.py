@@ -1,0 +1,227 @@
+"""What can be wrong with a site: every check names the cause and what to do about it.
+
+Checks look and change nothing. Nothing they say names a person or counts anybody.
+"""
+
+import os
+import platform
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from client.admission import known_roster
+from client.home import SiteConfig, SiteHome
+from client.launcher import read_allowed
+from client.standing import CONNECTED, ENDED, REFUSED, STARTING, STOPPED, UNREACHABLE, Standing
+from common.errors import MascaronError
+from common.trust import storing
+
+LEAST_SPACE = 100 * 2**20  # bytes
+PATIENCE = 180.0  # seconds; Flower takes up to a minute to let a node that crashed in again
+X86 = ("x86_64", "amd64", "i686")
+INIT, JOIN = "run `mascaron-site init`", "run `mascaron-site join`"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """What a check found. ``cause`` and ``remedy`` are empty where nothing is wrong."""
+
+    name: str
+    ok: bool
+    cause: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What the checks may ask of this machine, so that a test can answer."""
+
+    now: Callable[[], float]  # seconds since 1970
+    space: Callable[[Path], int]  # bytes free there
+    processor: Path = Path("/proc/cpuinfo")
+    architecture: str = platform.machine()
+    ask_agent: Callable[[str], str]  # "" if the agent at an address answers, else the reason
+
+
+Check = Callable[[SiteHome, SiteConfig, Machine], Iterable[Finding]]
+
+
+def well(name: str) -> Finding:
+    """Nothing is wrong with ``name``."""
+    return Finding(name=name, ok=True)
+
+
+def wrong(name: str, cause: str, remedy: str) -> Finding:
+    """Something is."""
+    return Finding(name=name, ok=False, cause=cause, remedy=remedy)
+
+
+def examine(home: SiteHome, machine: Machine, checks: Iterable[Check]) -> list[Finding]:
+    """All findings, whatever fails: a check that cannot be made is a finding too."""
+    try:
+        config = home.config()
+    except MascaronError as error:
+        return [wrong("settings", str(error), f"correct {home.settings}, or {INIT}")]
+    findings = [well("settings")]
+    for check in checks:
+        try:
+            findings += check(home, config, machine)
+        except MascaronError as error:
+            findings.append(wrong(_name(check), str(error), "the cause says what to do"))
+        except OSError as error:
+            cause = f"cannot be checked: {error.strerror or type(error).__name__}"
+            findings.append(wrong(_name(check), cause, "run as the owner of the site's home"))
+    return findings
+
+
+def check_processor(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
+    """PyTorch and onnxruntime need AVX on x86, and end with SIGILL where it is missing."""
+    flags = machine.processor.read_text("utf-8").split()
+    if machine.architecture.lower() in X86 and "avx" not in flags:
+        remedy = "let the virtual machine pass the host's processor through, or use another one"
+        yield wrong("processor", "this processor does not offer AVX", remedy)
+    else:
+        yield well("processor")
+
+
+def check_disk(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
+    """The ledger must be written before anything is released."""
+    if machine.space(home.folder) < LEAST_SPACE:
+        cause = f"less than {LEAST_SPACE // 2**20} MiB are free where {home.folder} is"
+        yield wrong("disk", cause, "make room there: without it no release can be entered")
+    else:
+        yield well("disk")
+
+
+def check_keys(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
+    """Keys are there, and nobody but their owner reads them."""
+    for path in (home.identity_key, home.ledger_key, home.node_key):
+        name = f"key {path.name}"
+        if not _visible(path.parent):
+            continue  # of the other side of the house, whose user sees to it
+        try:
+            mode = stat.S_IMODE(path.lstat().st_mode)
+        except FileNotFoundError:
+            remedy = f"{INIT}, or put the file back from where you keep a copy"
+            yield wrong(name, f"there is no {path}", remedy)
+            continue
+        if mode & 0o077:
+            yield wrong(name, f"others may read {path}", f"chmod 600 {path}")
+        else:
+            yield well(name)
+
+
+def check_trust(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
+    """What the federation is known by, and which bundles may start a courier."""
+    if not home.ca.exists():
+        yield wrong("trust", f"there is no {home.ca}: this site has not met its centre", INIT)
+    elif not home.fabs.exists():
+        yield wrong("trust", f"there is no {home.fabs}: every bundle is refused", JOIN)
+    else:
+        read_allowed(home.fabs)
+        yield well("trust")
+
+
+def check_faces(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
+    """Whether the folder or pack of faces can be read; not what is in it."""
+    if not _visible(home.agent):
+        return  # the courier's user, who must not read faces
+    path = config.faces
+    needed = os.R_OK | (os.X_OK if path.is_dir() else 0)
+    if not path.exists():
+        yield wrong("faces", f"there is nothing at {path}", f"correct faces in {home.settings}")
+    elif not os.access(path, needed):
+        remedy = f"let the agent's user read it: chmod -R u+rX {path}, or chown it"
+        yield wrong("faces", f"this user may not read {path}", remedy)
+    else:
+        yield well("faces")
+
+
+def check_socket(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
+    """Who may speak to the agent."""
+    path = home.socket(config)
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return  # the agent's check tells
+    if not stat.S_ISSOCK(mode):
+        yield wrong("socket", f"{path} is not a socket", f"remove it, then start the agent: {path}")
+    elif mode & 0o007:
+        yield wrong("socket", f"every user may speak to the agent at {path}", f"chmod o= {path}")
+    elif not os.access(path, os.R_OK | os.W_OK):
+        remedy = "start the agent with a group that the courier's user is in, or as this user"
+        yield wrong("socket", f"this user may not speak to the agent at {path}", remedy)
+    else:
+        yield well("socket")
+
+
+def check_agent(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
+    """Whether the agent answers the way a courier asks."""
+    reason = machine.ask_agent(f"unix://{home.socket(config)}")
+    if reason == "PROTOCOL_VERSION":
+        remedy = "install the same release for both, then start both again"
+        yield wrong("agent", "the agent speaks another version of the protocol", remedy)
+    elif reason:
+        remedy = "start it with `mascaron-site serve`; its log says why it ended"
+        yield wrong("agent", f"the agent does not answer ({reason})", remedy)
+    else:
+        yield well("agent")
+
+
+def check_node(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
+    """Whether the centre knows this node, and takes it."""
+    roster, line = known_roster(home), storing.read(home.node_public)
+    entry = roster.site(config.name) if roster else None
+    if entry is not None and entry.state == "revoked":
+        yield wrong("node", "the roster says that this site is revoked", "ask the administrator")
+        return
+    if entry is not None and line is not None and entry.node.split()[:2] != _words(line):
+        remedy = f"put the old {home.node_key.name} back, or {INIT} and let it be admitted again"
+        yield wrong("node", "the centre registered another node key than this home's", remedy)
+        return
+    yield _standing_found(Standing.load(home.standing), machine.now())
+
+
+def _standing_found(standing: Standing | None, now: float) -> Finding:
+    state = standing.state if standing else STOPPED
+    lasted = now - standing.since if standing else 0.0
+    if state == CONNECTED or (state in (STARTING, REFUSED, ENDED) and lasted < PATIENCE):
+        return well("node")
+    told = {
+        STOPPED: ("the courier is not running", JOIN),
+        STARTING: ("the courier starts and does not connect", "look into courier/logs"),
+        ENDED: ("the courier ends again and again", "look into courier/logs"),
+        UNREACHABLE: ("the courier does not reach the centre", "see the finding on the gateway"),
+        REFUSED: (
+            "the SuperLink does not know this node: its registration is stale",
+            "let the administrator run `mascaron-admin doctor` and admit this site again",
+        ),
+    }
+    unknown = ("the courier's standing is unknown", "start `mascaron-site join` again")
+    return wrong("node", *told.get(state, unknown))
+
+
+def _words(line: bytes) -> list[str]:
+    return line.decode("ascii", "replace").split()[:2]
+
+
+def _visible(folder: Path) -> bool:
+    """Unless it is the other side's: a folder that is not there is everybody's business."""
+    return not folder.exists() or os.access(folder, os.R_OK | os.X_OK)
+
+
+def _name(check: Check) -> str:
+    return getattr(check, "__name__", "check").removeprefix("check_")
+
+
+ON_THIS_MACHINE: tuple[Check, ...] = (
+    check_processor,
+    check_disk,
+    check_keys,
+    check_trust,
+    check_faces,
+    check_socket,
+    check_agent,
+    check_node,
+)
