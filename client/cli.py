@@ -12,6 +12,7 @@ def main() -> None:
 
 
 main.add_command(cli_init.init)
+main.add_command(cli_init.admission)
 main.add_command(cli_courier.join)
 main.add_command(cli_courier.doctor)
 for command in cli_agent.COMMANDS:

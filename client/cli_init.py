@@ -31,3 +31,15 @@ def init(home: SiteHome, token: str, later: bool, **asked: Any) -> None:
     from client.commands.init import Asked, init_command
 
     result(init_command(home, Asked(**asked), token, time.time, later=later))
+
+
+@click.command()
+@at_home
+@told
+def admission(home: SiteHome) -> None:
+    """Ask the centre how this site stands, and renew its certificate if that is due."""
+    import time
+
+    from client.commands.admission import admission_command
+
+    result(admission_command(home, time.time))

@@ -85,7 +85,7 @@ def _await_admission(home: SiteHome, around: Surroundings) -> None:
         if not home.certificate.exists():
             raise DeploymentError(
                 f"this user may not read {home.identity_key} to ask for admission: run "
-                "`mascaron-site status` as the agent's user until it says admitted"
+                "`mascaron-site admission` as the agent's user until it says admitted"
             )
         around.say("taking the admission from trust/: the identity is the agent's")
         return

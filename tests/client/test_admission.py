@@ -7,6 +7,7 @@ import pytest
 
 from client import contact
 from client.admission import fetch, known_roster
+from client.commands.admission import admission_command
 from client.home import SiteHome
 from common.errors import (
     AdmissionError,
@@ -106,6 +107,23 @@ def test_a_wrong_clock_is_told_with_the_centres_time(
         fetch(home, Clock(NOW + skew))
     assert caught.value.reason == "CLOCK_SKEW"
     assert "the centre's says 2026-09-21T14:13:20" in str(caught.value)
+
+
+def test_the_command_says_how_the_site_stands_and_what_comes_next(
+    wire: Wire, home: SiteHome, centre: PaperCentre
+) -> None:
+    init(home, centre)
+    assert admission_command(home, centre.clock)["state"] == "waiting"
+    joined(home, centre)
+    told = admission_command(home, centre.clock)
+    assert (told["state"], told["next"]) == ("admitted", "mascaron-site join")
+    assert told["expires"].startswith("2026-12-20T")
+    home.node_key.unlink()
+    init(home, centre)
+    assert "node key is another" in admission_command(home, centre.clock)["next"]
+    centre.members.revoke("north", "left", NOW)
+    told = admission_command(home, centre.clock)
+    assert (told["state"], told["reason"], told["expires"]) == ("revoked", "left", None)
 
 
 def test_a_clock_before_the_federation_is_told(
