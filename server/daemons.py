@@ -20,18 +20,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from common.errors import DeploymentError
+from common.errors import DeploymentError, MascaronError
 from common.trust.storing import replace
 from server.leash import adopt_orphans, die_with
 from server.logs import rotate
-
-TICK = 0.25  # seconds between looks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Daemon:
     """A program to keep running. ``healthy`` asks it; ``ready`` is called when it first says yes,
-    after each start, and may raise ``DeploymentError`` to have it started again."""
+    after each start, and may raise any of our errors to have it started again."""
 
     name: str
     command: tuple[str, ...]
@@ -44,6 +42,7 @@ class Daemon:
 class Patience:
     """How long the supervisor waits, in seconds, and how often it asks."""
 
+    tick: float = 0.25  # between looks
     start: float = 60.0  # until a daemon is healthy
     stop: float = 15.0  # after SIGTERM until SIGKILL
     check: float = 15.0  # between health checks
@@ -109,7 +108,7 @@ class Supervisor:
                 self._bring_up(one)
             if not self._asked.is_set():
                 started()
-            while not self._asked.wait(TICK):
+            while not self._asked.wait(self._patience.tick):
                 for one in self._running:
                     self._look_after(one, time.monotonic())
                 self._note(time.monotonic())
@@ -132,7 +131,7 @@ class Supervisor:
                     f"{one.daemon.name} does not start: read {self._log(one)}, "
                     "or ask `mascaron-admin doctor`"
                 )
-            self._asked.wait(TICK)
+            self._asked.wait(self._patience.tick)
 
     def _look_after(self, one: _Running, now: float) -> None:
         if one.process is None:
@@ -154,7 +153,7 @@ class Supervisor:
         if one.daemon.healthy():
             try:
                 one.daemon.ready()
-            except DeploymentError:
+            except MascaronError:
                 self._end(one, pause=True)
                 return
             one.state, one.checked, one.failures = "up", now, 0

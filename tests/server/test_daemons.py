@@ -22,7 +22,14 @@ from server.logs import KEPT, rotate
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = Patience(
-    start=20, stop=1.0, check=0.1, failures=2, first_pause=0.05, longest_pause=0.2, rotate=0.2
+    tick=0.02,
+    start=20,
+    stop=0.5,
+    check=0.1,
+    failures=2,
+    first_pause=0.05,
+    longest_pause=0.2,
+    rotate=0.2,
 )
 SLEEPER = "import time; time.sleep(600)"
 DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); " + (
@@ -160,7 +167,7 @@ def test_pauses_grow_up_to_the_longest_and_shrink_once_it_is_steady(tmp_path: Pa
         assert int(str(starts)) >= 2
         wait_for(lambda: told(tmp_path)["a"]["pause"] == 0.05)
 
-    patience = Patience(first_pause=0.05, longest_pause=0.2, stop=1, check=0.1, steady=0.5)
+    patience = Patience(tick=0.02, first_pause=0.05, longest_pause=0.2, check=0.1, steady=0.5)
     supervise(tmp_path, (python("a", code),), act, patience)
 
 
@@ -194,7 +201,7 @@ def test_what_does_not_start_the_first_time_ends_all_with_the_log_named(tmp_path
         supervisor = Supervisor(
             (python("a", SLEEPER), daemon),
             surroundings(tmp_path),
-            Patience(start=0.5, stop=1, first_pause=0.01),
+            Patience(tick=0.02, start=0.5, first_pause=0.01),
         )
         with pytest.raises(DeploymentError, match=rf"{name} does not start: .*{name}\.log"):
             supervisor.run(lambda: started.append(1))
@@ -243,7 +250,8 @@ def test_no_daemon_outlives_a_supervisor_however_it_ends(
         around = Surroundings(environment={{}}, folder=folder, logs=folder,
                               state=folder / "state.json")
         daemons = tuple(Daemon(name=n, command=(sys.executable, "-c", {DEAF!r})) for n in "ab")
-        Supervisor(daemons, around, Patience(stop=0.5)).run(lambda: print("up", flush=True))
+        patience = Patience(tick=0.02, stop=0.5)
+        Supervisor(daemons, around, patience).run(lambda: print("up", flush=True))
         """
     )
     with subprocess.Popen(

@@ -166,13 +166,13 @@ def running(
     def stop() -> None:
         server.should_exit = True
         thread.join(timeout=20)
+        assert not thread.is_alive()
 
     try:
         yield stop
     finally:
         stop()
         sock.close()
-    assert not thread.is_alive()
 
 
 def read_all(connection: ssl.SSLSocket) -> bytes:
