@@ -57,6 +57,13 @@ class Issued:
             raise DeploymentError(f"{path} was altered: restore it from a backup")
         return found
 
+    def is_current(self, entry: SiteEntry, now: float) -> bool:
+        """Whether ``entry`` has a certificate, here and in force at ``now``."""
+        try:
+            return not is_over(self.in_force(entry), now)
+        except DeploymentError:
+            return False
+
     def revocations(self, roster: Roster, now: float) -> bytes:
         """The list in PEM, made anew if it lacks somebody or a third of its life is over."""
         content = storing.read(self._home.revocations) or b""

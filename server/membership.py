@@ -79,7 +79,7 @@ class Membership:
                         f"mascaron-admin revoke {name} --reason superseded"
                     )
                 storing.remove(self._heads / f"{name}.json")  # signed by the key that went
-            if not entry.certificate or is_over(self._issued.in_force(entry), now):
+            if not self._issued.is_current(entry, now):
                 issued = self._issued.issue(identity, name, now)
                 entry = replace(entry, certificate=issued)
             self._put(roster, entry, now)
@@ -119,6 +119,11 @@ class Membership:
                 self._room.leave(wait.request.identity)
                 return wait.request
         raise AdmissionError(_NOBODY)
+
+    def lapsed(self, now: float) -> frozenset[str]:
+        """Names of admitted sites whose certificate was not renewed in time."""
+        admitted = self._book.read().admitted
+        return frozenset(e.name for e in admitted if not self._issued.is_current(e, now))
 
     def settle(self, now: float) -> None:
         """Puts right what follows from the roster, after a crash or a month."""

@@ -15,12 +15,16 @@ from server.roster import RosterBook
 def make_ready(home: CentreHome, now: float) -> None:
     """Renews the server's certificate if it is due, and follows the roster to the letter.
 
-    Guarantee: a node key that the roster does not name as admitted is not told to the SuperLink.
+    Guarantee: a node key that the roster does not name as admitted, or whose site let its
+    certificate expire, is not told to the SuperLink.
     Raises ``DeploymentError`` or ``SignatureError`` if the home is not whole.
     """
     renew_server(home, now, due=True)
-    Membership(home).settle(now)
-    keep_nodes(home, (entry.node for entry in RosterBook(home).read().admitted))
+    members = Membership(home)
+    members.settle(now)
+    lapsed = members.lapsed(now)
+    admitted = RosterBook(home).read().admitted
+    keep_nodes(home, (entry.node for entry in admitted if entry.name not in lapsed))
 
 
 def keep_nodes(home: CentreHome, lines: Iterable[str]) -> None:

@@ -22,10 +22,12 @@ from common.errors import DeploymentError, RunError
 from common.trust.keys import SigningKey
 from common.trust.nodes import node_text
 from common.trust.roster import SiteEntry
+from server.authority import Authority
 from server.commands import fleet
 from server.commands.init import init_command
 from server.commands.serve import serving
 from server.home import CentreConfig, CentreHome
+from server.issued import Issued
 from server.roster import RosterBook
 from server.superlink import CONNECTION, environment
 from tests.small_door import free_port
@@ -182,8 +184,17 @@ def run_toy(home: CentreHome, folder: Path, wait: bool = False) -> str:
 
 def admitted(home: CentreHome, line: str) -> None:
     """Puts a site with this node key into the roster, which `serve` follows."""
-    book, identity = RosterBook(home), SigningKey.generate().public.text
-    entry = SiteEntry(name="north", identity=identity, node=line, camera_type="door", people=9)
+    identity, now = SigningKey.generate().public, time.time()
+    certificate = Issued(home, Authority.load(home)).issue(identity, "north", now)
+    entry = SiteEntry(
+        name="north",
+        identity=identity.text,
+        node=line,
+        camera_type="door",
+        people=9,
+        certificate=certificate,
+    )
+    book = RosterBook(home)
     with book.changing() as roster:
         book.write(roster.with_site(entry))
 

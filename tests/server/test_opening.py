@@ -53,6 +53,32 @@ def test_a_server_certificate_that_is_due_is_renewed(centre: PaperCentre) -> Non
     assert life_left(made, late) > 0.9
 
 
+def test_a_site_that_let_its_certificate_expire_is_not_told_until_it_is_admitted_again(
+    centre: PaperCentre,
+) -> None:
+    north, south = (centre.welcome(PaperSite(name)) for name in ("north", "south"))
+    centre.clock.now = NOW + 60 * DAY
+    centre.members.renew(south.key.public, centre.clock())
+    centre.clock.now = NOW + 91 * DAY
+    make_ready(centre.home, centre.clock())
+    assert nodes(centre) == {south.node}
+    centre.admit(north)
+    make_ready(centre.home, centre.clock())
+    assert nodes(centre) == {north.node, south.node}
+
+
+def test_a_certificate_that_is_gone_keeps_one_site_out_and_not_the_centre(
+    centre: PaperCentre,
+) -> None:
+    north, south = (centre.welcome(PaperSite(name)) for name in ("north", "south"))
+    next(centre.home.certificates.glob("north.*")).unlink()
+    make_ready(centre.home, NOW)
+    assert nodes(centre) == {south.node}
+    centre.admit(north)
+    make_ready(centre.home, NOW)
+    assert nodes(centre) == {north.node, south.node}
+
+
 def test_a_home_without_a_roster_does_not_open(centre: PaperCentre) -> None:
     centre.home.roster.unlink()
     with pytest.raises(DeploymentError, match="restore it from a backup"):
