@@ -96,7 +96,7 @@ def test_an_init_that_found_nobody_keeps_its_keys(
     [
         ({"name": None}, "needs --name"),
         ({"faces": None, "people": None}, "needs --people, --faces"),
-        ({"name": "Fred's ward"}, "name must be"),
+        ({"name": "Fred's ward"}, "a site's name is"),
         ({"centre": "example"}, "host:port"),
         ({"people": 0}, "people must be"),
         ({"camera_type": "x" * 99}, "camera_type must be"),
