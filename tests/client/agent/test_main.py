@@ -18,11 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from client.agent.charters import Offer, Review
-from client.agent.main import MAX_MESSAGE, REQUESTS, SERVICE, RunningAgent, serve
+from client.agent.jobs import Jobs
+from client.agent.main import MAX_MESSAGE, REQUESTS, SERVICE, Door, RunningAgent, serve
 from client.agent.service import AgentService
 from common import wire
 from common.errors import ConfigError
 from protos.gen import agent_pb2 as pb
+from protos.gen import agent_pb2_grpc as rpc
 
 SLOW_SITE = """
 import sys, time
@@ -204,3 +206,79 @@ def test_asked_to_stop_an_agent_finishes_what_it_was_doing(tmp_path: Path, numbe
         assert process.wait(timeout=10) == 0
     assert pb.AcceptResponse.FromString(answers[0]).charter_digest == "done"
     assert not (tmp_path / "a.sock").exists()
+
+
+WORKING_SITE = """
+import sys, time
+import numpy as np
+from client.agent.jobs import Jobs
+from client.agent.main import serve
+from client.agent.service import AgentService
+class Working:
+    usable = True
+    def train(self, run, number, arrays):
+        print("training", flush=True)
+        time.sleep(1.5)
+        return {"done": np.ones(1, np.float32)}
+    def head(self):
+        return "head"
+    def progress(self, run, number):
+        return 0.5
+service = AgentService(Working(), Jobs())
+serve(service, sys.argv[1]).wait_for_signal(lambda: print("ready", flush=True))
+"""
+
+
+def told(call: Callable[[], Any]) -> str:
+    """The reason of a refusal."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    return str(dict(caught.value.trailing_metadata())["reason"])
+
+
+def test_a_long_round_outlives_calls_and_a_stopping_agent_finishes_it(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path}/a.sock"
+    command = [sys.executable, "-c", WORKING_SITE, address]
+    request = pb.TrainRequest(protocol=wire.PROTOCOL, run="r1", round=1)
+    other = pb.TrainRequest(protocol=wire.PROTOCOL, run="r2", round=1)
+    status = pb.StatusRequest(protocol=wire.PROTOCOL)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        with grpc.insecure_channel(address) as channel:
+            agent = rpc.AgentStub(channel)  # type: ignore[no-untyped-call]
+            assert told(lambda: agent.Train(request, timeout=0.5)) == "NOT_READY"
+            assert process.stdout.readline() == "training\n"
+            assert told(lambda: agent.Train(other, timeout=5)) == "BUSY"
+            working = agent.Status(status, timeout=5)
+            assert (working.state, working.progress) == (pb.STATE_WORKING, 0.5)
+            process.send_signal(signal.SIGTERM)
+            answer = agent.Train(request, timeout=10)
+            assert [t.name for t in answer.tensors] == ["done"]
+        assert process.wait(timeout=15) == 0
+        assert process.stdout.read() == ""  # worked out once
+
+
+def test_an_agent_about_to_stop_says_so(tmp_path: Path) -> None:
+    jobs = Jobs()
+    with serve(AgentService(Quiet(), jobs), f"unix:{tmp_path}/a.sock") as running:
+        jobs.drain(0.0)
+        with grpc.insecure_channel(running.address) as channel:
+            agent = rpc.AgentStub(channel)  # type: ignore[no-untyped-call]
+            asked = pb.TrainRequest(protocol=wire.PROTOCOL, run="r1", round=1)
+            charter = pb.CharterRequest(protocol=wire.PROTOCOL)
+            assert told(lambda: agent.Train(asked, timeout=5)) == "DRAINING"
+            assert told(lambda: agent.AcceptCharter(charter, timeout=5)) == "DRAINING"
+            state = agent.Status(pb.StatusRequest(protocol=wire.PROTOCOL), timeout=5).state
+            assert state == pb.STATE_DRAINING
+
+
+def test_a_socket_opened_to_a_group_is_open_to_nobody_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.sock"
+    with serve(AgentService(Quiet()), f"unix:{path}", Door(group=os.getegid())):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+
+
+def test_a_plain_port_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="mutual TLS"):
+        serve(AgentService(Quiet()), "127.0.0.1:0")
