@@ -48,7 +48,7 @@ class Training:
 
     Guarantee: everything ``train`` returns was charged in the ledger first and passed the gate;
     the same (run, round, contents) returns the same bytes; other contents are refused. Under a
-    plan with a release slot, answers leave at whole slots, however long the work took.
+    plan with a release slot, answers and refusals leave at whole slots, however long it took.
     Leaks: what the plan's mechanisms release, priced by the ledger; refusals depend on plan,
     policy and ledger only, never on a face or on how many there are.
     """
@@ -125,12 +125,17 @@ class Training:
     def train(self, run: str, number: int, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
         """Round ``number`` of the plan of ``run``, given the shared arrays before it."""
         asked = self._clock.now()
-        with self._turn:
-            released = self._train(run, number, arrays)
-        slot = self._accepted[run].plan.release_slot
+        try:
+            with self._turn:
+                return self._train(run, number, arrays)
+        finally:
+            self._hold(run, asked)
+
+    def _hold(self, run: str, asked: float) -> None:
+        """Waits for the plan's next slot: an error may take as long as the work, and tell of it."""
+        slot = self._accepted[run].plan.release_slot if run in self._accepted else 0.0
         if slot > 0:
             self._clock.sleep(slot - (self._clock.now() - asked) % slot)
-        return released
 
     def _train(self, run: str, number: int, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
         self._charters.check_ledger()

@@ -232,3 +232,17 @@ def test_an_answer_leaves_at_the_plans_slot_whatever_it_took(
     room.accept(offer(mean_plan(release_slot=60.0)))
     assert set(room.train(RUN, 1, frame())) == {SUM}
     assert slept == [held]
+
+
+def test_a_failure_leaves_at_the_slot_like_an_answer(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    times = iter([100.0, 101.0])
+    clock = Clock(now=lambda: next(times), sleep=slept.append)
+    room = site.training(partial(Training, clock=clock))
+    room.accept(offer(mean_plan(release_slot=60.0)))
+    monkeypatch.setattr(mechanisms, "release", lambda *a: {"features": site.features})
+    with pytest.raises(GateError):
+        room.train(RUN, 1, frame())
+    assert slept == [59.0]
