@@ -33,6 +33,9 @@ class AutoAccept:
 class SitePolicy:
     """The limits of one site. ``epsilon`` at ``delta`` is for the whole life of the ledger.
 
+    With ``yearly_refresh`` it is for one calendar year (UTC): people may then lose that much again
+    every year, and what is shown as lost is still counted from the ledger's first row.
+
     Guarantee: only plans whose noise this site adds by itself are accepted. Shared noise protects
     nobody unless the centre sees sums alone, and no noise protects nobody at all. A ledger with a
     larger budget, one that a power cut may shorten, and noise that can be repeated are refused
@@ -48,6 +51,7 @@ class SitePolicy:
     tensors: tuple[str, ...] = ("moments.", GRADIENT)  # what may ever leave: names or beginnings
     denied_attributes: tuple[str, ...] = ()  # no mechanism may be about them
     cohort: int = 1  # fewest sites a charter must ask for
+    yearly_refresh: bool = False  # whether epsilon is for a calendar year
     auto_accept: AutoAccept = AutoAccept()
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ A charter is accepted whole, before round 1, and a run is bound to it for ever: 
 can change what is released, at which noise, or in which coordinates.
 """
 
+import datetime
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -111,6 +112,8 @@ class Charters:
         terms = self._read(signed, offer, now)
         if offer.head:
             self._check_head(Signed.from_json(offer.head))
+        if self._policy.yearly_refresh:
+            self._ledger.begin_year(datetime.datetime.fromtimestamp(now, datetime.UTC).year)
         self._decide(digest, signed, offer, terms)
         accepted = Accepted(terms.plan, digest, dict(offer.initial))
         self._ledger.accept(terms.run, terms.plan, digest, accepted.arrays)

@@ -27,7 +27,8 @@ _POLICY = """\
 # What this site allows, whatever a charter asks. The agent reads it at its start.
 
 # The whole privacy loss that people here may ever suffer, over all runs together: epsilon at
-# delta. A yearly refresh does not exist. Lower it at will; raising it is a promise broken.
+# delta. Lower it at will; raising it is a promise broken. With `yearly_refresh = true` it would be
+# the loss of every single year.
 epsilon = 8.0
 delta = 1e-4
 

@@ -6,6 +6,7 @@ from typing import Any
 from client.commands.ledger import Book
 from client.home import SiteHome
 from common.config import load
+from common.privacy import accountant
 
 SECONDS = 2.0  # that the agent has to answer
 
@@ -13,25 +14,33 @@ SECONDS = 2.0  # that the agent has to answer
 def show_status(home: SiteHome) -> dict[str, Any]:
     """The agent's state ("UNREACHABLE" where none answers), the budget, and what is left of it.
 
-    ``runs_left`` says how many more runs with the plan of the last one fit; None before the first.
+    ``epsilon`` is what was lost over the ledger's whole life, ``charged`` what counts against the
+    budget: less only where `yearly_refresh` is on, and a year has begun. ``runs_left`` says how
+    many more runs with the plan of the last one fit; None before the first.
     Raises ``ConfigError`` for a home that is not set up, ``LedgerError`` for an altered ledger.
     """
     from client.policy import SitePolicy
 
     config, policy = home.config(), load(SitePolicy, home.policy)
+    period = "year" if policy.yearly_refresh else "life"
     told: dict[str, Any] = {
         "site": config.name,
         "agent": _state(f"unix://{home.socket(config)}"),
-        "budget": {"epsilon": policy.epsilon, "delta": policy.delta},
+        "budget": {"epsilon": policy.epsilon, "delta": policy.delta, "of a": period},
     }
     if not home.ledger.is_file():
-        return {**told, "epsilon": 0.0, "runs_left": None}
+        return {**told, "epsilon": 0.0, "charged": 0.0, "runs_left": None}
     spending = Book(path=home.ledger, key=home.ledger_key, delta=policy.delta).read()
     spent, plan = spending.epsilon(policy.delta), spending.last_plan
     left = None
     if plan is not None:
         left = spending.affords(plan, policy.epsilon, policy.delta)
-    return {**told, "epsilon": spent if math.isfinite(spent) else None, "runs_left": left}
+    charged = accountant.epsilon(spending.charged, policy.delta)
+    return {**told, "epsilon": _finite(spent), "charged": _finite(charged), "runs_left": left}
+
+
+def _finite(epsilon: float) -> float | None:
+    return epsilon if math.isfinite(epsilon) else None
 
 
 def _state(address: str) -> str:

@@ -60,6 +60,8 @@ class Account:
 
     def __init__(self, entries: Iterable[LedgerEntry] = ()) -> None:
         self._spent: Counter[tuple[float, float]] = Counter()
+        self._charged: Counter[tuple[float, float]] = Counter()  # since the year began
+        self.year: int | None = None  # None: no budget was ever refreshed
         self._promises: dict[str, Promise] = {}
         self._digests: dict[Key, str] = {}
         self._releases: dict[Key, LedgerEntry] = {}
@@ -80,6 +82,7 @@ class Account:
         elif entry.kind == "reserve":
             sigma, rate, steps = json.loads(entry.detail)
             self._spent[sigma, rate] += steps
+            self._charged[sigma, rate] += steps
             promise = self._promises[entry.run]
             promise.overdrawn |= entry.round in promise.reserved
             promise.reserved.add(entry.round)
@@ -88,12 +91,18 @@ class Account:
             self._releases[key] = entry
         elif entry.kind == "finish":
             self._promises[entry.run].open = False
+        elif entry.kind == "year":
+            self._begin(int(entry.detail))
         else:
             raise ValueError("unknown kind of row")
 
     def spent(self) -> tuple[Event, ...]:
-        """Everything ever reserved, over all runs; what a person's budget is charged with."""
+        """Everything ever reserved, over all runs and years: what a person has lost at most."""
         return canonical(Event(*key, steps) for key, steps in self._spent.items())
+
+    def charged(self) -> tuple[Event, ...]:
+        """What counts against the budget: all that was spent, or since the last year began."""
+        return canonical(Event(*key, steps) for key, steps in self._charged.items())
 
     def promised(self) -> tuple[Event, ...]:
         """What all open plans may still reserve."""
@@ -103,6 +112,13 @@ class Account:
         """What run ``against`` may not use up: the promises to other runs that kept to theirs."""
         others = (p for run, p in self._promises.items() if run != against and not p.overdrawn)
         return canonical(event for promise in others for event in promise.left())
+
+    def _begin(self, year: int) -> None:
+        if self.year is not None:
+            if year <= self.year:
+                raise ValueError("years go one way")
+            self._charged.clear()  # not the first time: nobody knows when that was spent
+        self.year = year
 
     def known(self, run: str, digest: str, charter: str) -> bool:
         """Whether this very plan and charter are accepted; ReplayError if the run has others or

@@ -10,7 +10,7 @@ from typing import Literal
 
 from common.errors import LedgerError
 
-Kind = Literal["accept", "reserve", "release", "finish"]
+Kind = Literal["accept", "reserve", "release", "finish", "year"]
 GENESIS = bytes(32)
 
 SCHEMA = """
@@ -33,14 +33,15 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One row: what was promised, charged, released or ended, and the tag over all before it."""
+    """One row: what was promised, charged, released or ended, a year that began, and the tag over
+    all before it."""
 
     sequence: int  # from 1, without gaps
     kind: Kind
     run: str
     round: int  # 0 where a row is about the whole run
     digest: str  # of the plan (accept) or of the request (reserve, release)
-    detail: str  # JSON: the plan's rounds (accept), the event charged (reserve)
+    detail: str  # JSON: the plan's rounds (accept), the event charged (reserve), the year
     payload_digest: str  # SHA-256 of the released bytes, empty where nothing was released
     mac: bytes
 

@@ -44,7 +44,8 @@ _ON_DISK = frozenset({"wal", "delete", "truncate", "persist"})  # journals a tor
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one person may ever lose at this site: over the ledger's life, not a run's."""
+    """What one person may lose at this site: over the ledger's life, or over one year of it where
+    the policy refreshes budgets; never over a run's."""
 
     epsilon: float
     delta: float
@@ -149,7 +150,7 @@ class Ledger:
             fresh = self._account.first(run, round)
             if not (fresh and self._price(self._committed()) <= self.budget.epsilon):
                 others = self._account.protected(against=run)
-                self._afford((*self._account.spent(), planned, *others))
+                self._afford((*self._account.charged(), planned, *others))
             self._append(_row("reserve", run, round, digest, reserve_detail(planned)))
             self._live.add((run, round))
 
@@ -198,6 +199,17 @@ class Ledger:
         with self._guard():
             self._account.planned(run, 1)
             self._append(_row("finish", run, 0, "", ""))
+
+    def begin_year(self, year: int) -> None:
+        """Charges what comes to the budget of ``year``, where it is later than any before.
+
+        Only for a site whose policy refreshes its budget. What open runs were promised is charged
+        to the year in which it is reserved. The first year that is ever begun refreshes nothing:
+        the ledger cannot know when what stands before it was spent.
+        """
+        with self._guard():
+            if self._account.year is None or year > self._account.year:
+                self._append(_row("year", "", 0, "", str(year)))
 
     def epsilon(self) -> float:
         """Everything ever reserved, at the budget's delta: what a person has lost at most."""
@@ -270,7 +282,7 @@ class Ledger:
         self._broken = False
 
     def _committed(self) -> tuple[Event, ...]:
-        return accountant.canonical((*self._account.spent(), *self._account.promised()))
+        return accountant.canonical((*self._account.charged(), *self._account.promised()))
 
     def _price(self, events: tuple[Event, ...]) -> float:
         return accountant.epsilon(events, self.budget.delta)

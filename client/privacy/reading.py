@@ -31,11 +31,13 @@ TRIES, PAUSE = 3, 0.05  # seconds
 class Spending:
     """What a ledger's rows come to. The chain over them was checked.
 
-    ``committed`` is what was reserved and what open runs may still reserve.
+    ``spent`` is over the ledger's life; ``charged`` what counts against the budget, less only
+    where budgets are refreshed; ``committed`` is that and what open runs may still reserve.
     """
 
     entries: tuple[LedgerEntry, ...]
     spent: tuple[Event, ...]
+    charged: tuple[Event, ...]
     committed: tuple[Event, ...]
     head: Head
 
@@ -89,7 +91,8 @@ def _read(path: Path, key: bytes) -> Spending:
     return Spending(
         entries=entries,
         spent=account.spent(),
-        committed=accountant.canonical((*account.spent(), *account.promised())),
+        charged=account.charged(),
+        committed=accountant.canonical((*account.charged(), *account.promised())),
         head=chain.head_of(entries[-1:], key),
     )
 

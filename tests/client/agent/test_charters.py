@@ -1,6 +1,7 @@
 """A hostile centre: what it did not sign, signed otherwise, or changes later is refused by name."""
 
 import dataclasses
+import datetime
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -293,6 +294,30 @@ def test_a_review_tells_the_price_of_the_charter_alone_and_changes_nothing(site:
         True,
     )
     assert site.kinds() == ["accept"]
+
+
+@pytest.mark.parametrize("refresh", [False, True])
+def test_a_site_refreshes_only_if_its_policy_says_so(site: Site, refresh: bool) -> None:
+    cost = accountant.epsilon(mean_plan().events(), 1e-4)
+    site.policy = dataclasses.replace(site.policy, epsilon=1.1 * cost, yearly_refresh=refresh)
+
+    def accept(year: int, run: str) -> None:
+        date = datetime.datetime(year, 6, 1, tzinfo=datetime.UTC).timestamp()
+        clock = Clock(date=lambda: date)
+        room = site.training(lambda *a: Training(*a, clock=clock))
+        room.accept(offer(mean_plan(), run))
+        site.ledger.reserve(run, 1, "d", mean_plan().rounds[0].event)
+
+    accept(2026, "one")
+    with pytest.raises(BudgetError):
+        accept(2026, "two")
+    if refresh:
+        accept(2027, "two")
+    else:
+        with pytest.raises(BudgetError):
+            accept(2027, "two")
+    lost = accountant.epsilon(mean_plan().events() * (2 if refresh else 1), 1e-4)
+    assert site.ledger.epsilon() == pytest.approx(lost)  # over the ledger's life, refreshed or not
 
 
 # The challenge.
