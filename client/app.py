@@ -38,6 +38,7 @@ def make_app(connect: Connect) -> ClientApp:
     app.query("accept")(_guarded(connect, _accept))
     app.query("status")(_guarded(connect, _status))
     app.train()(_guarded(connect, _train))
+    app.evaluate()(_guarded(connect, _evaluate))
     return app
 
 
@@ -81,25 +82,19 @@ def _guarded(connect: Connect, relay: Relay) -> Callable[[Message, Context], Mes
 
 
 def _describe(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
-    config: Any = content.config_records.get(wire.CONFIG, ConfigRecord())
-    request = pb.DescribeRequest(
-        protocol=wire.PROTOCOL, challenge=config.get(wire.CHALLENGE, b""), request=_id()
-    )
+    config: Any = content.config_records.get(wire.CONFIG, {})
+    challenge = config.get(wire.CHALLENGE, b"")
+    request = pb.DescribeRequest(protocol=wire.PROTOCOL, challenge=challenge, request=_id())
     answer = agent.Describe(request, timeout=seconds)
-    facts = ConfigRecord({wire.VERSION: answer.protocol, wire.CAMERA_TYPE: answer.camera_type})
-    facts.update({wire.TRUNK: answer.trunk, wire.PEOPLE: answer.people})
-    facts.update({wire.SITE: answer.site, wire.SIGNATURE: answer.signature})
-    return RecordDict({wire.CONFIG: facts})
+    facts = {wire.VERSION: answer.protocol, wire.CAMERA_TYPE: answer.camera_type}
+    facts |= {wire.TRUNK: answer.trunk, wire.PEOPLE: answer.people}
+    return _told({**facts, wire.SITE: answer.site, wire.SIGNATURE: answer.signature})
 
 
 def _offer(content: RecordDict) -> pb.CharterRequest:
     config: Any = content.config_records[wire.CONFIG]
-    request = pb.CharterRequest(
-        protocol=config[wire.VERSION],
-        charter=config[wire.CHARTER],
-        head=config.get(wire.HEAD, ""),
-        request=_id(),
-    )
+    words = {"charter": config[wire.CHARTER], "head": config.get(wire.HEAD, "")}
+    request = pb.CharterRequest(protocol=config[wire.VERSION], request=_id(), **words)
     digests: Any = content.config_records[wire.INITIAL]
     for name, digest in digests.items():
         request.initial.add(name=name, digest=digest)
@@ -108,45 +103,47 @@ def _offer(content: RecordDict) -> pb.CharterRequest:
 
 def _review(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
     answer = agent.ReviewCharter(_offer(content), timeout=seconds)
-    told = ConfigRecord({wire.CHARTER_DIGEST: answer.charter_digest})
-    told.update({wire.EPSILON: answer.epsilon, wire.AUTOMATIC: answer.automatic})
-    return RecordDict({wire.CONFIG: told})
+    verdict = {wire.EPSILON: answer.epsilon, wire.AUTOMATIC: answer.automatic}
+    return _told({wire.CHARTER_DIGEST: answer.charter_digest, **verdict})
 
 
 def _accept(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
     answer = agent.AcceptCharter(_offer(content), timeout=seconds)
-    told = ConfigRecord({wire.CHARTER_DIGEST: answer.charter_digest, wire.HEAD: answer.head})
-    return RecordDict({wire.CONFIG: told})
+    return _told({wire.CHARTER_DIGEST: answer.charter_digest, wire.HEAD: answer.head})
 
 
 def _status(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
     request = pb.StatusRequest(protocol=wire.PROTOCOL, request=_id())
     answer = agent.Status(request, timeout=seconds)
-    told = ConfigRecord({wire.VERSION: answer.protocol, wire.STATE: pb.State.Name(answer.state)})
-    told.update({wire.PROGRESS: answer.progress})
-    return RecordDict({wire.CONFIG: told})
+    state = {wire.STATE: pb.State.Name(answer.state), wire.PROGRESS: answer.progress}
+    return _told({wire.VERSION: answer.protocol, **state})
 
 
 def _train(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
     config: Any = content.config_records[wire.CONFIG]
-    request = pb.TrainRequest(
-        protocol=config[wire.VERSION],
-        run=config[wire.RUN],
-        round=config[wire.ROUND],
-        request=_id(),
-    )
+    asked = {"run": config[wire.RUN], "round": config[wire.ROUND]}
+    request = pb.TrainRequest(protocol=config[wire.VERSION], request=_id(), **asked)
     for name, array in content.array_records[wire.ARRAYS].items():
         encoded = wire.encode(array.numpy())
         request.tensors.add(name=name, dtype=encoded.dtype, shape=encoded.shape, data=encoded.data)
     answer = agent.Train(request, timeout=seconds)
     arrays = {t.name: Array(wire.decode(t.dtype, t.shape, t.data)) for t in answer.tensors}
-    return RecordDict(
-        {
-            wire.ARRAYS: ArrayRecord(arrays),
-            wire.METRICS: MetricRecord({wire.WEIGHT: 1}),
-            wire.CONFIG: ConfigRecord({wire.HEAD: answer.head}),
-        }
-    )
+    told = _told({wire.HEAD: answer.head})
+    told[wire.ARRAYS] = ArrayRecord(arrays)
+    told[wire.METRICS] = MetricRecord({wire.WEIGHT: 1})
+    return told
+
+
+def _evaluate(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
+    """Nothing of ``content`` reaches the agent: it would not score a model on faces."""
+    request = pb.EvaluateRequest(protocol=wire.PROTOCOL, request=_id())
+    told = _told({wire.PEOPLE: agent.Evaluate(request, timeout=seconds).people})
+    told[wire.METRICS] = MetricRecord({wire.WEIGHT: 1})
+    return told
+
+
+def _told(facts: dict[str, Any]) -> RecordDict:
+    return RecordDict({wire.CONFIG: ConfigRecord(facts)})
 
 
 def _id() -> str:

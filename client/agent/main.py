@@ -35,6 +35,7 @@ REQUESTS: dict[str, type[Message]] = {
     "ReviewCharter": pb.CharterRequest,
     "AcceptCharter": pb.CharterRequest,
     "Train": pb.TrainRequest,
+    "Evaluate": pb.EvaluateRequest,
     "Status": pb.StatusRequest,
 }
 MAX_MESSAGE = 24 * 2**20  # bytes, either way: the widest tail and what belongs to it fit

@@ -143,6 +143,14 @@ class AgentService(rpc.AgentServicer):
         return answer
 
     @answers
+    def Evaluate(  # noqa: N802
+        self, request: pb.EvaluateRequest, context: grpc.ServicerContext
+    ) -> pb.EvaluateResponse:
+        """Public constants: a score of faces would tell who is here, and nobody has paid for it."""
+        _checked(request)
+        return pb.EvaluateResponse(people=self._trainer.declared_people)
+
+    @answers
     def Status(  # noqa: N802
         self, request: pb.StatusRequest, context: grpc.ServicerContext
     ) -> pb.StatusResponse:

@@ -120,6 +120,20 @@ class TrainResponse(_message.Message):
     head: str
     def __init__(self, tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., head: _Optional[str] = ...) -> None: ...
 
+class EvaluateRequest(_message.Message):
+    __slots__ = ("protocol", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., request: _Optional[str] = ...) -> None: ...
+
+class EvaluateResponse(_message.Message):
+    __slots__ = ("people",)
+    PEOPLE_FIELD_NUMBER: _ClassVar[int]
+    people: int
+    def __init__(self, people: _Optional[int] = ...) -> None: ...
+
 class StatusRequest(_message.Message):
     __slots__ = ("protocol", "request")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]

@@ -54,6 +54,11 @@ class AgentStub:
                 request_serializer=protos_dot_gen_dot_agent__pb2.TrainRequest.SerializeToString,
                 response_deserializer=protos_dot_gen_dot_agent__pb2.TrainResponse.FromString,
                 _registered_method=True)
+        self.Evaluate = channel.unary_unary(
+                '/mascaron.agent.v1.Agent/Evaluate',
+                request_serializer=protos_dot_gen_dot_agent__pb2.EvaluateRequest.SerializeToString,
+                response_deserializer=protos_dot_gen_dot_agent__pb2.EvaluateResponse.FromString,
+                _registered_method=True)
         self.Status = channel.unary_unary(
                 '/mascaron.agent.v1.Agent/Status',
                 request_serializer=protos_dot_gen_dot_agent__pb2.StatusRequest.SerializeToString,
@@ -94,6 +99,14 @@ class AgentServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Evaluate(self, request, context):
+        """What a site says of a model: public constants alone. A figure about faces is a release that a
+        plan would have to name and the ledger to pay for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Status(self, request, context):
         """Whether the agent works, rests or is about to stop.
         """
@@ -123,6 +136,11 @@ def add_AgentServicer_to_server(servicer, server):
                     servicer.Train,
                     request_deserializer=protos_dot_gen_dot_agent__pb2.TrainRequest.FromString,
                     response_serializer=protos_dot_gen_dot_agent__pb2.TrainResponse.SerializeToString,
+            ),
+            'Evaluate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Evaluate,
+                    request_deserializer=protos_dot_gen_dot_agent__pb2.EvaluateRequest.FromString,
+                    response_serializer=protos_dot_gen_dot_agent__pb2.EvaluateResponse.SerializeToString,
             ),
             'Status': grpc.unary_unary_rpc_method_handler(
                     servicer.Status,
@@ -238,6 +256,33 @@ class Agent:
             '/mascaron.agent.v1.Agent/Train',
             protos_dot_gen_dot_agent__pb2.TrainRequest.SerializeToString,
             protos_dot_gen_dot_agent__pb2.TrainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Evaluate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mascaron.agent.v1.Agent/Evaluate',
+            protos_dot_gen_dot_agent__pb2.EvaluateRequest.SerializeToString,
+            protos_dot_gen_dot_agent__pb2.EvaluateResponse.FromString,
             options,
             channel_credentials,
             insecure,

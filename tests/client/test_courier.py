@@ -74,6 +74,17 @@ def test_the_state_of_an_agent_is_relayed_by_name() -> None:
     assert dict(reply.content.config_records[wire.CONFIG]) == told
 
 
+def test_an_evaluation_brings_public_constants_and_takes_nothing_to_the_agent() -> None:
+    def evaluate(request: pb.EvaluateRequest) -> pb.EvaluateResponse:
+        assert len(request.SerializeToString()) <= 20  # the version and an id: no array, no label
+        return pb.EvaluateResponse(people=20)
+
+    reply = ask(Stub(Evaluate=evaluate), "evaluate", question(round=1))
+    assert dict(reply.content.config_records[wire.CONFIG]) == {wire.PEOPLE: 20}
+    assert dict(reply.content.metric_records[wire.METRICS]) == {wire.WEIGHT: 1}
+    assert not reply.content.array_records
+
+
 def test_describing_relays_the_challenge_and_public_facts_only() -> None:
     def describe(request: pb.DescribeRequest) -> pb.DescribeResponse:
         facts = {"protocol": wire.PROTOCOL, "camera_type": "door", "trunk": "t", "people": 20}

@@ -38,6 +38,7 @@ def valid() -> dict[str, bytes]:
         "ReviewCharter": charter,
         "AcceptCharter": charter,
         "Train": train,
+        "Evaluate": pb.EvaluateRequest(protocol=wire.PROTOCOL, request="0e"),
         "Status": pb.StatusRequest(protocol=wire.PROTOCOL, request="0d"),
     }
     return {name: message.SerializeToString() for name, message in messages.items()}

@@ -139,6 +139,7 @@ def test_an_answer_carries_public_facts_the_digest_and_the_arrays(reach: Any) ->
         assert (accepted.charter_digest, accepted.head) == ("cba", "head")
         told = (review.charter_digest, review.epsilon, review.automatic)
         assert told == ("cba", 2.5, True)
+        assert stub.Evaluate(pb.EvaluateRequest(protocol=wire.PROTOCOL)).people == 20
         assert stub.Status(pb.StatusRequest(protocol=wire.PROTOCOL)).state == pb.STATE_IDLE
         [back] = stub.Train(question(tensor(data=np.arange(6, dtype="<f4").tobytes()))).tensors
         array = wire.decode(back.dtype, back.shape, back.data)
@@ -188,6 +189,7 @@ def test_another_version_of_the_protocol_is_refused_by_every_method(
             lambda: stub.AcceptCharter(pb.CharterRequest(protocol=version)),
             lambda: stub.ReviewCharter(pb.CharterRequest(protocol=version)),
             lambda: stub.Train(question(tensor(), protocol=version)),
+            lambda: stub.Evaluate(pb.EvaluateRequest(protocol=version)),
             lambda: stub.Status(pb.StatusRequest(protocol=version)),
         ]
         for call in calls:
