@@ -12,9 +12,9 @@ from server.charter import load_charter
 from server.checkpoint import RunState, read_checkpoint
 from server.home import CentreHome
 from server.monitor import find_monitor
-from server.progress import note_failure
-from server.register import laboratory_key, open_register
-from server.running import Running
+from server.runs.progress import note_failure
+from server.runs.register import laboratory_key, open_register
+from server.runs.running import Running
 from server.strategies.rounds import RoundLoop
 
 log = logging.getLogger(__name__)

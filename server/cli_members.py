@@ -85,9 +85,9 @@ def admit(
     """Admit the site NAME, whose operator read you FINGERPRINT on the telephone."""
     import time
 
+    from server.admission.membership import Declared
     from server.commands.admit import Outside, admit_command
     from server.commands.fleet import register_node, unregister_node
-    from server.membership import Declared
 
     outside = Outside(
         register=functools.partial(register_node, home),

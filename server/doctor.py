@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from common.errors import MascaronError
 from common.trust import storing
 from common.trust.certificates import expiry, life_left, read_certificate
-from server.authority import RENEW_AT, load_private
+from server.admission.authority import RENEW_AT, load_private
 from server.commands.status import seen
 from server.home import CentreConfig, CentreHome
 from server.standing import federation_of, roster_of

@@ -6,7 +6,7 @@ from client.agent.facts import Membership
 from common.trust.keys import PublicKey, SigningKey
 from common.trust.signed import Signed
 from server.charter import Charter, Initial, write_charter
-from server.register import CENTRE_KEY
+from server.runs.register import CENTRE_KEY
 
 FEDERATION = "laboratory"
 NEVER = 2**53  # seconds since 1970: a charter of the laboratory does not expire

@@ -17,7 +17,7 @@ from common.trust.keys import SigningKey
 from common.trust.roster import Roster, SiteEntry
 from server.charter import write_charter
 from server.home import CentreHome
-from server.proposal import Asked, Ground, propose, write_proposal
+from server.runs.proposal import Asked, Ground, propose, write_proposal
 from server.standing import federation_of, signing_key
 from tests.fakes import TRUNK
 

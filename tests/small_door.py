@@ -6,7 +6,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from common.trust.certificates import to_pem
-from server.authority import Authority, private_pem
+from server.admission.authority import Authority, private_pem
 from server.home import CentreConfig, CentreHome
 
 

@@ -19,10 +19,10 @@ from common.trust.keys import SigningKey
 from common.trust.nodes import node_text
 from common.trust.refusals import REFUSALS
 from common.trust.token import Token
-from server.admission import Admission
-from server.founding import found
+from server.admission.answers import Admission
+from server.admission.founding import found
+from server.admission.membership import Declared, Membership
 from server.home import CentreConfig, CentreHome
-from server.membership import Declared, Membership
 
 NOW = 1_790_000_000.0
 DAY = 86400.0

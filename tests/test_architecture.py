@@ -25,8 +25,8 @@ ONLY_IN = {
     "flwr": ("server", "client/app.py", "client/launcher.py", "simulations"),
     "opacus": ("client/privacy", "common/privacy", "simulations/benchmarks"),
     "matplotlib": ("simulations",),
-    "httpx": ("server/control.py", "server/gateway.py", "server/listener.py"),
-    "uvicorn": ("server/listener.py",),
+    "httpx": ("server/serving",),
+    "uvicorn": ("server/serving",),
     "grpc": ("client", "server", "simulations/stub.py"),
 }
 HEAVY = (

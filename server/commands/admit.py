@@ -7,8 +7,8 @@ from typing import Any
 from common.errors import DeploymentError
 from common.trust.fingerprints import spoken
 from common.trust.keys import PublicKey
+from server.admission.membership import Declared, Membership
 from server.home import CentreHome
-from server.membership import Declared, Membership
 from server.standing import federation_of
 
 NodeCall = Callable[[str], None]  # tells the SuperLink of one node key; ``DeploymentError``

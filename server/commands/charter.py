@@ -18,8 +18,8 @@ from common.trust.roster import Roster
 from common.trust.signed import Signed
 from server.charter import CHARTER, Charter, load_charter, write_charter
 from server.home import CentreHome
-from server.meaning import meaning
-from server.proposal import (
+from server.runs.meaning import meaning
+from server.runs.proposal import (
     PROPOSAL,
     Asked,
     Ground,

@@ -25,7 +25,7 @@ def doctor_command(home: CentreHome, machine: Machine) -> dict[str, Any]:
 
 def this_machine(home: CentreHome, now: float) -> Machine:
     """The world as it is at ``now``, in seconds since 1970."""
-    from server.superlink import is_well
+    from server.serving.superlink import is_well
 
     state = serving(home)
     return Machine(

@@ -12,10 +12,10 @@ from typing import Any
 from common.errors import DeploymentError, RunError
 from common.trust.nodes import node_text, read_node
 from common.trust.storing import remove, replace
+from server.admission.opening import node_file
 from server.commands.serve import serving
 from server.home import CentreHome
-from server.opening import node_file
-from server.superlink import CONNECTION, environment
+from server.serving.superlink import CONNECTION, environment
 
 SECONDS = 120  # for Flower's command line
 
@@ -31,7 +31,7 @@ def register_node(home: CentreHome, public_key_line: str) -> None:
     replace(node_file(home, line), f"{line}\n".encode())
     port = _port(home)
     if port is not None:
-        from server.control import Control
+        from server.serving.control import Control
 
         with Control(home, port) as control:
             control.register(line)
@@ -46,7 +46,7 @@ def unregister_node(home: CentreHome, public_key_line: str) -> None:
     remove(node_file(home, line))
     port = _port(home)
     if port is not None:
-        from server.control import Control
+        from server.serving.control import Control
 
         with Control(home, port) as control:
             control.unregister(line)
@@ -54,7 +54,7 @@ def unregister_node(home: CentreHome, public_key_line: str) -> None:
 
 def nodes(home: CentreHome) -> dict[str, str]:
     """What the SuperLink says of every node key: registered, online or offline; by key line."""
-    from server.control import Control
+    from server.serving.control import Control
 
     with Control(home, _needed_port(home)) as control:
         return {node.key: node.status for node in control.nodes()}

@@ -11,9 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-from server.admission import Admission
+from server.admission.answers import Admission
 from server.home import CentreHome
-from server.listener import run_gateway
+from server.serving.listener import run_gateway
 
 
 def main(folder: str, port: str, door: str) -> None:

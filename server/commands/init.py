@@ -7,8 +7,8 @@ from common.errors import DeploymentError
 from common.trust import storing
 from common.trust.certificates import expiry, read_certificate
 from common.trust.token import Token
-from server.authority import renew_server
-from server.founding import found, new_token
+from server.admission.authority import renew_server
+from server.admission.founding import found, new_token
 from server.home import PORT, CentreConfig, CentreHome
 from server.standing import INIT, federation_of
 

@@ -5,9 +5,9 @@ from typing import Any
 from common.errors import DeploymentError
 from common.trust.fingerprints import spoken
 from common.trust.keys import PublicKey
+from server.admission.membership import Membership
 from server.commands.admit import NodeCall
 from server.home import CentreHome
-from server.membership import Membership
 from server.standing import federation_of
 
 

@@ -5,8 +5,8 @@ from typing import Any
 from common.errors import RunError
 from server.commands.status import state_of
 from server.home import CentreHome
-from server.progress import read_progress, read_rounds
-from server.proposal import check_run
+from server.runs.progress import read_progress, read_rounds
+from server.runs.proposal import check_run
 
 
 def rounds_command(home: CentreHome, name: str) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from server.clock import Clock
 from server.commands.charter import find, say
 from server.home import CentreHome
 from server.locks import is_locked
-from server.progress import LOCK, Progress, read_progress
-from server.proposal import check_run
+from server.runs.progress import LOCK, Progress, read_progress
+from server.runs.proposal import check_run
 from server.standing import roster_of
 
 LOOK = 0.5  # seconds between two looks

@@ -11,11 +11,11 @@ from typing import Any
 
 from common.errors import DeploymentError
 from common.trust.storing import read
-from server.daemons import Patience, Supervisor, Surroundings
+from server.admission.opening import make_ready
 from server.home import CentreHome
-from server.listener import listen
-from server.opening import make_ready
-from server.superlink import daemons, environment, prepare
+from server.serving.daemons import Patience, Supervisor, Surroundings
+from server.serving.listener import listen
+from server.serving.superlink import daemons, environment, prepare
 
 
 def serve_command(

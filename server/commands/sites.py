@@ -3,8 +3,8 @@
 from typing import Any
 
 from common.trust.fingerprints import spoken
+from server.admission.membership import Membership
 from server.home import CentreHome
-from server.membership import Membership
 from server.standing import federation_of
 
 

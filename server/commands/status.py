@@ -10,7 +10,7 @@ from common.trust.storing import read
 from server.commands.charter import list_command
 from server.home import CentreHome
 from server.locks import is_locked
-from server.progress import LOCK, Progress, read_progress
+from server.runs.progress import LOCK, Progress, read_progress
 from server.standing import roster_of
 
 STOPPED = "stopped"  # without a word: its ServerApp died

@@ -16,7 +16,7 @@ from common.trust.roster import MOST_PEOPLE, Roster, SiteEntry
 from common.trust.signed import Signed
 from server.charter import Charter
 from server.checkpoint import PoolArrays
-from server.register import Register
+from server.runs.register import Register
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from common.trust.signed import Signed
 from server import phases
 from server.charter import Charter
 from server.checkpoint import PoolArrays, RunState, write_checkpoint
-from server.register import Register
+from server.runs.register import Register
 from server.strategies.enlisting import Enlisted, Enlisting
 from server.strategies.named import Optimiser, Standing, averaging
 from server.strategies.validating import Expected, Validating

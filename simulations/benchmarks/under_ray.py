@@ -24,7 +24,7 @@ from common.privacy.accountant import epsilon
 from server.app import app as server_app
 from server.charter import Charter
 from server.checkpoint import read_checkpoint
-from server.register import laboratory_key
+from server.runs.register import laboratory_key
 from simulations.benchmarks import toy
 from simulations.federation import LaboratoryLedger, LaboratoryPolicy, open_ledger
 from simulations.signing import member, publish

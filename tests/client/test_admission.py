@@ -14,7 +14,7 @@ from common.errors import (
     SignatureError,
 )
 from common.trust.keys import SigningKey
-from server.roster import RosterBook
+from server.admission.roster import RosterBook
 from tests.paper_wire import Wire, init, joined
 from tests.small_federation import DAY, NOW, Clock, PaperCentre
 

@@ -18,8 +18,8 @@ from common.trust import storing
 from common.trust.certificates import read_certificate, to_pem
 from common.trust.keys import SigningKey
 from common.trust.roster import Roster
-from server.authority import Authority
-from server.roster import RosterBook
+from server.admission.authority import Authority
+from server.admission.roster import RosterBook
 from tests.paper_wire import ASKED, Wire, init, joined, trusted
 from tests.small_federation import DAY, NOW, PaperCentre
 

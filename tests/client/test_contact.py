@@ -11,7 +11,7 @@ from client import contact
 from client.contact import Centre, fetch_ca
 from common.errors import AdmissionError, DeploymentError, MascaronError
 from common.trust.refusals import REFUSALS
-from server.authority import renew_server
+from server.admission.authority import renew_server
 from server.home import CentreHome
 from tests.small_door import free_port
 from tests.small_federation import DAY, Clock, PaperCentre

@@ -137,7 +137,7 @@ def test_a_centre_that_is_not_the_tokens_gets_nothing(
 def test_a_wrong_token_is_told_with_what_to_do(
     wire: Wire, home: SiteHome, centre: PaperCentre
 ) -> None:
-    from server.founding import new_token
+    from server.admission.founding import new_token
 
     new_token(centre.home)
     with pytest.raises(AdmissionError, match="not the one in force; ask the administrator") as got:

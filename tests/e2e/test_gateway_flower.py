@@ -22,14 +22,14 @@ from common.errors import DeploymentError, RunError
 from common.trust.keys import SigningKey
 from common.trust.nodes import node_text
 from common.trust.roster import SiteEntry
-from server.authority import Authority
+from server.admission.authority import Authority
+from server.admission.issued import Issued
+from server.admission.roster import RosterBook
 from server.commands import fleet
 from server.commands.init import init_command
 from server.commands.serve import serving
 from server.home import CentreConfig, CentreHome
-from server.issued import Issued
-from server.roster import RosterBook
-from server.superlink import CONNECTION, environment
+from server.serving.superlink import CONNECTION, environment
 from tests.small_door import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -310,7 +310,7 @@ def test_nothing_outlives_a_centre_that_is_killed_not_even_a_run(
         guarded = (home.launchers / "flwr-serverapp").read_text("utf-8")
         unpinned = guarded.replace(
             "main(sys.argv.pop(1))",
-            "import server.launcher as l; l.pin = lambda _: None; main(sys.argv.pop(1))",
+            "import server.serving.launcher as l; l.pin = lambda _: None; main(sys.argv.pop(1))",
         )
         (home.launchers / "flwr-serverapp").write_text(unpinned, "utf-8")
         run_toy(home, tmp_path, wait=True)

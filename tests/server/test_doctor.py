@@ -13,13 +13,13 @@ from click.testing import CliRunner
 
 from common.trust.keys import SigningKey
 from common.trust.roster import Roster, SiteEntry
-from server.authority import SERVER_DAYS
+from server.admission.authority import SERVER_DAYS
+from server.admission.founding import found
+from server.admission.roster import RosterBook
 from server.cli import main
 from server.commands.doctor import doctor_command, is_free, this_machine
 from server.doctor import DAY, Finding, Machine, examine
-from server.founding import found
 from server.home import CentreConfig, CentreHome
-from server.roster import RosterBook
 
 NOW = 1_800_000_000.0
 CONFIG = CentreConfig(name="doors", host="fl.example", port=8443)

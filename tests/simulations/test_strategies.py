@@ -10,7 +10,7 @@ from common.errors import ConfigError, ScenarioError
 from common.moments.names import noise_name
 from common.moments.reference import Reference, make_reference
 from server.charter import load_charter
-from server.register import laboratory_key
+from server.runs.register import laboratory_key
 from server.strategies.choice import NAMES
 from simulations.arms import Experiment
 from simulations.material import Material

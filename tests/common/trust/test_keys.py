@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from common.errors import ConfigError, SignatureError
 from common.trust.keys import PublicKey, SigningKey, decode, encode
-from server.authority import private_pem
+from server.admission.authority import private_pem
 
 KEY = SigningKey.generate()
 

@@ -14,11 +14,11 @@ from common.trust.certificates import expiry, life_left
 from common.trust.fingerprints import read_typed, spoken
 from common.trust.keys import PublicKey
 from common.trust.roster import WHY_REVOKED, Roster, SiteEntry, check_name
-from server.authority import Authority
+from server.admission.authority import Authority
+from server.admission.issued import Issued, is_over
+from server.admission.roster import RosterBook
+from server.admission.waiting import Waiting, WaitingRoom
 from server.home import CentreHome
-from server.issued import Issued, is_over
-from server.roster import RosterBook
-from server.waiting import Waiting, WaitingRoom
 
 _NOBODY = "no site with this fingerprint waits; `mascaron-admin sites` lists them"
 _NAMESAKE = (

@@ -18,9 +18,9 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from common.errors import DeploymentError
-from server.gateway import HEAD, Admission, Gateway, GatewayLimits, address
 from server.home import CentreHome
-from server.tally import Tally
+from server.serving.gateway import HEAD, Admission, Gateway, GatewayLimits, address
+from server.serving.tally import Tally
 
 DEFAULTS = GatewayLimits()
 BACKLOG = 256

@@ -16,11 +16,11 @@ import pytest
 
 from common.errors import DeploymentError
 from server.commands.serve import only_one, serving
-from server.daemons import Daemon, Patience, Supervisor, Surroundings
 from server.home import CentreHome
-from server.logs import KEPT, rotate
+from server.serving.daemons import Daemon, Patience, Supervisor, Surroundings
+from server.serving.logs import KEPT, rotate
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PATIENCE = Patience(
     tick=0.02,
     start=20,
@@ -245,7 +245,7 @@ def test_no_daemon_outlives_a_supervisor_however_it_ends(
         f"""
         import sys
         from pathlib import Path
-        from server.daemons import Daemon, Patience, Supervisor, Surroundings
+        from server.serving.daemons import Daemon, Patience, Supervisor, Surroundings
         folder = Path({str(tmp_path)!r})
         around = Surroundings(environment={{}}, folder=folder, logs=folder,
                               state=folder / "state.json")

@@ -7,7 +7,7 @@ from common.errors import MascaronError, RunError
 from common.trust.keys import PublicKey, SigningKey
 from common.trust.roster import Roster, read_roster
 from common.trust.signed import Signed
-from server.heads import HeadStore
+from server.runs.heads import HeadStore
 from server.home import CentreHome
 
 CENTRE_KEY = "centre.pub"  # beside a charter of the laboratory

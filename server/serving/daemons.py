@@ -22,8 +22,8 @@ from types import FrameType
 
 from common.errors import DeploymentError, MascaronError
 from common.trust.storing import replace
-from server.leash import adopt_orphans, die_with
-from server.logs import rotate
+from server.serving.leash import adopt_orphans, die_with
+from server.serving.logs import rotate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,8 +6,8 @@ import pytest
 
 from common.errors import AdmissionError, ConfigError
 from common.trust.certificates import key_of, life_left, read_revocations
-from server.membership import Declared
-from server.roster import RosterBook
+from server.admission.membership import Declared
+from server.admission.roster import RosterBook
 from tests.small_federation import DAY, NOW, PaperCentre, PaperSite, certificate_of, refusal
 
 

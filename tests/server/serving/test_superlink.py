@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from common.errors import DeploymentError, SignatureError
 from common.trust.nodes import node_text
-from server import control, launcher, superlink
 from server.commands import fleet
 from server.home import CentreHome
+from server.serving import control, launcher, superlink
 from tests.small_door import free_port, home_with_keys
 
 
@@ -47,7 +47,7 @@ def test_daemons_get_no_word_of_the_administrators_environment(home: CentreHome)
         str(home.launchers),
         str(Path(sys.executable).parent),
     ]
-    assert got["PYTHONPATH"] == str(Path(__file__).parents[2])
+    assert got["PYTHONPATH"] == str(Path(__file__).parents[3])
     assert got["FLWR_TELEMETRY_ENABLED"] == "0"
     assert got["FLWR_DISABLE_UPDATE_CHECK"] == "1"
     assert got["FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION"] == "1"

@@ -21,8 +21,8 @@ from common.trust.roster import Roster, SiteEntry
 from common.trust.signed import Signed
 from server.charter import Charter
 from server.checkpoint import RunState
-from server.heads import HeadStore
-from server.register import Register
+from server.runs.heads import HeadStore
+from server.runs.register import Register
 from server.strategies.enlisting import Enlisted
 from server.strategies.rounds import RoundLoop
 from simulations.grid import InProcessGrid

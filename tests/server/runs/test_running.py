@@ -17,9 +17,9 @@ from server.checkpoint import PoolArrays, read_checkpoint
 from server.clock import Clock
 from server.home import CentreHome
 from server.locks import is_locked, locked
-from server.progress import LOCK, ROUNDS, Progress, read_progress, read_rounds
-from server.register import open_register
-from server.running import Running
+from server.runs.progress import LOCK, ROUNDS, Progress, read_progress, read_rounds
+from server.runs.register import open_register
+from server.runs.running import Running
 from tests.seeded_sites import SeededSites
 from tests.small_centre import centre, initial, signed
 

@@ -20,10 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import DeploymentError
-from server.gateway import FLEET, Gateway, GatewayLimits, address, route
 from server.home import CentreHome
-from server.listener import Guard, gateway_config, listen, server_tls, upstream_client
-from server.tally import RefusedError, Tally
+from server.serving.gateway import FLEET, Gateway, GatewayLimits, address, route
+from server.serving.listener import Guard, gateway_config, listen, server_tls, upstream_client
+from server.serving.tally import RefusedError, Tally
 from tests.small_door import home_with_keys
 
 LIMITS = GatewayLimits(

@@ -14,10 +14,10 @@ from common.trust.refusals import REFUSALS
 from common.trust.roster import read_roster
 from common.trust.signed import Signed
 from common.trust.token import Token
-from server import waiting
-from server.admission import Admission, AdmissionLimits
-from server.founding import new_token
-from server.roster import RosterBook
+from server.admission import waiting
+from server.admission.answers import Admission, AdmissionLimits
+from server.admission.founding import new_token
+from server.admission.roster import RosterBook
 from tests.small_federation import (
     NOW,
     PaperCentre,

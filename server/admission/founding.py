@@ -10,10 +10,10 @@ from common.trust.certificates import der, to_pem
 from common.trust.keys import SigningKey
 from common.trust.roster import Roster
 from common.trust.token import Token
-from server.authority import Authority, private_pem
+from server.admission.authority import Authority, private_pem
+from server.admission.issued import Issued
+from server.admission.roster import RosterBook
 from server.home import CentreConfig, CentreHome
-from server.issued import Issued
-from server.roster import RosterBook
 
 _UNFINISHED = "unfinished"  # a file that is there while a federation is being made
 

@@ -21,8 +21,8 @@ from typing import Any
 from common.errors import DeploymentError
 from common.trust.storing import replace
 from server.home import CentreHome
-from server.leash import die_with
-from server.logs import rotate
+from server.serving.leash import die_with
+from server.serving.logs import rotate
 
 FLOWER = "1.41."  # the versions whose inside this module knows
 OURS = "flwr-serverapp"
@@ -33,7 +33,7 @@ LOG = "serverapp.log"
 
 def write_launchers(home: CentreHome) -> None:
     """Writes the executables that stand under Flower's names before all others on the PATH."""
-    code = "import sys; from server.launcher import main; main(sys.argv.pop(1))"
+    code = "import sys; from server.serving.launcher import main; main(sys.argv.pop(1))"
     command = shlex.join([sys.executable, "-P", "-c", code, str(home.folder.absolute())])
     ours = f'#!/bin/sh\nexec {command} "$@"\n'
     refusal = f"#!/bin/sh\necho {REFUSED} >&2\nexit 1\n"

@@ -6,8 +6,8 @@ import pytest
 
 from common.errors import DeploymentError
 from common.trust.certificates import life_left, read_certificate
+from server.admission.opening import keep_nodes, make_ready
 from server.commands.fleet import register_node, unregister_node
-from server.opening import keep_nodes, make_ready
 from tests.small_federation import DAY, NOW, PaperCentre, PaperSite
 
 

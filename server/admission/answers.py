@@ -19,12 +19,12 @@ from common.trust.keys import PublicKey
 from common.trust.refusals import REFUSALS, refused
 from common.trust.roster import SiteEntry
 from common.trust.token import Token
-from server.authority import Authority
+from server.admission.authority import Authority
+from server.admission.issued import Issued, is_over
+from server.admission.membership import Membership
+from server.admission.roster import RosterBook
+from server.admission.waiting import WaitingRoom
 from server.home import CentreHome
-from server.issued import Issued, is_over
-from server.membership import Membership
-from server.roster import RosterBook
-from server.waiting import WaitingRoom
 
 log = logging.getLogger(__name__)
 

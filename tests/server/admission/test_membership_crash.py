@@ -10,7 +10,7 @@ from common.errors import DeploymentError
 from common.trust import storing
 from common.trust.certificates import key_of, read_certificate, read_revocations
 from common.trust.keys import SigningKey
-from server.roster import RosterBook
+from server.admission.roster import RosterBook
 from tests.small_federation import DAY, NOW, PaperCentre, PaperSite
 
 

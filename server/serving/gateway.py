@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import httpx
 
-from server.tally import RefusedError, Tally
+from server.serving.tally import RefusedError, Tally
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -15,7 +15,7 @@ from server.charter import Charter
 from server.checkpoint import CHECKPOINT, PoolArrays, RunState, read_checkpoint
 from server.clock import Clock
 from server.locks import locked
-from server.progress import (
+from server.runs.progress import (
     LOCK,
     Progress,
     RoundNote,
@@ -24,9 +24,9 @@ from server.progress import (
     read_progress,
     write_progress,
 )
-from server.register import Register
+from server.runs.register import Register
 from server.strategies.rounds import Monitor, RoundLoop
-from server.watching import Exchange, WatchedGrid
+from server.runs.watching import Exchange, WatchedGrid
 
 WAIT = 2.0  # seconds between two looks for sites
 GO_ON = "`mascaron-admin run {run} --resume` goes on with round {next}"

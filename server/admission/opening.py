@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from common.trust.storing import read, remove, replace
-from server.authority import renew_server
+from server.admission.authority import renew_server
+from server.admission.membership import Membership
+from server.admission.roster import RosterBook
 from server.home import CentreHome
-from server.membership import Membership
-from server.roster import RosterBook
 
 
 def make_ready(home: CentreHome, now: float) -> None:

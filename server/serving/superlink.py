@@ -24,10 +24,10 @@ from pathlib import Path
 from common.bundle import write_app
 from common.errors import DeploymentError
 from common.trust.storing import PRIVATE, read, replace
-from server.control import Control
-from server.daemons import Daemon
 from server.home import CentreHome
-from server.launcher import write_launchers
+from server.serving.control import Control
+from server.serving.daemons import Daemon
+from server.serving.launcher import write_launchers
 
 CONNECTION = "centre"  # its name in Flower's own config.toml
 KEPT = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "OMP_NUM_THREADS")
@@ -52,7 +52,7 @@ def environment(home: CentreHome, given: Mapping[str, str]) -> dict[str, str]:
         **QUIET,
         "FLWR_HOME": str(home.flwr_home.absolute()),
         "PATH": os.pathsep.join(map(str, path)),
-        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
     }
 
 

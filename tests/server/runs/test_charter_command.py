@@ -15,13 +15,13 @@ from common.trust.charter import charter_digest, read_charter
 from server.charter import CHARTER, INITIAL, load_charter
 from server.cli import main
 from server.commands.charter import list_command, seconds_of, show_command, sign_command
-from server.meaning import bytes_of, noise_in_clips
+from server.runs.meaning import bytes_of, noise_in_clips
 from server.monitor import PUBLIC
-from server.proposal import PROPOSAL, read_proposal
+from server.runs.proposal import PROPOSAL, read_proposal
 from server.standing import federation_of, public_key
 from tests.small_centre import NOW, admit, asked, centre, initial, proposed, signed
 
-STARTER = Path(__file__).parents[2] / "simulations" / "starter" / "trunk.toml"
+STARTER = Path(__file__).parents[3] / "simulations" / "starter" / "trunk.toml"
 
 
 def ask(*arguments: object) -> Result:

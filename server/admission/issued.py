@@ -17,7 +17,7 @@ from common.trust.certificates import (
 )
 from common.trust.keys import PublicKey
 from common.trust.roster import Roster, SiteEntry
-from server.authority import Authority, Revoked
+from server.admission.authority import Authority, Revoked
 from server.home import CentreHome
 
 _FLAGS = {

@@ -16,10 +16,10 @@ from common.trust import certificates
 from common.trust.certificates import Role
 from common.trust.keys import SigningKey
 from common.trust.roster import Roster
-from server.authority import Authority, Revoked, load_private, renew_server
-from server.founding import found, new_token
+from server.admission.authority import Authority, Revoked, load_private, renew_server
+from server.admission.founding import found, new_token
+from server.admission.roster import RosterBook
 from server.home import CentreConfig, CentreHome
-from server.roster import RosterBook
 from tests.small_federation import DAY, NOW, Clock, PaperCentre
 
 

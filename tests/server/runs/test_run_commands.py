@@ -17,7 +17,7 @@ from server.commands.run import Way, run_command
 from server.commands.status import status_command
 from server.home import CentreConfig, CentreHome
 from server.locks import locked
-from server.progress import LOCK, Progress, RoundNote, note_round, write_progress
+from server.runs.progress import LOCK, Progress, RoundNote, note_round, write_progress
 from tests.small_centre import NOW, admit, centre, proposed, signed
 
 TIME = Clock(now=lambda: NOW, sleep=lambda seconds: None)
