@@ -171,8 +171,9 @@ def check_agent(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterato
 
 def check_node(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
     """Whether the centre knows this node, and takes it."""
-    roster, line = known_roster(home), storing.read(home.node_public)
+    roster, mine = known_roster(home), _visible(home.courier)
     entry = roster.site(config.name) if roster else None
+    line = storing.read(home.node_public) if mine else None
     if entry is not None and entry.state == "revoked":
         yield wrong("node", "the roster says that this site is revoked", "ask the administrator")
         return
@@ -180,6 +181,8 @@ def check_node(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator
         remedy = f"put the old {home.node_key.name} back, or {INIT} and let it be admitted again"
         yield wrong("node", "the centre registered another node key than this home's", remedy)
         return
+    if not mine:
+        return  # the agent's user, who does not look into the courier's folder
     yield _standing_found(Standing.load(home.standing), machine.now())
 
 

@@ -159,11 +159,14 @@ def test_a_centre_gets_answers_of_the_installed_courier_and_runs_no_code_at_the_
 
 
 @pytest.mark.slow
-def test_a_killed_supernode_comes_back_and_a_killed_join_leaves_nothing(folder: Path) -> None:
+def test_an_unknown_node_waits_a_killed_one_comes_back_and_a_killed_join_leaves_nothing(
+    folder: Path,
+) -> None:
     with centre(folder) as link:
         home = site(folder, link)
-        link.flwr("supernode", "register", home.node_public, "centre")
-        with joined(home, "") as courier:
+        with joined(home, "", until="refused") as courier:
+            link.flwr("supernode", "register", home.node_public, "centre")
+            await_true(lambda: standing(home) == "connected", "the node was not let in")
             [node] = [p for p in processes(home) if "flower-supernode" in command_of(p)]
             os.kill(node, signal.SIGKILL)
             await_true(lambda: standing(home) == "ended", "the supervisor noticed nothing")
@@ -241,8 +244,10 @@ def centre(folder: Path) -> Iterator[Centre]:
 
 
 @contextmanager
-def joined(home: SiteHome, user: str) -> Iterator["subprocess.Popen[str]"]:
-    """`join` in a process of its own, connected; an operator's environment around it."""
+def joined(
+    home: SiteHome, user: str, until: str = "connected"
+) -> Iterator["subprocess.Popen[str]"]:
+    """`join` in a process of its own, an operator's environment around it."""
     process = subprocess.Popen(
         [sys.executable, "-c", JOIN, str(home.folder), user],
         cwd=ROOT,
@@ -253,10 +258,9 @@ def joined(home: SiteHome, user: str) -> Iterator["subprocess.Popen[str]"]:
     try:
         await_true(
             lambda: (
-                process.poll() is not None
-                or (home.standing.exists() and standing(home) == "connected")
+                process.poll() is not None or (home.standing.exists() and standing(home) == until)
             ),
-            "the courier did not connect",
+            f"the courier was never {until}",
         )
         assert process.poll() is None, "the courier ended"
         yield process

@@ -175,7 +175,11 @@ def test_what_is_the_other_users_is_not_looked_at(
     monkeypatch.setattr(os, "access", lambda path, mode: path != home.agent and asked(path, mode))
     names = {finding.name for finding in found(home)}
     assert names.isdisjoint({"key identity.key", "key ledger.key", "faces"})
-    assert "key node.key" in names
+    assert names >= {"key node.key", "node"}
+    monkeypatch.setattr(os, "access", lambda path, mode: path != home.courier and asked(path, mode))
+    names = {finding.name for finding in found(home)}
+    assert names.isdisjoint({"key node.key", "node"})
+    assert names >= {"key identity.key", "faces"}
 
 
 @pytest.mark.parametrize(
