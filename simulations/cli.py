@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import click
 
@@ -121,6 +121,21 @@ def report(folder: Path, out: Path | None, tables: Path | None) -> None:
     from simulations.commands.report import report_command
 
     report_command(folder, out, tables)
+
+
+@main.command()
+@click.option("--out", type=FILE, default=Path("runs/federation"), show_default=True)
+@click.option("--centre-bin", type=FILE, help="Folder of mascaron-admin; default: this one's.")
+@click.option("--agent-bin", type=FILE, help="Folder of mascaron-site with [agent], no Flower.")
+@click.option("--courier-bin", type=FILE, help="Folder of mascaron-site with [courier], no torch.")
+@click.option("--one-user", is_flag=True, help="As root too, no users of their own.")
+@told
+def federation(**options: Any) -> None:
+    """Run a real federation here: TLS, processes, users, kills; print what left each site."""
+    quiet_logs(verbose=False)
+    from simulations.commands.federation import FederationOptions, federation_command
+
+    federation_command(FederationOptions(**options))
 
 
 @main.command()
