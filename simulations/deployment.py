@@ -39,7 +39,10 @@ class Programs:
         probe = [sys.executable, "-c", "import os, sys; os.chdir(sys.argv[1]); import client.home"]
         programs = [self.agent / "mascaron-site", self.courier / "mascaron-site"]
         commands = [[*probe, str(folder)], *([str(program), "--help"] for program in programs)]
-        return all(_as_user(command, user).returncode == 0 for command in commands)
+        try:
+            return all(_as_user(command, user).returncode == 0 for command in commands)
+        except OSError:  # the interpreter itself is out of reach
+            return False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,7 +56,7 @@ def federation_command(options: FederationOptions) -> None:
         agent=(options.agent_bin or here).absolute(),
         courier=(options.courier_bin or here).absolute(),
     )
-    separate = _separate(programs, out, console) and not options.one_user
+    separate = not options.one_user and _separate(programs, out, console)
     say = lambda line: console.print(line, style="dim")  # noqa: E731
     with Deployment(out, programs, say, separate) as deployment:
         story = Story(deployment, console)
