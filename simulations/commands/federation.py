@@ -29,7 +29,7 @@ from simulations.sources import STARTER
 SITES, PEOPLE, PICTURES = 3, 8, 4
 PUBLIC_PEOPLE = 40
 EPSILON, ROUNDS, COHORT = 4.0, 3, 2
-TIMEOUT = "60s"  # of a round: how long a site that was killed is waited for
+TIMEOUT = "1m"  # of a round: how long a site that was killed is waited for
 RUN = "first"
 UP_SECONDS, ROUND_SECONDS = 90.0, 300.0
 
