@@ -19,7 +19,7 @@ delta_option = click.option(
 
 @click.command()
 @at_home
-@click.option("--group", help="Whose members, the courier's user, may connect to the socket too.")
+@click.option("--group", help="Name or number; its members may connect to the socket too.")
 @click.option("--listen", metavar="127.0.0.1:PORT", help="A port with mutual TLS, no socket.")
 @told
 def serve(home: SiteHome, group: str | None, listen: str | None) -> None:
@@ -29,7 +29,7 @@ def serve(home: SiteHome, group: str | None, listen: str | None) -> None:
     if group is not None and listen is not None:
         raise click.UsageError("--group is for the socket, --listen does without one")
     listening = Listening(address=listen, group=group)
-    serve_site(home, listening, lambda address: click.echo(f"serving at {address}", err=True))
+    serve_site(home, listening, lambda line: click.echo(line, err=True))
 
 
 @click.group()

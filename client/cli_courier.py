@@ -10,7 +10,7 @@ at_home = home_option(SiteHome, DEFAULT, VARIABLE, "site")
 
 @click.command()
 @at_home
-@click.option("--courier-user", help="OS user that the courier becomes; only for root.")
+@click.option("--courier-user", help="Name or number of the OS user to become; only for root.")
 @told
 def join(home: SiteHome, courier_user: str | None) -> None:
     """Wait for admission, then run the courier until asked to stop."""

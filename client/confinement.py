@@ -6,6 +6,7 @@ Linux only, through prctl; elsewhere these are refusals rather than silence.
 import ctypes
 import os
 import pwd
+import re
 import resource
 import signal
 import stat
@@ -18,6 +19,7 @@ from common.errors import DeploymentError
 
 _libc = ctypes.CDLL(None, use_errno=True)  # before any fork
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+NUMBER = re.compile(r"[0-9]{1,9}")  # of a user or a group
 KEPT = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")  # of the caller's environment; none can load code
 QUIET = {
     "FLWR_TELEMETRY_ENABLED": "0",
@@ -36,16 +38,22 @@ class CourierUser:
 
     @classmethod
     def named(cls, name: str) -> "CourierUser":
-        """That user of this machine; ``DeploymentError`` if there is none, or it is root."""
+        """The user of that name or number; ``DeploymentError`` for root or an unknown name.
+
+        A number need not be in the system's list: its group then has the same number.
+        """
+        uid = gid = int(name) if NUMBER.fullmatch(name) else -1
         try:
-            entry = pwd.getpwnam(name)
+            entry = pwd.getpwnam(name) if uid < 0 else pwd.getpwuid(uid)
+            uid, gid = entry.pw_uid, entry.pw_gid
         except KeyError:
-            raise DeploymentError(
-                f"there is no user {name!r} here: useradd --system {name}, or leave the user out"
-            ) from None
-        if entry.pw_uid == 0:
+            if uid < 0:
+                raise DeploymentError(
+                    f"there is no user {name!r} here: useradd --system {name}, or leave it out"
+                ) from None
+        if uid == 0:
             raise DeploymentError("the courier must not be root: name a user without rights")
-        return cls(name, entry.pw_uid, entry.pw_gid)
+        return cls(name, uid, gid)
 
 
 def become(user: CourierUser) -> None:

@@ -26,6 +26,7 @@ class SiteConfig:
     trunk: Path
     faces: Path
     public: Path
+    aligned: bool = False  # faces and public are folders of square, aligned crops already
     socket: Path | None = None  # of the agent; run/agent.sock unless said otherwise
 
     def __post_init__(self) -> None:

@@ -87,6 +87,18 @@ def make_home(folder: Path, policy: str = POLICY) -> Home:
     return Home(home, centre)
 
 
+def crops_folder(path: Path, people: int = 3, *, broken: bool = False) -> None:
+    """Aligned crops, ``<person>/<picture>``; one file more that is no picture if ``broken``."""
+    rng = np.random.default_rng(people)
+    for person in range(people):
+        (path / f"canary {person}").mkdir(parents=True)
+        for picture in range(2):
+            crop = rng.integers(0, 256, (112, 112, 3)).astype(np.uint8)
+            (path / f"canary {person}" / f"{picture}.jpg").write_bytes(encode(crop))
+    if broken:
+        (path / "canary 0" / "2.jpg").write_bytes(b"no picture")
+
+
 def pack(path: Path, people: int) -> None:
     rng = np.random.default_rng(people)
     encoded = [encode(rng.integers(0, 256, (112, 112, 3)).astype(np.uint8)) for _ in range(people)]

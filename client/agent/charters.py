@@ -18,11 +18,19 @@ from client.policy import SitePolicy
 from client.privacy.account import Accepted
 from client.privacy.chain import Head
 from client.privacy.ledger import Ledger
-from common.errors import CharterError, PendingError, PlanError, RollbackError, WireError
+from common.errors import (
+    AggregationError,
+    CharterError,
+    PendingError,
+    PlanError,
+    RollbackError,
+    WireError,
+)
 from common.models.tail import BIAS, WEIGHT
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
 from common.privacy import accountant
 from common.privacy.plan import GradientMechanism, PrivacyPlan, Round
+from common.secagg.terms import terms_of
 from common.trust.charter import (
     CharterTerms,
     array_digests,
@@ -115,8 +123,9 @@ class Charters:
         if self._policy.yearly_refresh:
             self._ledger.begin_year(datetime.datetime.fromtimestamp(now, datetime.UTC).year)
         self._decide(digest, signed, offer, terms)
-        accepted = Accepted(terms.plan, digest, dict(offer.initial))
-        self._ledger.accept(terms.run, terms.plan, digest, accepted.arrays)
+        members = terms.members_with(self._me.site) if terms.members else ()
+        accepted = Accepted(terms.plan, digest, dict(offer.initial), members)
+        self._ledger.accept(terms.run, accepted)
         return terms.run, digest, accepted
 
     def head(self) -> str:
@@ -143,10 +152,23 @@ class Charters:
         if digest_of(offer.initial) != terms.initial:
             raise CharterError("the digests of the initial arrays are not those of the charter")
         self._policy.check(terms.plan, self._facts.trunk)
-        known = self._facts.public
-        if known and terms.plan.public not in ("", known):
+        if not self._policy.allows_plain(terms.plan):
+            self._check_sums(terms)
+        known, named = self._facts.public, terms.plan.public
+        contrasts = any(isinstance(m, GradientMechanism) for m in terms.plan.mechanisms)
+        if contrasts and known and named not in ("", known):  # moments need no public people here
             raise PlanError("the charter names other public people than this site has")
         return terms
+
+    def _check_sums(self, terms: CharterTerms) -> None:
+        """Raises unless every release of the plan can go through a secure sum at this site."""
+        if self._facts.aggregation is None:
+            raise AggregationError("this agent takes no part in secure sums")
+        if not terms.members:
+            raise AggregationError("a charter with distributed noise names its members")
+        members = terms.members_with(self._me.site)
+        for mechanism in terms.plan.mechanisms:
+            self._facts.aggregation.check_terms(terms_of(terms.plan, mechanism, members, 1))
 
     def _check_head(self, signed: Signed) -> None:
         head = read_head(signed, self._me.identity.public)

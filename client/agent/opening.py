@@ -4,8 +4,9 @@ Training consent: until enrolment records it, every person in the faces folder c
 so the operator may put only those there who are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 BATCH = 64  # crops
 WAITING = "waiting"  # folder of charters, in the agent's
+ADMISSION = "`mascaron-site join` or `mascaron-site admission`"  # what brings trust/
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -56,7 +58,7 @@ def open_membership(home: SiteHome, config: SiteConfig) -> Membership:
     """How the federation knows this site; ``ConfigError`` before it was admitted."""
     ca, centre = storing.read(home.ca), storing.read(home.centre_key)
     if ca is None or centre is None:
-        raise ConfigError(f"{home.trust} lacks ca.crt or centre.pub: `mascaron-site join` first")
+        raise ConfigError(f"{home.trust} lacks ca.crt or centre.pub: {ADMISSION} first")
     return Membership(
         federation=fingerprint(read_certificate(ca)),
         site=config.name,
@@ -85,23 +87,28 @@ def open_desk(home: SiteHome) -> Desk:
     return Desk(waiting, home.accepted)
 
 
-def open_site(home: SiteHome) -> OpenSite:
+def is_admitted(home: SiteHome) -> bool:
+    """Whether trust/ holds what only an admission brings."""
+    return home.ca.exists() and home.centre_key.exists()
+
+
+def open_site(home: SiteHome, say: Callable[[str], None] = lambda line: None) -> OpenSite:
     """Everything above, and the features of the site's people and of the public ones.
 
-    Slow where features are not in the sealed cache yet. Raises ``ConfigError``, ``TrunkError``,
+    ``say`` is told how many pictures were left out; only the operator may read it. Slow where
+    features are not in the sealed cache yet. Raises ``ConfigError``, ``TrunkError``,
     ``DataSetError`` or ``LedgerError``; none names a person.
     """
-    from common.faces.folder import FolderOptions
-    from common.faces.load import load_faces
     from common.models.trunk import load_trunk
 
     config = home.config()
     policy, membership = open_policy(home, config), open_membership(home, config)
     desk, cache = open_desk(home), SealedFeatures(home.features)
     trunk, _ = load_trunk(config.trunk)
-    options = FolderOptions(keep_going=True)
-    faces, _ = load_faces(config.faces, options)
-    public, _ = load_faces(config.public, options)
+    faces, public = (
+        _usable(what, path, config.aligned, say)
+        for what, path in (("faces", config.faces), ("public", config.public))
+    )
     features = _features(faces, trunk, cache)
     facts = SiteFacts(
         camera_type=config.camera_type,
@@ -114,6 +121,16 @@ def open_site(home: SiteHome) -> OpenSite:
     )
     cache.forget_all_but((trunk.hash, faces.digest), (trunk.hash, public.digest))
     return OpenSite(facts=facts, policy=policy, ledger=open_ledger(home, policy))
+
+
+def _usable(what: str, path: Path, aligned: bool, say: Callable[[str], None]) -> "FaceSet":
+    from common.faces.load import load_usable
+
+    faces, skipped = load_usable(path, aligned=aligned)
+    if skipped.total:
+        hint = "" if aligned else " (`aligned = true` in site.toml is for crops)"
+        say(f"{what}: {skipped}{hint if skipped.faceless else ''}")
+    return faces
 
 
 def _features(faces: "FaceSet", trunk: "Trunk", cache: SealedFeatures) -> NDArray[np.float32]:

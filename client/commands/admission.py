@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from client.admission import fetch
+from client.commands.init import START
 from client.home import SiteHome
 from common.errors import DeploymentError
 
 _NEXT = {
     "waiting": "read the fingerprint that `mascaron-site init` printed to the administrator",
-    "admitted": "mascaron-site join",
+    "admitted": START,
     "revoked": "to join again, make a new home with `mascaron-site init`",
 }
 _NEW_NODE = "run `mascaron-site init` again and be admitted once more: the node key is another"

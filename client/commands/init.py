@@ -22,6 +22,7 @@ from common.trust.token import Token
 
 _NEEDED = ("centre", "name", "camera_type", "people", "faces")
 LEDGER_KEY = 32  # bytes
+START = "`mascaron-site serve` and `mascaron-site join`, side by side"
 
 _POLICY = """\
 # What this site allows, whatever a charter asks. The agent reads it at its start.
@@ -57,6 +58,7 @@ class Asked:
     faces: Path | None = None
     trunk: Path | None = None
     public: Path | None = None
+    aligned: bool | None = None
 
 
 def init_command(
@@ -92,7 +94,7 @@ def init_command(
     answer = Centre(config.host, config.port, ca).ask("request", body)
     state = "admitted" if answer.get("state") == "admitted" else "waiting"
     read_out = "read the fingerprint to the administrator on the telephone, then "
-    step = "mascaron-site join" if state == "admitted" else read_out + "mascaron-site join"
+    step = START if state == "admitted" else f"{read_out}{START}"
     return {**told, "federation": request.federation, "state": state, "next": step}
 
 

@@ -6,19 +6,24 @@ import grp
 import logging
 import os
 import resource
+import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from client.confinement import NUMBER
 from client.home import SiteConfig, SiteHome
 from common.errors import ConfigError
 from common.trust import storing
+from common.trust.keys import SigningKey
 
 if TYPE_CHECKING:
     from client.agent.main import Door
     from client.agent.tls import Tls
 
+LOOK = 1.0  # seconds between two looks for an admission
 _DUMPABLE = 4  # PR_SET_DUMPABLE
 _TLS = "tls"  # folder of the agent's end, and of the courier's
 
@@ -32,10 +37,11 @@ class Listening:
     group: str | None = None
 
 
-def serve_site(home: SiteHome, listening: Listening, ready: Callable[[str], None]) -> None:
+def serve_site(home: SiteHome, listening: Listening, say: Callable[[str], None]) -> None:
     """Opens the site in ``home`` and answers until SIGTERM, then drains.
 
-    ``ready`` is told the address as soon as it is answered at. Raises ``ConfigError``,
+    Before the site is admitted it waits for that. ``say`` is told a line of progress, and the
+    address as soon as it is answered at. Raises ``ConfigError``,
     ``LedgerError``, ``TrunkError`` or ``DataSetError``, whose messages name nobody.
     Guarantee: this process leaves no core file, and processes of the same user that are not its
     parent cannot read its memory (Linux).
@@ -51,12 +57,35 @@ def serve_site(home: SiteHome, listening: Listening, ready: Callable[[str], None
     close_to_others()
     _limit_logs()
     config = home.config()
+    SigningKey.load(home.identity_key)
     address, door = _door(home, config, listening)
-    site = open_site(home)
+    if not await_admission(home, say):
+        return
+    site = open_site(home, say)
     with contextlib.closing(site.ledger):
         training = Training(site.facts, site.policy, site.ledger, OsEntropy())
         running = serve(AgentService(training, Jobs()), address, door)
-        running.wait_for_signal(lambda: ready(running.address))
+        running.wait_for_signal(lambda: say(f"serving at {running.address}"))
+
+
+def await_admission(home: SiteHome, say: Callable[[str], None], every: float = LOOK) -> bool:
+    """Looks every ``every`` seconds whether trust/ is there; False if SIGTERM came before."""
+    from client.agent.opening import ADMISSION, is_admitted
+
+    if is_admitted(home):
+        return True
+    asked = threading.Event()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, lambda *_: asked.set()) for number in numbers}
+    say(f"waiting for admission: {ADMISSION} fetches it")
+    try:
+        while not is_admitted(home):
+            if asked.wait(every):
+                return False
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return True
 
 
 def close_to_others() -> None:
@@ -105,6 +134,9 @@ def _tls(home: SiteHome) -> "Tls":
 
 
 def _group(name: str) -> int:
+    """Of that name or number; a number need not be in the system's list."""
+    if NUMBER.fullmatch(name):
+        return int(name)
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:

@@ -52,6 +52,9 @@ class Skipped:
         """All pictures left out."""
         return self.broken + self.faceless
 
+    def __str__(self) -> str:
+        return f"{self.total} pictures skipped: {self.broken} broken, {self.faceless} faceless"
+
 
 def load_folder(
     path: Path,

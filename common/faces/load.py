@@ -39,3 +39,12 @@ def load_faces(
     if not sound:
         raise DataSetError(f"{path}: jpeg: all {len(faces)} pictures are broken")
     return faces.subset(sound), Skipped(broken=len(faces) - len(sound))
+
+
+def load_usable(path: Path, *, aligned: bool) -> tuple[FaceSet, Skipped]:
+    """What can be used at ``path``, in the one way in which centre and sites read faces.
+
+    Both must come to the same digest of public faces, so neither may stop where the other skips.
+    Raises ``DataSetError`` if nothing is left.
+    """
+    return load_faces(path, FolderOptions(aligned=aligned, keep_going=True))

@@ -47,7 +47,7 @@ def admit_command(
         if admitted.replaced:
             outside.unregister(admitted.replaced)
         outside.register(entry.node)
-        registered, note = True, "at the site: mascaron-site join"
+        registered, note = True, "at the site: `mascaron-site serve` and `mascaron-site join`"
     except DeploymentError as error:
         registered, note = False, f"{error}; `mascaron-admin serve` registers the node"
     return {

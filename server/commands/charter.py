@@ -168,21 +168,17 @@ def say(text: str) -> None:
 
 def _ground(sources: Sources, federation: str) -> "tuple[Ground, Opening, tuple[Any, Any]]":
     """What public people and trunk say, on which a run is opened."""
-    from common.faces.detect import make_detector
-    from common.faces.folder import FolderOptions
-    from common.faces.load import load_faces
+    from common.faces.load import load_usable
     from common.models.cache import FeatureCache
     from common.models.studio import Studio
     from common.models.trunk import load_trunk
     from server.public import PublicCameras, open_tail, randomised, shoot_public, watched
 
     trunk, tail = load_trunk(sources.trunk)
-    whole = sources.aligned or sources.public.is_file()
-    detector = None if whole else make_detector(None)
-    options = FolderOptions(aligned=sources.aligned, detector=detector)
-    public, skipped = load_faces(sources.public, options)
+    say("reading public faces")
+    public, skipped = load_usable(sources.public, aligned=sources.aligned)
     if skipped.total:
-        say(f"skipped {skipped.total} public pictures")
+        say(f"public: {skipped}")
     with TemporaryDirectory() as scratch:
         studio = Studio(trunk, FeatureCache(sources.cache or Path(scratch)), Lines())
         views = shoot_public(public, PublicCameras(camera=randomised()), studio)

@@ -7,8 +7,8 @@ from common.errors import MascaronError, RunError
 from common.trust.keys import PublicKey, SigningKey
 from common.trust.roster import Roster, read_roster
 from common.trust.signed import Signed
-from server.runs.heads import HeadStore
 from server.home import CentreHome
+from server.runs.heads import HeadStore
 
 CENTRE_KEY = "centre.pub"  # beside a charter of the laboratory
 

@@ -25,8 +25,8 @@ from server.runs.progress import (
     write_progress,
 )
 from server.runs.register import Register
-from server.strategies.rounds import Monitor, RoundLoop
 from server.runs.watching import Exchange, WatchedGrid
+from server.strategies.rounds import Monitor, RoundLoop
 
 WAIT = 2.0  # seconds between two looks for sites
 GO_ON = "`mascaron-admin run {run} --resume` goes on with round {next}"

@@ -8,6 +8,7 @@ import pytest
 from client import contact
 from client.admission import fetch, known_roster
 from client.commands.admission import admission_command
+from client.commands.init import START
 from client.home import SiteHome
 from common.errors import (
     AdmissionError,
@@ -116,7 +117,7 @@ def test_the_command_says_how_the_site_stands_and_what_comes_next(
     assert admission_command(home, centre.clock)["state"] == "waiting"
     joined(home, centre)
     told = admission_command(home, centre.clock)
-    assert (told["state"], told["next"]) == ("admitted", "mascaron-site join")
+    assert (told["state"], told["next"]) == ("admitted", START)
     assert told["expires"].startswith("2026-12-20T")
     home.node_key.unlink()
     init(home, centre)

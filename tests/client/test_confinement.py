@@ -117,3 +117,12 @@ def test_users_are_named_or_refused_with_a_remedy() -> None:
     with pytest.raises(DeploymentError, match="must not be root"):
         CourierUser.named("root")
     assert nobody().uid == pwd.getpwnam("nobody").pw_uid
+    with pytest.raises(DeploymentError, match="must not be root"):
+        CourierUser.named("0")
+
+
+def test_a_number_that_is_in_no_list_is_user_and_group() -> None:
+    stranger = CourierUser.named("61001")
+    assert (stranger.uid, stranger.gid) == (61001, 61001)
+    known = nobody()
+    assert CourierUser.named(str(known.uid)).gid == known.gid

@@ -22,7 +22,7 @@ from common import wire
 from common.privacy import accountant
 from protos.gen import agent_pb2 as pb
 from protos.gen import agent_pb2_grpc as rpc
-from tests.small_home import POLICY, Home, frame, make_home, plan
+from tests.small_home import POLICY, Home, crops_folder, frame, make_home, plan
 
 SERVE = "from client.cli import main; main()"
 ASKED = POLICY.replace("epsilon = 8.0\nrounds = 10", "epsilon = 0.0\nrounds = 0")
@@ -162,6 +162,54 @@ def test_a_courier_of_another_user_reaches_the_socket_through_a_group(tmp_path: 
         assert agent.Status(pb.StatusRequest(protocol=wire.PROTOCOL), timeout=30).state
 
 
+def test_a_group_may_be_a_number(tmp_path: Path) -> None:
+    made = make_home(tmp_path)
+    with serving(made, "--group", str(os.getegid())) as (_, address):
+        assert stat.S_IMODE(Path(address.removeprefix("unix://")).stat().st_mode) == 0o660
+
+
+def test_before_it_is_admitted_an_agent_waits_and_says_so_once(tmp_path: Path) -> None:
+    made = make_home(tmp_path)
+    away = made.home.ca.rename(tmp_path / "away")
+    command = [sys.executable, "-c", SERVE, "serve", "--home", str(made.home.folder)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "waiting for admission" in process.stderr.readline()
+        away.rename(made.home.ca)
+        assert process.stderr.readline().startswith("serving at ")
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_an_agent_that_waits_for_admission_can_be_stopped(tmp_path: Path) -> None:
+    made = make_home(tmp_path)
+    made.home.centre_key.unlink()
+    command = [sys.executable, "-c", SERVE, "serve", "--home", str(made.home.folder)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "waiting for admission" in process.stderr.readline()
+        process.terminate()
+        assert (process.wait(30), process.stderr.read()) == (0, "")
+
+
+def test_pictures_that_are_left_out_are_counted_for_the_operator_alone(tmp_path: Path) -> None:
+    made = make_home(tmp_path)
+    for what in ("faces", "public"):
+        crops_folder(tmp_path / what, broken=what == "faces")
+    settings = made.home.settings.read_text("utf-8").replace(".npz", "")
+    made.home.settings.write_text(f"{settings}aligned = true\n", "utf-8")
+    command = [sys.executable, "-c", SERVE, "serve", "--home", str(made.home.folder)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        assert told == "faces: 1 pictures skipped: 1 broken, 0 faceless\n"
+        assert process.stderr.readline().startswith("serving at ")
+        process.terminate()
+        process.wait(30)
+    kept = [p for p in made.home.folder.rglob("*") if p.is_file()]
+    assert not any(b"skipped" in path.read_bytes() for path in kept)
+
+
 def test_over_a_port_only_the_couriers_own_certificate_is_let_in(tmp_path: Path) -> None:
     made = make_home(tmp_path)
     with serving(made, "--listen", "127.0.0.1:0") as (_, address):
@@ -187,8 +235,8 @@ def test_over_a_port_only_the_couriers_own_certificate_is_let_in(tmp_path: Path)
 
 def test_a_home_that_is_not_ready_is_told_and_serves_nothing(tmp_path: Path) -> None:
     made = make_home(tmp_path)
-    made.home.ca.unlink()
-    assert "join" in ask(made, "serve", code=2)
+    made.home.identity_key.unlink()
+    assert "CONFIG_INVALID" in ask(made, "serve", code=2)
     assert "CONFIG_INVALID" in ask(made, "serve", "--listen", "0.0.0.0:1", code=2)
 
 

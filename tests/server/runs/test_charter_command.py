@@ -15,8 +15,8 @@ from common.trust.charter import charter_digest, read_charter
 from server.charter import CHARTER, INITIAL, load_charter
 from server.cli import main
 from server.commands.charter import list_command, seconds_of, show_command, sign_command
-from server.runs.meaning import bytes_of, noise_in_clips
 from server.monitor import PUBLIC
+from server.runs.meaning import bytes_of, noise_in_clips
 from server.runs.proposal import PROPOSAL, read_proposal
 from server.standing import federation_of, public_key
 from tests.small_centre import NOW, admit, asked, centre, initial, proposed, signed
