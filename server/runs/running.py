@@ -173,8 +173,8 @@ class Running:
 
     def _paused(self, error: CohortError) -> str:
         return (
-            f"{error}. Start the sites that are missing (`mascaron-admin sites` lists them, "
-            f"`mascaron-site doctor` finds the cause there); then {self._remedy()}"
+            f"{error}. `mascaron-admin sites` lists who is admitted, `mascaron-site doctor` finds "
+            f"out at a site why it is missing; then {self._remedy()}"
         )
 
     def _remedy(self) -> str:

@@ -8,8 +8,7 @@ from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 from common import wire
-
-NO_ANSWER = "no answer in time"
+from server.strategies.declined import NO_ANSWER
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,6 +17,7 @@ from common.trust.signed import Signed
 from server.charter import Charter
 from server.checkpoint import PoolArrays
 from server.runs.register import Register
+from server.strategies.declined import ABSENT, NO_ANSWER, NOT_ADMITTED, told
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ class Enlisted:
 class Enlisting:
     """Describes, checks and offers. ``exchange`` sends messages of a group and waits.
 
+    ``declined`` is filled with why nodes were left out, ``known`` with the sites they proved to be.
+
     Guarantee: with a ``register``, a node counts only if the identity key of an admitted site
     signed a challenge drawn for that very node; one node a site.
     Leaks: without one (the laboratory) every node that answers counts.
@@ -56,21 +59,22 @@ class Enlisting:
     signed: Signed
     exchange: Exchange
     register: Register | None = None
+    declined: dict[int, str] = field(default_factory=dict)
+    known: dict[int, SiteEntry] = field(default_factory=dict)
 
     def enlist(self, nodes: list[int], initial: PoolArrays) -> Enlisted:
         """The nodes that accept the charter, whose arrays are ``initial``.
 
-        Raises ``CohortError`` if they are fewer than the plan's cohort.
+        Raises ``CohortError`` if they are fewer than the plan's cohort, and says who gave which
+        reason.
         """
         plan, enlisted = self.charter.plan, Enlisted()
         challenges = {node: new_challenge() if self.register else b"" for node in nodes}
         described = self._ask(
             "query.describe", {node: {wire.CHALLENGE: challenges[node]} for node in nodes}
         )
-        willing = {node: facts for node, facts in described.items() if self._fits(facts)}
-        enlisted.sites = self._sites(willing, challenges)
-        if self.register is not None:
-            willing = {node: willing[node] for node in enlisted.sites}
+        willing = self._willing(described, challenges)
+        enlisted.sites = {node: site for node, site in self.known.items() if node in willing}
         digest = charter_digest(self.signed)
         for node, answer in sorted(self._offer(willing, enlisted, initial).items()):
             if answer.get(wire.CHARTER_DIGEST) == digest:
@@ -82,7 +86,7 @@ class Enlisting:
         if len(enlisted.nodes) < plan.cohort:
             raise CohortError(
                 f"{len(enlisted.nodes)} sites accepted the plan, "
-                f"the cohort minimum is {plan.cohort}"
+                f"the cohort minimum is {plan.cohort}{told(self._reasons(), digest)}"
             )
         return enlisted
 
@@ -95,24 +99,42 @@ class Enlisting:
         except SignatureError as error:
             log.warning("node %d sent no ledger head of its own: %s", node, error.reason)
 
-    def _fits(self, facts: ConfigRecord) -> bool:
-        same = facts.get(wire.VERSION) == wire.PROTOCOL
-        return same and facts.get(wire.TRUNK) == self.charter.plan.trunk and bool(_declared(facts))
+    def _reasons(self) -> dict[str, str]:
+        """Why sites, or nodes that no site is known behind, do not take part."""
+        found = {
+            self.known[node].name if node in self.known else f"node {node}": reason
+            for node, reason in self.declined.items()
+        }
+        here = {site.name for site in self.known.values()}
+        admitted = self.register.roster.admitted if self.register is not None else ()
+        return found | {site.name: ABSENT for site in admitted if site.name not in here}
 
-    def _sites(
-        self, described: Mapping[int, ConfigRecord], challenges: Mapping[int, bytes]
-    ) -> dict[int, SiteEntry]:
-        """The admitted site behind each node, for those that prove to be one."""
-        found: dict[int, SiteEntry] = {}
-        if self.register is None:
-            return found
-        for node, facts in sorted(described.items()):
-            entry = self._proven(self.register.roster, facts, challenges[node])
-            if entry is None or entry in found.values():
-                log.warning("node %d is no site of the roster, or a second one of it", node)
+    def _fault(self, facts: ConfigRecord) -> str | None:
+        """Why a node that says ``facts`` of itself cannot take part."""
+        if facts.get(wire.VERSION) != wire.PROTOCOL:
+            return "PROTOCOL_VERSION"
+        if facts.get(wire.TRUNK) != self.charter.plan.trunk:
+            return "TRUNK_MISMATCH"
+        return None if _declared(facts) else "INVALID_REQUEST"
+
+    def _willing(self, described: Answers, challenges: Mapping[int, bytes]) -> Answers:
+        """Nodes that fit the charter and, where there is a roster, prove to be a site of it."""
+        willing: Answers = {}
+        faults = {node: self._fault(facts) for node, facts in described.items()}
+        for node in sorted(described, key=lambda node: (faults[node] is not None, node)):
+            facts, fault = described[node], faults[node]
+            if self.register is not None:
+                entry = self._proven(self.register.roster, facts, challenges[node])
+                if entry is None or entry in self.known.values():
+                    log.warning("node %d is no site of the roster, or a second one of it", node)
+                    self.declined[node] = NOT_ADMITTED
+                    continue
+                self.known[node] = entry
+            if fault is None:
+                willing[node] = facts
             else:
-                found[node] = entry
-        return found
+                self.declined[node] = fault
+        return willing
 
     def _proven(self, roster: Roster, facts: ConfigRecord, challenge: bytes) -> SiteEntry | None:
         entry = roster.site(str(facts.get(wire.SITE, "")))
@@ -122,7 +144,7 @@ class Enlisting:
             federation=roster.federation,
             site=entry.name,
             camera_type=entry.camera_type,
-            trunk=self.charter.plan.trunk,
+            trunk=str(facts.get(wire.TRUNK, "")),
             people=entry.people,
         )
         signature = facts.get(wire.SIGNATURE, b"")
@@ -161,10 +183,13 @@ class Enlisting:
             content = RecordDict({wire.CONFIG: record, **(shared or {})})
             ttl = self.charter.timeout
             asked.append(Message(content, node, kind, ttl=ttl, group_id=kind))
+        self.declined.update(dict.fromkeys(questions, NO_ANSWER))
         for reply in self.exchange(asked, kind):
             node = reply.metadata.src_node_id
+            self.declined.pop(node, None)
             if reply.has_error():
                 reason = reply.error.reason if reply.error.reason in wire.REASONS else "error"
+                self.declined[node] = reason
                 log.warning("node %d refused %s: %s", node, kind, reason)
             elif wire.CONFIG in reply.content.config_records:
                 answers[node] = reply.content.config_records[wire.CONFIG]

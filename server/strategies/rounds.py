@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from common import wire
 from common.errors import CohortError, RunError
 from common.privacy.plan import GradientMechanism, Round
+from common.trust.charter import charter_digest
 from common.trust.signed import Signed
 from server import phases
 from server.charter import Charter
 from server.checkpoint import PoolArrays, RunState, write_checkpoint
 from server.runs.register import Register
+from server.strategies import declined
 from server.strategies.enlisting import Enlisted, Enlisting
 from server.strategies.named import Optimiser, Standing, averaging
 from server.strategies.validating import Expected, Validating
@@ -108,6 +110,8 @@ class RoundLoop:
         for reply in replies:
             self._take_head(roster, reply)
         pooled: dict[str, int] = {}
+        heard = {reply.metadata.src_node_id for reply in replies}
+        faults = {node: declined.NO_ANSWER for node in roster.nodes if node not in heard}
         after = dict(state.pools)
         for pool, nodes in roster.pools.items():
             sent = state.pools[pool]
@@ -117,6 +121,7 @@ class RoundLoop:
             members = set(nodes)
             mine = [r for r in replies if r.metadata.src_node_id in members]
             average, _ = strategy.aggregate_train(number, mine)
+            faults |= strategy.faults
             self.faults |= strategy.faults
             for reason, count in strategy.refused.items():
                 self.refused[reason] = self.refused.get(reason, 0) + count
@@ -135,10 +140,13 @@ class RoundLoop:
             {"round": number, "mechanism": current.mechanism.name, "sites": answered}
         )
         if answered < self.charter.plan.cohort:
-            raise CohortError(
-                f"round {number}: {answered} sites answered, "
-                f"the cohort minimum is {self.charter.plan.cohort}"
-            )
+            raise CohortError(f"round {number}: {answered} sites answered{self._why(faults)}")
+
+    def _why(self, faults: Mapping[int, str]) -> str:
+        """What a round with too few answers is told with: which site failed it, and why."""
+        named = {self.names.get(node, f"node {node}"): why for node, why in faults.items()}
+        told = declined.told(named, charter_digest(self.signed))
+        return f", the cohort minimum is {self.charter.plan.cohort}{told}"
 
     def _take_head(self, roster: Enlisted, reply: Message) -> None:
         """Takes the ledger head out of an answer, which the strategy need not know."""

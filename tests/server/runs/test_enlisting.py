@@ -1,17 +1,20 @@
 """Only admitted sites that prove themselves take part, one node each, and their heads are kept."""
 
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
-from flwr.app import ConfigRecord, Context, Message, RecordDict
+from flwr.app import ConfigRecord, Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 
+from client.cli import main as site_cli
 from common import wire
-from common.errors import RunError, SignatureError
+from common.errors import CohortError, RunError, SignatureError
 from common.privacy.plan import MomentMechanism, PrivacyPlan
 from common.trust.charter import charter_digest
 from common.trust.heads import SignedHead
@@ -21,8 +24,10 @@ from common.trust.roster import Roster, SiteEntry
 from common.trust.signed import Signed
 from server.charter import Charter
 from server.checkpoint import RunState
+from server.cli import main as admin_cli
 from server.runs.heads import HeadStore
 from server.runs.register import Register
+from server.strategies.declined import ABSENT, NO_ANSWER, NOT_ADMITTED, REMEDIES, told
 from server.strategies.enlisting import Enlisted
 from server.strategies.rounds import RoundLoop
 from simulations.grid import InProcessGrid
@@ -65,6 +70,8 @@ class Nodes:
     rows: int = 1
     shown: dict[int, str] = dataclasses.field(default_factory=dict)
     challenges: list[bytes] = dataclasses.field(default_factory=list)
+    refuses: dict[int, str] = dataclasses.field(default_factory=dict)
+    offered: dict[int, str] = dataclasses.field(default_factory=dict)
 
     def app(self) -> ClientApp:
         app = ClientApp()
@@ -81,6 +88,9 @@ class Nodes:
         def accept(message: Message, context: Context) -> Message:
             number, text = self._asked(message, context, wire.CHARTER)
             self.shown[number] = self._asked(message, context, wire.HEAD)[1]
+            self.offered[number] = text
+            if number in self.refuses:
+                return Message(Error(wire.ERROR_CODE, self.refuses[number]), reply_to=message)
             digest = charter_digest(Signed.from_json(text))
             told = ConfigRecord({wire.CHARTER_DIGEST: digest, wire.HEAD: self.head(number)})
             return Message(RecordDict({wire.CONFIG: told}), reply_to=message)
@@ -193,6 +203,47 @@ def test_an_answer_heard_at_another_node_proves_nothing(tmp_path: Path) -> None:
             facts.update(heard)  # the courier of the second node repeats the first one's words
 
     assert enlisted(tmp_path, Nodes(("north", "south"), forge)) == ["north"]
+
+
+# Why too few take part.
+
+
+def test_everyone_who_stays_away_is_named_with_a_reason_and_what_to_do(tmp_path: Path) -> None:
+    def forge(number: int, facts: dict[str, Any]) -> None:
+        if number == 0:
+            facts.update(FORGERIES["another version"])
+
+    nodes = Nodes(("north", "south", "east"), forge, refuses={1: "CHARTER_PENDING"})
+    with pytest.raises(CohortError) as got:
+        enlisted(tmp_path, nodes)
+    told = str(got.value)
+    assert told.startswith("0 sites accepted the plan, the cohort minimum is 1; ")
+    assert "north: PROTOCOL_VERSION (install the same release" in told
+    assert "south: CHARTER_PENDING (" in told
+    digest = charter_digest(Signed.from_json(nodes.offered[1]))
+    assert f"`mascaron-site charter accept {digest}`" in told
+    assert "node 4: not an admitted site" in told
+    assert "west: not connected" in told
+    assert "east" not in told  # a name that was not proven is not repeated
+
+
+def test_a_site_with_another_trunk_is_named_for_it(tmp_path: Path) -> None:
+    with pytest.raises(CohortError, match="north, south: TRUNK_MISMATCH"):
+        enlist(tmp_path, Nodes(("north", "south")), trunk="u" * 64)
+
+
+def test_every_remedy_names_commands_that_there_are() -> None:
+    commands = {"mascaron-site": site_cli, "mascaron-admin": admin_cli}
+    for reason, remedy in REMEDIES.items():
+        assert reason in wire.REASONS or reason in (ABSENT, NO_ANSWER, NOT_ADMITTED)
+        for typed in re.findall(r"`([^`]+)`", remedy):
+            program, *words = typed.split()
+            command: click.Command = commands[program]
+            for word in words:
+                if isinstance(command, click.Group):
+                    command = command.commands[word]
+    assert "`mascaron-site charter accept abc`" in told({"north": "CHARTER_PENDING"}, "abc")
+    assert told({}, "abc") == ""
 
 
 # Ledger heads.

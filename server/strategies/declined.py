@@ -1,0 +1,49 @@
+"""Why sites do not take part, told to the administrator with what to type and where."""
+
+from collections.abc import Mapping
+
+NO_ANSWER = "no answer in time"
+NOT_ADMITTED = "not an admitted site"
+ABSENT = "not connected"
+_START = "start `mascaron-site serve` and `mascaron-site join` there"
+_DOCTOR = "`mascaron-site doctor` there finds the cause"
+_RELEASE = "install the same release of mascaron there and at the centre"
+
+REMEDIES = {
+    ABSENT: f"{_START}; {_DOCTOR}",
+    NOT_ADMITTED: "it proved no identity of the roster: `mascaron-admin sites`",
+    NO_ANSWER: f"{_DOCTOR}; a longer --timeout gives more time",
+    "BUNDLE_REFUSED": _RELEASE,
+    "BUSY": "its agent is at work on another run: wait for that, then resume",
+    "CHARTER_PENDING": "the operator has to decide; there: `mascaron-site charter accept {digest}`",
+    "CHARTER_REFUSED": "the charter has expired or is another's: propose and sign a new one",
+    "COHORT_TOO_SMALL": "its policy.toml asks for a larger cohort: propose with a larger --cohort",
+    "DRAINING": f"its agent is being stopped: {_START} again",
+    "LEDGER_CORRUPT": "`mascaron-site ledger verify` there; nothing is released until it is whole",
+    "NOT_READY": "its agent has accepted no plan of this run: resume, so that it is asked again",
+    "PLAN_REFUSED": "its policy.toml forbids the plan, or its public faces are others than ours: "
+    "compare `mascaron-admin charter show` with both",
+    "PRIVACY_BUDGET_EXHAUSTED": "what it has left does not pay for this: `mascaron-site status` "
+    "there, and a charter with a smaller --epsilon",
+    "PROTOCOL_VERSION": _RELEASE,
+    "REPLAY_MISMATCH": "it knows this run by another charter: propose under another --run",
+    "ROLLBACK_DETECTED": "an older ledger was restored there: its operator puts the newest back",
+    "SIGNATURE_INVALID": "it knows another centre than this: `mascaron-site admission` there",
+    "TRUNK_MISMATCH": "its trunk is not the charter's: copy ours there, then start its agent again",
+    "UNAVAILABLE": f"its agent does not answer: {_START}; {_DOCTOR}",
+}
+OTHERWISE = "the log of its agent says more"
+
+
+def told(declined: Mapping[str, str], digest: str) -> str:
+    """Begins with ``;``, or is empty: for each reason who gave it and what to do about it.
+
+    ``declined`` is site (or node): reason, ``digest`` that of the charter.
+    """
+    groups: dict[str, list[str]] = {}
+    for who, reason in sorted(declined.items()):
+        groups.setdefault(reason.removeprefix("error "), []).append(who)
+    return "".join(
+        f"; {', '.join(who)}: {reason} ({REMEDIES.get(reason, OTHERWISE).format(digest=digest)})"
+        for reason, who in sorted(groups.items())
+    )
