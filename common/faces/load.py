@@ -41,10 +41,12 @@ def load_faces(
     return faces.subset(sound), Skipped(broken=len(faces) - len(sound))
 
 
-def load_usable(path: Path, *, aligned: bool) -> tuple[FaceSet, Skipped]:
+def load_usable(
+    path: Path, *, aligned: bool, progress: Callable[[int, int], None] | None = None
+) -> tuple[FaceSet, Skipped]:
     """What can be used at ``path``, in the one way in which centre and sites read faces.
 
     Both must come to the same digest of public faces, so neither may stop where the other skips.
     Raises ``DataSetError`` if nothing is left.
     """
-    return load_faces(path, FolderOptions(aligned=aligned, keep_going=True))
+    return load_faces(path, FolderOptions(aligned=aligned, keep_going=True), progress)

@@ -34,6 +34,7 @@ from server.strategies.choice import StrategyChoice
 if TYPE_CHECKING:
     from server.public import Opening
 
+PICTURES = 250  # between two lines of progress
 EVER = 0.0  # a moment at which no charter has expired yet: to look at an old one
 _SOURCES = ("public", "trunk", "aligned", "steps", "cache")
 _SECONDS = {"m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -176,7 +177,7 @@ def _ground(sources: Sources, federation: str) -> "tuple[Ground, Opening, tuple[
 
     trunk, tail = load_trunk(sources.trunk)
     say("reading public faces")
-    public, skipped = load_usable(sources.public, aligned=sources.aligned)
+    public, skipped = load_usable(sources.public, aligned=sources.aligned, progress=_read)
     if skipped.total:
         say(f"public: {skipped}")
     with TemporaryDirectory() as scratch:
@@ -192,6 +193,11 @@ def _ground(sources: Sources, federation: str) -> "tuple[Ground, Opening, tuple[
         radius=opening.reference.radius,
     )
     return ground, opening, watched(views)
+
+
+def _read(done: int, total: int) -> None:
+    if done % PICTURES == 0:
+        say(f"reading public faces ({done} of {total})")
 
 
 def _check(terms: CharterTerms, roster: Roster, run: str, now: float) -> None:

@@ -58,6 +58,7 @@ def run_command(home: CentreHome, name: str, way: Way) -> dict[str, Any]:
         "resume": way.resume,
         "centre": str(home.folder.resolve()),
     }
+    say(f"{name}: asking Flower to start it")
     number = way.start(home, config)
     told = {"run": name, "flower_run": str(number)}
     if not way.wait:

@@ -58,6 +58,7 @@ def test_a_run_is_started_with_the_home_it_belongs_to_and_followed(
     asked: list[dict[str, str | bool]] = []
 
     def start(home: CentreHome, config: dict[str, str | bool]) -> int:
+        assert "asking Flower to start it" in capsys.readouterr().err  # told while one waits
         asked.append(config)
         stands(home, "done", 2, sites=("site-0", "site-1"))
         return 77
