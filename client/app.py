@@ -33,10 +33,8 @@ Relay = Callable[[RecordDict, Any, float], RecordDict]
 def make_app(connect: Connect) -> ClientApp:
     """A ClientApp that asks the agent ``connect`` reaches."""
     app = ClientApp()
-    app.query("describe")(_guarded(connect, _describe))
-    app.query("review")(_guarded(connect, _review))
-    app.query("accept")(_guarded(connect, _accept))
-    app.query("status")(_guarded(connect, _status))
+    for relay in (_describe, _review, _accept, _status, _aggregate):
+        app.query(relay.__name__[1:])(_guarded(connect, relay))
     app.train()(_guarded(connect, _train))
     app.evaluate()(_guarded(connect, _evaluate))
     return app
@@ -95,8 +93,7 @@ def _offer(content: RecordDict) -> pb.CharterRequest:
     config: Any = content.config_records[wire.CONFIG]
     words = {"charter": config[wire.CHARTER], "head": config.get(wire.HEAD, "")}
     request = pb.CharterRequest(protocol=config[wire.VERSION], request=_id(), **words)
-    digests: Any = content.config_records[wire.INITIAL]
-    for name, digest in digests.items():
+    for name, digest in dict(content.config_records[wire.INITIAL]).items():
         request.initial.add(name=name, digest=digest)
     return request
 
@@ -113,25 +110,32 @@ def _accept(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
 
 
 def _status(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
-    request = pb.StatusRequest(protocol=wire.PROTOCOL, request=_id())
-    answer = agent.Status(request, timeout=seconds)
+    answer = agent.Status(pb.StatusRequest(protocol=wire.PROTOCOL, request=_id()), timeout=seconds)
     state = {wire.STATE: pb.State.Name(answer.state), wire.PROGRESS: answer.progress}
     return _told({wire.VERSION: answer.protocol, **state})
 
 
 def _train(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
-    config: Any = content.config_records[wire.CONFIG]
-    asked = {"run": config[wire.RUN], "round": config[wire.ROUND]}
-    request = pb.TrainRequest(protocol=config[wire.VERSION], request=_id(), **asked)
-    for name, array in content.array_records[wire.ARRAYS].items():
-        encoded = wire.encode(array.numpy())
-        request.tensors.add(name=name, dtype=encoded.dtype, shape=encoded.shape, data=encoded.data)
-    answer = agent.Train(request, timeout=seconds)
+    answer = agent.Train(_filled(pb.TrainRequest, content), timeout=seconds)
     arrays = {t.name: Array(wire.decode(t.dtype, t.shape, t.data)) for t in answer.tensors}
     told = _told({wire.HEAD: answer.head})
     told[wire.ARRAYS] = ArrayRecord(arrays)
     told[wire.METRICS] = MetricRecord({wire.WEIGHT: 1})
     return told
+
+
+def _aggregate(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
+    answer = agent.Aggregate(_filled(pb.AggregateRequest, content), timeout=seconds)
+    return _told({wire.PAYLOAD: answer.payload, wire.HEAD: answer.head})
+
+
+def _filled(kind: Any, content: RecordDict) -> Any:
+    """A request whose fields are named as the words in ``content``; any other word fails."""
+    request = kind(**content.config_records[wire.CONFIG], request=_id())
+    for name, array in content.array_records.get(wire.ARRAYS, {}).items():
+        encoded = wire.encode(array.numpy())
+        request.tensors.add(name=name, dtype=encoded.dtype, shape=encoded.shape, data=encoded.data)
+    return request
 
 
 def _evaluate(content: RecordDict, agent: Any, seconds: float) -> RecordDict:

@@ -10,6 +10,7 @@ from common.models.tail import BIAS, WEIGHT
 from common.moments.names import GRADIENT, sum_name
 from common.privacy import accountant
 from common.privacy.plan import SHIPPED_OBJECTIVES, GradientMechanism, Mechanism, PrivacyPlan
+from common.secagg.terms import LEAST_SITES, MOST_SITES
 
 MOST_EPSILON = 50.0
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -36,8 +37,8 @@ class SitePolicy:
     With ``yearly_refresh`` it is for one calendar year (UTC): people may then lose that much again
     every year, and what is shown as lost is still counted from the ledger's first row.
 
-    Guarantee: only plans whose noise this site adds by itself are accepted. Shared noise protects
-    nobody unless the centre sees sums alone, and no noise protects nobody at all. A ledger with a
+    Guarantee: only plans with noise are accepted, and what carries but a share of the noise leaves
+    this site in a secure sum of ``least_sites`` or more, never by itself. A ledger with a
     larger budget, one that a power cut may shorten, and noise that can be repeated are refused
     before any plan is looked at.
     """
@@ -51,6 +52,7 @@ class SitePolicy:
     tensors: tuple[str, ...] = ("moments.", GRADIENT)  # what may ever leave: names or beginnings
     denied_attributes: tuple[str, ...] = ()  # no mechanism may be about them
     cohort: int = 1  # fewest sites a charter must ask for
+    least_sites: int = LEAST_SITES  # fewest sites in a secure sum that this one is part of
     yearly_refresh: bool = False  # whether epsilon is for a calendar year
     auto_accept: AutoAccept = AutoAccept()
 
@@ -65,6 +67,11 @@ class SitePolicy:
             )
         if not 1 <= self.cohort <= 1_000_000:
             raise ConfigError(f"cohort must be in [1, 1000000], got {self.cohort}")
+        if not LEAST_SITES <= self.least_sites <= MOST_SITES:
+            raise ConfigError(
+                f"least_sites must be in [{LEAST_SITES}, {MOST_SITES}], got {self.least_sites}: a "
+                "sum of fewer hides nothing"
+            )
         if any(not _HASH.fullmatch(trunk) for trunk in self.trunks):
             raise ConfigError("trunks are SHA-256 hashes: 64 of 0-9 and a-f")
         if "" in self.tensors:
@@ -82,7 +89,12 @@ class SitePolicy:
         return accountant.epsilon(plan.events(), self.delta) <= self.auto_accept.epsilon
 
     def allows_noise(self, plan: PrivacyPlan) -> bool:
-        """Whether the noise model of ``plan`` protects this site's people from everybody."""
+        """Whether ``plan`` adds noise at all."""
+        return plan.noise in ("local", "distributed")
+
+    def allows_plain(self, plan: PrivacyPlan) -> bool:
+        """Whether a release may leave by itself: only with all of its noise. What has a share of
+        it belongs into a secure sum."""
         return plan.noise == "local"
 
     def allows_objective(self, name: str) -> bool:

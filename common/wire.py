@@ -25,6 +25,7 @@ RUN, ROUND, VERSION = "run", "round", "protocol"
 CHARTER, CHARTER_DIGEST, INITIAL, HEAD = "charter", "charter-digest", "initial", "head"
 CHALLENGE, SITE, SIGNATURE = "challenge", "site", "signature"
 CAMERA_TYPE, TRUNK, PEOPLE = "camera-type", "trunk", "people"
+ATTEMPT, PHASE, PAYLOAD = "attempt", "phase", "payload"
 EPSILON, AUTOMATIC, STATE, PROGRESS = "epsilon", "automatic", "state", "progress"
 
 DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float64": np.dtype("<f8")}

@@ -39,6 +39,9 @@ class InProcessStub:
     def Train(self, request: Any, timeout: float | None = None) -> Any:  # noqa: N802
         return self._service.Train(request, _Context())
 
+    def Aggregate(self, request: Any, timeout: float | None = None) -> Any:  # noqa: N802
+        return self._service.Aggregate(request, _Context())
+
     def Evaluate(self, request: Any, timeout: float | None = None) -> Any:  # noqa: N802
         return self._service.Evaluate(request, _Context())
 

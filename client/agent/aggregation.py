@@ -28,7 +28,7 @@ from common.secagg.messages import (
     Survivors,
 )
 from common.secagg.phases import KEYS, PHASES, SHARES, SURVIVORS, VECTOR
-from common.secagg.terms import LEAST_SITES, Context
+from common.secagg.terms import LEAST_SITES, AggregationTerms, Context
 from common.trust.keys import PublicKey, SigningKey
 from common.trust.roster import Roster
 
@@ -115,6 +115,14 @@ class SecureAggregation:
             attempt.said[phase] = (payload, answered)
             return answered
 
+    def check_terms(self, terms: AggregationTerms) -> None:
+        """Raises ``CohortError`` for a threshold below what this site's policy asks for."""
+        if terms.threshold < self._member.least_sites:
+            raise CohortError(
+                f"this site's policy asks for {self._member.least_sites} sites in a sum, the "
+                f"charter for {terms.threshold}"
+            )
+
     def forget(self, run: str) -> None:
         """Drops what is in memory for ``run``, at its end or when the site leaves it."""
         with self._lock:
@@ -133,11 +141,7 @@ class SecureAggregation:
         if own is None or own != self._member.key.public:
             raise AggregationError("this site is not in the roster, or there by another key")
         terms.check_cohort(len(peers), "of the charter are in the pinned roster")
-        if terms.threshold < self._member.least_sites:
-            raise CohortError(
-                f"this site's policy asks for {self._member.least_sites} sites in a sum, the "
-                f"charter for {terms.threshold}"
-            )
+        self.check_terms(terms)
         self._attempts.begin(context.run, context.round, context.attempt)
         if live is not None:
             live.secrets.forget()

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from client.agent.aggregation import SecureAggregation
 from client.agent.people import SitePeople
 from common.trust.keys import PublicKey, SigningKey
 from common.trust.signed import Signed
@@ -42,4 +43,5 @@ class SiteFacts:
     negatives: NDArray[np.float32]  # (M, D) features of public people
     membership: Membership
     approvals: Approvals | None = None  # without: what the policy leaves to the operator is refused
+    aggregation: SecureAggregation | None = None  # without: no part in secure sums
     public: str = ""  # digest of the public people's pictures; empty where nobody has to know

@@ -4,7 +4,7 @@ What leaves is how far the tail moved over the round's steps, divided by the lea
 step gives the noised sum over rate * people. Pictures, losses and sample sizes stay.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from client.agent.people import SitePeople
+from client.privacy.entropy import Entropy
 from client.privacy.objective import OBJECTIVES
 from client.privacy.sampler import choose, poisson
 from client.privacy.step import private_step, sgd
@@ -48,10 +49,10 @@ def gradient_update(
         module, rate=rate, sigma=terms.sigma, clip=mechanism.clip, entropy=terms.entropy
     )
     for _ in range(mechanism.steps_per_round):
-        public = _some(negatives + shared[SHIFT], mechanism.negatives, terms)
+        public = _some(negatives + shared[SHIFT], mechanism.negatives, terms.entropy)
         objective = OBJECTIVES[mechanism.objective](module, public, mechanism.scale)
         sampled = poisson(len(people), mechanism.rate, terms.entropy)
-        bags = [_views(people.bag(i), mechanism.views, terms) for i in sampled]
+        bags = [_views(people.bag(i), mechanism.views, terms.entropy) for i in sampled]
         pull = _pull(module, shared, mechanism)
         private_step(module, objective, bags, optimizer)
         with torch.no_grad():
@@ -66,6 +67,31 @@ def gradient_update(
     }
 
 
+def gradient_rows(
+    mechanism: GradientMechanism,
+    shared: Mapping[str, NDArray[Any]],
+    people: SitePeople,
+    negatives: NDArray[np.float32],
+    entropy: Entropy,
+) -> Iterator[NDArray[np.float32]]:
+    """One row (1, K) a sampled person: the gradient over weight and bias, not yet clipped.
+
+    What one private step looks at, for a plan of one step a round, which is all that distributed
+    noise allows; there is nothing to pull back then. Guarantee: a row depends on that person's own
+    pictures, public features and the shared tail only.
+    """
+    if mechanism.objective not in OBJECTIVES:
+        raise PlanError(f"no objective {mechanism.objective!r}")
+    module = Tail(shared[WEIGHT], shared[BIAS]).module()
+    public = _some(negatives + shared[SHIFT], mechanism.negatives, entropy)
+    objective = OBJECTIVES[mechanism.objective](module, public, mechanism.scale)
+    for number in poisson(len(people), mechanism.rate, entropy):
+        bag = _views(people.bag(number), mechanism.views, entropy)
+        loss, trained = objective(module, bag), [module.weight, module.bias]
+        parts = torch.autograd.grad(loss, trained, materialize_grads=True)
+        yield torch.cat([part.flatten() for part in parts]).numpy()[None]
+
+
 def _pull(
     module: torch.nn.Linear, shared: Mapping[str, NDArray[Any]], mechanism: GradientMechanism
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -77,9 +103,9 @@ def _pull(
     return [(p, share * (p.detach() - torch.from_numpy(shared[n]))) for n, p in start.items()]
 
 
-def _some(negatives: NDArray[np.float32], most: int, terms: "Terms") -> torch.Tensor:
-    return torch.from_numpy(negatives[choose(len(negatives), most, terms.entropy)])
+def _some(negatives: NDArray[np.float32], most: int, entropy: Entropy) -> torch.Tensor:
+    return torch.from_numpy(negatives[choose(len(negatives), most, entropy)])
 
 
-def _views(bag: NDArray[np.float32], most: int, terms: "Terms") -> torch.Tensor:
-    return torch.from_numpy(bag[choose(len(bag), most, terms.entropy)])
+def _views(bag: NDArray[np.float32], most: int, entropy: Entropy) -> torch.Tensor:
+    return torch.from_numpy(bag[choose(len(bag), most, entropy)])

@@ -35,6 +35,7 @@ REQUESTS: dict[str, type[Message]] = {
     "ReviewCharter": pb.CharterRequest,
     "AcceptCharter": pb.CharterRequest,
     "Train": pb.TrainRequest,
+    "Aggregate": pb.AggregateRequest,
     "Evaluate": pb.EvaluateRequest,
     "Status": pb.StatusRequest,
 }

@@ -1,5 +1,6 @@
 """One round of a plan, performed on the site's people: what is asked, what may leave, what does."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +12,13 @@ from client.agent.people import SitePeople
 from client.privacy.contributions import contributions
 from client.privacy.entropy import Entropy
 from client.privacy.gate import Entry, release_bound
+from client.privacy.integer_noise import private_steps, steps_of_blocks
 from client.privacy.moments import private_sum
-from common.errors import WireError
+from common.errors import PlanError, WireError
 from common.models.tail import BIAS, WEIGHT
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT, GRADIENT, SHIFT, sum_name, sum_size
 from common.privacy.plan import GradientMechanism, MomentMechanism, Round
+from common.secagg.fixed_point import FixedPoint
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -31,6 +34,14 @@ class Terms:
     sigma: float
     entropy: Entropy
     people: int
+
+
+@dataclass(frozen=True, slots=True)
+class SumTerms:
+    """The same for a part of a secure sum: its noise is whole numbers on a grid."""
+
+    grid: FixedPoint
+    entropy: Entropy
 
 
 def check_request(current: Round, arrays: Mapping[str, NDArray[Any]], features: int) -> Arrays:
@@ -73,6 +84,41 @@ def entries(current: Round, shared: Arrays, people: int) -> tuple[Entry, ...]:
     return tuple(
         Entry(GRADIENT + name, array.shape, "float32", bound) for name, array in trained.items()
     )
+
+
+def size_of(current: Round, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """How many coordinates ``current`` releases; ``shapes`` are those of the charter's arrays."""
+    mechanism = current.mechanism
+    try:
+        if isinstance(mechanism, GradientMechanism):
+            return sum(math.prod(shapes[name]) for name in (WEIGHT, BIAS))
+        return sum_size(mechanism.kind, shapes[FRAME_BIAS][0])
+    except (KeyError, IndexError):
+        raise PlanError("the charter's initial arrays do not say how large a release is") from None
+
+
+def steps(
+    current: Round,
+    shared: Arrays,
+    people: SitePeople,
+    negatives: NDArray[np.float32],
+    terms: SumTerms,
+) -> NDArray[np.int64]:
+    """This site's part of one round's secure sum, (K,) in steps of the grid, with its share of the
+    noise. The ledger must have been charged for it, and it may leave under masks only.
+
+    Gradients are summed as they are: the centre divides the sum by public constants.
+    """
+    mechanism = current.mechanism
+    if isinstance(mechanism, GradientMechanism):
+        from client.agent.gradients import gradient_rows
+
+        size = shared[WEIGHT].size + shared[BIAS].size
+        blocks = gradient_rows(mechanism, shared, people, negatives, terms.entropy)
+        return steps_of_blocks(blocks, size, terms.grid, terms.entropy)
+    weight, bias = shared[FRAME_WEIGHT], shared[FRAME_BIAS]
+    rows = contributions(mechanism.kind, people.bags(), weight, bias)
+    return private_steps(rows, terms.grid, terms.entropy)
 
 
 def release(

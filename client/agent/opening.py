@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from client.admission import known_roster
+from client.agent.aggregation import Member, SecureAggregation
+from client.agent.attempts import Attempts
 from client.agent.desk import Desk
 from client.agent.facts import Membership, SiteFacts
 from client.agent.people import SitePeople
@@ -20,10 +23,11 @@ from client.home import SiteConfig, SiteHome
 from client.policy import SitePolicy
 from client.privacy.ledger import LEAST_KEY, Budget, Ledger
 from common.config import load
-from common.errors import ConfigError
+from common.errors import AggregationError, ConfigError
 from common.trust import storing
 from common.trust.certificates import fingerprint, read_certificate
 from common.trust.keys import PublicKey, SigningKey
+from common.trust.roster import Roster
 
 if TYPE_CHECKING:
     from common.faces.faceset import FaceSet
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 
 BATCH = 64  # crops
 WAITING = "waiting"  # folder of charters, in the agent's
+ATTEMPTS = "attempts.db"  # at secure sums, in the agent's
 ADMISSION = "`mascaron-site join` or `mascaron-site admission`"  # what brings trust/
 
 
@@ -87,6 +92,31 @@ def open_desk(home: SiteHome) -> Desk:
     return Desk(waiting, home.accepted)
 
 
+def open_aggregation(
+    home: SiteHome, policy: SitePolicy, membership: Membership
+) -> SecureAggregation:
+    """This site's part in secure sums, under the roster as it is pinned at each phase.
+
+    Guarantee: once a roster was used, an older one put in its place is used no more.
+    """
+    newest: list[Roster] = []
+
+    def roster() -> Roster:
+        known = known_roster(home)
+        if known is None or (newest and known.number < newest[-1].number):
+            raise AggregationError("this site's roster is gone, or was replaced by an older one")
+        newest[:] = [known]
+        return known
+
+    member = Member(
+        name=membership.site,
+        key=membership.identity,
+        roster=roster,
+        least_sites=policy.least_sites,
+    )
+    return SecureAggregation(member, Attempts(home.agent / ATTEMPTS))
+
+
 def is_admitted(home: SiteHome) -> bool:
     """Whether trust/ holds what only an admission brings."""
     return home.ca.exists() and home.centre_key.exists()
@@ -117,6 +147,7 @@ def open_site(home: SiteHome, say: Callable[[str], None] = lambda line: None) ->
         negatives=_features(public, trunk, cache),
         membership=membership,
         approvals=desk,
+        aggregation=open_aggregation(home, policy, membership),
         public=public.digest,
     )
     cache.forget_all_but((trunk.hash, faces.digest), (trunk.hash, public.digest))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from client.agent.charters import Offer, Review
 from client.agent.jobs import Jobs
 from client.agent.statuses import STATUS
+from client.agent.sums import Asked
 from common import errors, wire
 from protos.gen import agent_pb2 as pb
 from protos.gen import agent_pb2_grpc as rpc
@@ -49,6 +50,8 @@ class Trainer(Protocol):
     def train(
         self, run: str, number: int, arrays: dict[str, NDArray[np.generic]]
     ) -> dict[str, NDArray[np.generic]]: ...
+
+    def aggregate(self, asked: Asked) -> bytes: ...
 
     def head(self) -> str: ...
 
@@ -143,6 +146,28 @@ class AgentService(rpc.AgentServicer):
         return answer
 
     @answers
+    def Aggregate(  # noqa: N802
+        self, request: pb.AggregateRequest, context: grpc.ServicerContext
+    ) -> pb.AggregateResponse:
+        _checked(request)
+        asked = Asked(
+            run=_run(request),
+            round=request.round,
+            attempt=request.attempt,
+            phase=request.phase,
+            payload=request.payload,
+            arrays=_decoded(request),
+        )
+        work = functools.partial(self._trainer.aggregate, asked)
+        if self.jobs is None:
+            said = work()
+        else:
+            said = self.jobs.do(
+                (asked.run, asked.round, asked.digest), work, context.time_remaining()
+            )
+        return pb.AggregateResponse(payload=said, head=self._trainer.head())
+
+    @answers
     def Evaluate(  # noqa: N802
         self, request: pb.EvaluateRequest, context: grpc.ServicerContext
     ) -> pb.EvaluateResponse:
@@ -177,7 +202,7 @@ def _checked(request: Any) -> None:
         raise errors.WireError("a request's id is at most 32 of 0-9 and a-f")
 
 
-def _run(request: pb.TrainRequest) -> str:
+def _run(request: pb.TrainRequest | pb.AggregateRequest) -> str:
     if not 1 <= len(request.run) <= wire.MAX_NAME or not request.run.isprintable():
         raise errors.WireError("a run id is missing or malformed")
     return request.run
@@ -191,7 +216,7 @@ def _offer(request: pb.CharterRequest) -> Offer:
     return Offer(charter=request.charter, initial=digests, head=request.head)
 
 
-def _decoded(request: pb.TrainRequest) -> dict[str, NDArray[np.generic]]:
+def _decoded(request: pb.TrainRequest | pb.AggregateRequest) -> dict[str, NDArray[np.generic]]:
     if len(request.tensors) > wire.MAX_TENSORS:
         raise errors.WireError("too many tensors")
     arrays = {t.name: wire.decode(t.dtype, t.shape, t.data) for t in request.tensors}

@@ -17,14 +17,16 @@ from numpy.typing import NDArray
 from client.agent import mechanisms
 from client.agent.charters import Charters, Offer, Review, check_start
 from client.agent.facts import SiteFacts
+from client.agent.sums import Asked, Sums
 from client.policy import SitePolicy
 from client.privacy.account import Accepted
 from client.privacy.entropy import Entropy
 from client.privacy.gate import Gate
 from client.privacy.ledger import Ledger
 from common import wire
-from common.errors import MascaronError, NotReadyError, PlanError
+from common.errors import AggregationError, MascaronError, NotReadyError, PlanError
 from common.privacy.plan import PrivacyPlan
+from common.secagg.phases import VECTOR
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class Training:
     Guarantee: everything ``train`` returns was charged in the ledger first and passed the gate;
     the same (run, round, contents) returns the same bytes; other contents are refused. Under a
     plan with a release slot, answers and refusals leave at whole slots, however long it took.
+    Under distributed noise ``train`` refuses: such a round leaves through ``aggregate`` alone.
     Leaks: what the plan's mechanisms release, priced by the ledger; refusals depend on plan,
     policy and ledger only, never on a face or on how many there are.
     """
@@ -65,6 +68,7 @@ class Training:
         self._facts, self._policy, self._ledger, self._entropy = facts, policy, ledger, entropy
         self._clock = clock
         self._charters = Charters(facts, policy, ledger)
+        self._sums = Sums(facts, policy, ledger, entropy)
         self._accepted: dict[str, Accepted] = {}
         self._turn = threading.Lock()  # a repeat waits for the bytes instead of being charged
 
@@ -131,6 +135,20 @@ class Training:
         finally:
             self._hold(run, asked)
 
+    def aggregate(self, asked: Asked) -> bytes:
+        """What this site says in one phase of a secure sum; see ``client.agent.sums``.
+
+        Only the phase in which faces are looked at is held back to the plan's slot.
+        """
+        begun = self._clock.now()
+        try:
+            with self._turn:
+                self._charters.check_ledger()
+                return self._sums.answer(self._bound(asked.run), asked)
+        finally:
+            if asked.phase == VECTOR:
+                self._hold(asked.run, begun)
+
     def _hold(self, run: str, asked: float) -> None:
         """Waits for the plan's next slot: an error may take as long as the work, and tell of it."""
         slot = self._accepted[run].plan.release_slot if run in self._accepted else 0.0
@@ -143,6 +161,8 @@ class Training:
         plan = accepted.plan
         if not 1 <= number <= len(plan.rounds):
             raise PlanError(f"the plan has no round {number}")
+        if not self._policy.allows_plain(plan):
+            raise AggregationError("a share of the noise leaves this site in a secure sum only")
         current = plan.rounds[number - 1]
         digest = wire.digest(run, str(number), wire.dump(arrays))
         stored = self._ledger.replay(run, number, digest)

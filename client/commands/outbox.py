@@ -14,6 +14,7 @@ from common.privacy.accountant import Event
 def show_outbox(book: Book) -> dict[str, Any]:
     """One line a release: run, round, bytes, SHA-256, and what it alone costs.
 
+    What left ``masked`` is one site's part of a secure sum: uniform bytes, but in the sum.
     ``wasted`` are charges whose bytes never left: a crash came in between. ``epsilon`` is that of
     all together, which is less than the sum. Bytes of one release are listed once, however often
     they were sent again. Besides these, a site sends what its operator declared, signatures, and
@@ -29,9 +30,10 @@ def show_outbox(book: Book) -> dict[str, Any]:
             "bytes": sizes[entry.sequence],
             "sha256": entry.payload_digest,
             "epsilon": _finite(accountant.epsilon([events[entry.run, entry.round]], book.delta)),
+            "masked": entry.kind == "masked",
         }
         for entry in spending.entries
-        if entry.kind == "release"
+        if entry.kind in ("release", "masked")
     ]
     reserved = sum(entry.kind == "reserve" for entry in spending.entries)
     return {

@@ -19,11 +19,13 @@ class Accepted:
     """What a run is bound to: its plan, the very charter it came in, and its initial arrays.
 
     ``charter`` is a digest, ``arrays`` has one for each array; empty where no charter was signed.
+    ``members`` are the sites of its pool whose secure sums it is part of.
     """
 
     plan: PrivacyPlan
     charter: str = ""
     arrays: Mapping[str, str] = field(default_factory=dict)
+    members: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -89,6 +91,9 @@ class Account:
             self._digests[key] = entry.digest
         elif entry.kind == "release":
             self._releases[key] = entry
+        elif entry.kind == "masked":
+            if self._digests[key] != entry.digest:
+                raise ValueError("masked bytes of another request")
         elif entry.kind == "finish":
             self._promises[entry.run].open = False
         elif entry.kind == "year":
@@ -165,6 +170,8 @@ def accept_detail(accepted: Accepted) -> str:
     detail: dict[str, object] = {"phases": phases, "plan": plan.to_json()}
     if accepted.charter:
         detail |= {"charter": accepted.charter, "arrays": dict(accepted.arrays)}
+    if accepted.members:
+        detail |= {"members": list(accepted.members)}
     return json.dumps(detail)
 
 
@@ -173,7 +180,8 @@ def accepted_of(detail: str) -> Accepted:
     """What ``accept_detail`` was made of."""
     table = json.loads(detail)
     plan = PrivacyPlan.from_json(table["plan"])
-    return Accepted(plan, table.get("charter", ""), table.get("arrays", {}))
+    members = tuple(table.get("members", ()))
+    return Accepted(plan, table.get("charter", ""), table.get("arrays", {}), members)
 
 
 def reserve_detail(event: Event) -> str:

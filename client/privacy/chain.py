@@ -10,7 +10,7 @@ from typing import Literal
 
 from common.errors import LedgerError
 
-Kind = Literal["accept", "reserve", "release", "finish", "year"]
+Kind = Literal["accept", "reserve", "release", "masked", "finish", "year"]
 GENESIS = bytes(32)
 
 SCHEMA = """
@@ -40,7 +40,7 @@ class LedgerEntry:
     kind: Kind
     run: str
     round: int  # 0 where a row is about the whole run
-    digest: str  # of the plan (accept) or of the request (reserve, release)
+    digest: str  # of the plan (accept) or of the request (reserve, release, masked)
     detail: str  # JSON: the plan's rounds (accept), the event charged (reserve), the year
     payload_digest: str  # SHA-256 of the released bytes, empty where nothing was released
     mac: bytes

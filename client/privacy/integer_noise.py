@@ -8,6 +8,7 @@ with a probability that float64 knows to 44 bits; where a toss falls closer than
 """
 
 import math
+from collections.abc import Iterable
 from decimal import Context, Decimal
 
 import numpy as np
@@ -71,9 +72,18 @@ def private_steps(
     adding or removing one person. Alone it has only a part of that noise: it may leave the site
     only under the masks of a secure sum. The ledger must be charged before the call.
     """
-    total = np.zeros(np.shape(vectors)[1], np.int64)
-    for first in range(0, len(vectors), _PEOPLE):
-        total += grid_rows(vectors[first : first + _PEOPLE], grid).sum(axis=0)
+    blocks = (vectors[first : first + _PEOPLE] for first in range(0, len(vectors), _PEOPLE))
+    return steps_of_blocks(blocks, np.shape(vectors)[1], grid, entropy)
+
+
+def steps_of_blocks(
+    blocks: Iterable[NDArray[np.floating]], size: int, grid: FixedPoint, entropy: Entropy
+) -> NDArray[np.int64]:
+    """:func:`private_steps` of the rows of all ``blocks`` (P, size), which are looked at one by
+    one: rows that are long need not be there at once."""
+    total = np.zeros(size, np.int64)
+    for block in blocks:
+        total += grid_rows(block, grid).sum(axis=0)
     total = np.clip(total, -grid.most, grid.most)
     noise = discrete_gaussian(grid.variance, total.size, entropy)
     return np.asarray(total + noise, np.int64)

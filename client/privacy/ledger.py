@@ -8,11 +8,11 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 
 from client.privacy import chain
 from client.privacy.account import (
@@ -37,7 +37,6 @@ from common.privacy.accountant import Event
 from common.privacy.plan import PrivacyPlan
 
 LEAST_KEY = 16  # bytes
-NO_ARRAYS: Mapping[str, str] = MappingProxyType({})
 _FULL = 2  # sqlite's number for synchronous = FULL
 _ON_DISK = frozenset({"wal", "delete", "truncate", "persist"})  # journals a torn write heals from
 
@@ -106,20 +105,18 @@ class Ledger:
             journal = self._database.execute("PRAGMA journal_mode").fetchone()[0]
             return bool(level >= _FULL and journal in _ON_DISK)
 
-    def accept(
-        self, run: str, plan: PrivacyPlan, charter: str = "", arrays: Mapping[str, str] = NO_ARRAYS
-    ) -> float:
-        """Promises the whole ``plan`` to ``run``; epsilon of everything spent and promised then.
+    def accept(self, run: str, asked: PrivacyPlan | Accepted) -> float:
+        """Promises a whole plan to ``run``; epsilon of everything spent and promised then.
 
-        ``charter`` and ``arrays`` are digests of what the plan came in: see ``Accepted``. Priced
-        at the budget's delta, whatever delta the plan names. Idempotent for the same charter.
+        ``asked`` is the plan alone, or with what it came in. Priced at the budget's delta,
+        whatever delta the plan names. Idempotent for the same charter.
         Raises BudgetError when history, all open plans and this one do not fit together,
         ReplayError when the run has another plan or charter, or is finished.
         """
+        bound = asked if isinstance(asked, Accepted) else Accepted(asked)
         with self._guard():
-            if not self.check(run, plan, charter):
-                detail = accept_detail(Accepted(plan, charter, arrays))
-                self._append(_row("accept", run, 0, plan.digest, detail))
+            if not self.check(run, bound.plan, bound.charter):
+                self._append(_row("accept", run, 0, bound.plan.digest, accept_detail(bound)))
             return self._price(self._committed())
 
     def check(self, run: str, plan: PrivacyPlan, charter: str = "") -> bool:
@@ -168,6 +165,18 @@ class Ledger:
             if (run, round) not in self._live:
                 raise NotReadyError(f"round {round} was not reserved")
             self._append(_row("release", run, round, digest, "", payload), payload)
+
+    def masked(self, run: str, round: int, digest: str, payload: bytes) -> None:
+        """Stores bytes of a secure sum that will leave; on the disk when it returns.
+
+        They are not a release that can be replayed: the masks die with the attempt, and the next
+        attempt at the round is reserved, charged and drawn anew. Raises NotReadyError unless the
+        round was reserved since this ledger was opened, ReplayError for another request.
+        """
+        with self._guard():
+            if self._account.released(run, round, digest) or (run, round) not in self._live:
+                raise NotReadyError(f"round {round} was not reserved")
+            self._append(_row("masked", run, round, digest, "", payload), payload)
 
     def replay(self, run: str, round: int, digest: str) -> bytes | None:
         """The bytes released for this very request, or None; ReplayError for another request."""

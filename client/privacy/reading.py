@@ -75,8 +75,8 @@ def read_ledger(path: Path, key: bytes) -> Spending:
 
 
 def released_sizes(path: Path) -> dict[int, int]:
-    """How many bytes each release row stored, by row number."""
-    query = "SELECT sequence, length(payload) FROM entries WHERE kind = 'release'"
+    """How many bytes each row of a release, masked or not, stored, by row number."""
+    query = "SELECT sequence, length(payload) FROM entries WHERE kind IN ('release', 'masked')"
     return _with(path, lambda database: dict(database.execute(query).fetchall()))
 
 

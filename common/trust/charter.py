@@ -14,16 +14,24 @@ from common.config import build
 from common.errors import CharterError, ConfigError, PlanError
 from common.privacy.plan import PrivacyPlan
 from common.trust.keys import PublicKey, SigningKey
+from common.trust.roster import check_name
 from common.trust.signed import Signed, seal, unseal
 
 PURPOSE = "charter"
+Members = Mapping[str, tuple[str, ...]]  # of each pool, the names of its sites, sorted
+_MOST_MEMBERS = 1024
 _DIGEST = re.compile(r"float(?:32|64)\[((?:[0-9]{1,10},?){0,4})\]:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CharterTerms:
     """One training run as signed. ``centre`` is what binds the centre alone (rule of averaging,
-    early stopping): fixed with the rest, read by people, not by agents."""
+    early stopping): fixed with the rest, read by people, not by agents.
+
+    ``members`` are the sites that secure sums are made over, by pool; empty where every site adds
+    all its noise itself. All sites must mean the same ones, so they are in the signed text: rosters
+    change, and two sites may hold different ones.
+    """
 
     federation: str
     run: str
@@ -32,6 +40,7 @@ class CharterTerms:
     expires: int  # seconds since 1970, UTC: not to be accepted afterwards
     timeout: float = 3600.0  # seconds of every round
     centre: Mapping[str, Any] = field(default_factory=dict)
+    members: Members = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not (1 <= len(self.run) <= wire.MAX_NAME and self.run.isprintable()):
@@ -40,6 +49,14 @@ class CharterTerms:
             raise CharterError("a charter names its federation and its initial arrays")
         if not 0 < self.timeout <= 7 * 86400:
             raise CharterError("timeout must be in (0 s, 7 days]")
+        _check_members(self.members, self.plan)
+
+    def members_with(self, site: str) -> tuple[str, ...]:
+        """The members of the pool that ``site`` is in; ``CharterError`` if it is in none."""
+        for names in self.members.values():
+            if site in names:
+                return names
+        raise CharterError("this site is not among the members that the charter names")
 
     def sign(self, key: SigningKey) -> Signed:
         table = {
@@ -51,6 +68,8 @@ class CharterTerms:
             "timeout": self.timeout,
             "centre": dict(self.centre),
         }
+        if self.members:
+            table["members"] = {pool: list(names) for pool, names in self.members.items()}
         return seal(key, PURPOSE, table)
 
 
@@ -73,6 +92,7 @@ def read_charter(signed: Signed, centre: PublicKey, federation: str, now: float)
     plan, rest = table.pop("plan", None), table.pop("centre", {})
     if not isinstance(plan, dict) or not isinstance(rest, dict):
         raise CharterError("a charter has a plan")
+    members = members_of(table.pop("members", {}))
     try:
         file = build(_File, table, "charter")
     except ConfigError as error:
@@ -89,7 +109,17 @@ def read_charter(signed: Signed, centre: PublicKey, federation: str, now: float)
         expires=file.expires,
         timeout=file.timeout,
         centre=rest,
+        members=members,
     )
+
+
+def members_of(table: Any) -> dict[str, tuple[str, ...]]:
+    """``CharterTerms.members`` as JSON has them; ``CharterError`` for anything else."""
+    if not isinstance(table, dict) or not all(isinstance(names, list) for names in table.values()):
+        raise CharterError("members are lists of sites by pool")
+    if not all(isinstance(name, str) for names in table.values() for name in names):
+        raise CharterError("a member is the name of a site")
+    return {pool: tuple(names) for pool, names in table.items()}
 
 
 def charter_digest(signed: Signed) -> str:
@@ -126,6 +156,23 @@ def digest_of(digests: Mapping[str, str]) -> str:
 def _array_digest(name: str, array: NDArray[np.generic]) -> str:
     shape = ",".join(str(n) for n in array.shape)
     return f"{array.dtype.name}[{shape}]:{wire.digest('array', wire.dump({name: array}))}"
+
+
+def _check_members(members: Members, plan: PrivacyPlan) -> None:
+    if members and plan.noise != "distributed":
+        raise CharterError("members belong to distributed noise")
+    every = [name for names in members.values() for name in names]
+    if len(every) > _MOST_MEMBERS or len(set(every)) != len(every):
+        raise CharterError(f"a charter names each site once, and at most {_MOST_MEMBERS}")
+    if any(not pool or len(pool) > wire.MAX_NAME for pool in members):
+        raise CharterError("a pool has a name")
+    try:
+        for name in every:
+            check_name(name)
+    except ConfigError as error:
+        raise CharterError(str(error)) from None
+    if any(tuple(sorted(names)) != names or not names for names in members.values()):
+        raise CharterError("the members of a pool are sorted, and there are some")
 
 
 def _plan(table: dict[str, Any]) -> PrivacyPlan:

@@ -120,6 +120,34 @@ class TrainResponse(_message.Message):
     head: str
     def __init__(self, tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., head: _Optional[str] = ...) -> None: ...
 
+class AggregateRequest(_message.Message):
+    __slots__ = ("protocol", "run", "round", "attempt", "phase", "payload", "tensors", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    TENSORS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    run: str
+    round: int
+    attempt: int
+    phase: str
+    payload: bytes
+    tensors: _containers.RepeatedCompositeFieldContainer[Tensor]
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., run: _Optional[str] = ..., round: _Optional[int] = ..., attempt: _Optional[int] = ..., phase: _Optional[str] = ..., payload: _Optional[bytes] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., request: _Optional[str] = ...) -> None: ...
+
+class AggregateResponse(_message.Message):
+    __slots__ = ("payload", "head")
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    payload: bytes
+    head: str
+    def __init__(self, payload: _Optional[bytes] = ..., head: _Optional[str] = ...) -> None: ...
+
 class EvaluateRequest(_message.Message):
     __slots__ = ("protocol", "request")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]

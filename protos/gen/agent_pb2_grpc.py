@@ -54,6 +54,11 @@ class AgentStub:
                 request_serializer=protos_dot_gen_dot_agent__pb2.TrainRequest.SerializeToString,
                 response_deserializer=protos_dot_gen_dot_agent__pb2.TrainResponse.FromString,
                 _registered_method=True)
+        self.Aggregate = channel.unary_unary(
+                '/mascaron.agent.v1.Agent/Aggregate',
+                request_serializer=protos_dot_gen_dot_agent__pb2.AggregateRequest.SerializeToString,
+                response_deserializer=protos_dot_gen_dot_agent__pb2.AggregateResponse.FromString,
+                _registered_method=True)
         self.Evaluate = channel.unary_unary(
                 '/mascaron.agent.v1.Agent/Evaluate',
                 request_serializer=protos_dot_gen_dot_agent__pb2.EvaluateRequest.SerializeToString,
@@ -99,6 +104,14 @@ class AgentServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Aggregate(self, request, context):
+        """One phase of one attempt at a round whose noise is shared by the sites: the round leaves in a
+        secure sum only. See common/secagg.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Evaluate(self, request, context):
         """What a site says of a model: public constants alone. A figure about faces is a release that a
         plan would have to name and the ledger to pay for.
@@ -136,6 +149,11 @@ def add_AgentServicer_to_server(servicer, server):
                     servicer.Train,
                     request_deserializer=protos_dot_gen_dot_agent__pb2.TrainRequest.FromString,
                     response_serializer=protos_dot_gen_dot_agent__pb2.TrainResponse.SerializeToString,
+            ),
+            'Aggregate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Aggregate,
+                    request_deserializer=protos_dot_gen_dot_agent__pb2.AggregateRequest.FromString,
+                    response_serializer=protos_dot_gen_dot_agent__pb2.AggregateResponse.SerializeToString,
             ),
             'Evaluate': grpc.unary_unary_rpc_method_handler(
                     servicer.Evaluate,
@@ -256,6 +274,33 @@ class Agent:
             '/mascaron.agent.v1.Agent/Train',
             protos_dot_gen_dot_agent__pb2.TrainRequest.SerializeToString,
             protos_dot_gen_dot_agent__pb2.TrainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Aggregate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mascaron.agent.v1.Agent/Aggregate',
+            protos_dot_gen_dot_agent__pb2.AggregateRequest.SerializeToString,
+            protos_dot_gen_dot_agent__pb2.AggregateResponse.FromString,
             options,
             channel_credentials,
             insecure,

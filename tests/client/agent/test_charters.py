@@ -15,6 +15,7 @@ from client.policy import AutoAccept, SitePolicy
 from client.privacy.chain import Head
 from client.privacy.ledger import Budget, Ledger
 from common.errors import (
+    AggregationError,
     BudgetError,
     CharterError,
     PendingError,
@@ -100,7 +101,7 @@ HOSTILE: dict[str, tuple[Callable[[], Offer], type[Exception]]] = {
     "fewer initial arrays": (fewer, CharterError),
     "noise shared with others": (
         lambda: offer(mean_plan(noise="distributed", honest_sites=2, cohort=2)),
-        PlanError,
+        AggregationError,
     ),
     "no noise": (lambda: offer(noiseless(mean_plan())), PlanError),
     "another trunk": (lambda: offer(mean_plan(trunk="u" * 64)), TrunkError),

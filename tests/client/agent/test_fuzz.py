@@ -32,12 +32,16 @@ def valid() -> dict[str, bytes]:
     for name, array in frame().items():
         encoded = wire.encode(array)
         train.tensors.add(name=name, dtype="float32", shape=encoded.shape, data=encoded.data)
+    parts = {"phase": "vector", "payload": bytes(range(64)), "tensors": train.tensors}
+    sums = {"run": RUN, "round": 1, "attempt": 1, **parts}
+    aggregate = pb.AggregateRequest(protocol=wire.PROTOCOL, **sums, request="0f")
     describe = pb.DescribeRequest(protocol=wire.PROTOCOL, challenge=bytes(32), request="0c")
     messages = {
         "Describe": describe,
         "ReviewCharter": charter,
         "AcceptCharter": charter,
         "Train": train,
+        "Aggregate": aggregate,
         "Evaluate": pb.EvaluateRequest(protocol=wire.PROTOCOL, request="0e"),
         "Status": pb.StatusRequest(protocol=wire.PROTOCOL, request="0d"),
     }

@@ -11,6 +11,7 @@ import pytest
 from client.agent.charters import Offer
 from client.privacy.ledger import Ledger
 from common.errors import (
+    AggregationError,
     BudgetError,
     ConfigError,
     MascaronError,
@@ -84,12 +85,16 @@ def test_a_plan_for_another_trunk_is_refused(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "plan", [noiseless(mean_plan()), mean_plan(noise="distributed", honest_sites=2, cohort=2)]
+    ("plan", "error"),
+    [
+        (noiseless(mean_plan()), PlanError),
+        (mean_plan(noise="distributed", honest_sites=2, cohort=2), AggregationError),
+    ],
 )
 def test_only_a_laboratory_lets_a_site_add_less_than_all_the_noise(
-    site: Site, plan: PrivacyPlan
+    site: Site, plan: PrivacyPlan, error: type[MascaronError]
 ) -> None:
-    refused(site, plan, PlanError)
+    refused(site, plan, error)
     site.restart()
     (site.folder / "ledger.db").unlink()
     (site.folder / "ledger.db.head").unlink()
