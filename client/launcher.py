@@ -18,10 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from client.confinement import QUIET, confine, end_with_parent
 from client.home import SiteHome
 from common import wire
 from common.bundle import VERSION, write_app
+from common.daemons.leash import confine, die_with
+from common.daemons.surroundings import QUIET
 from common.errors import DeploymentError
 from common.trust.storing import PUBLIC, read, replace
 
@@ -139,7 +140,7 @@ class Pin:
 def main(fabs: Path) -> None:
     """Answers one task of the SuperNode; ``fabs`` is the allow-list. Ends the process."""
     arguments = dict(zip(sys.argv[1:], sys.argv[2:], strict=False))
-    end_with_parent(int(arguments.get("--parent-pid", os.getppid())))
+    die_with(int(arguments.get("--parent-pid", os.getppid())))
     confine()
     os.environ.update(QUIET)
     from flwr.supernode.cli import flwr_clientapp

@@ -1,26 +1,20 @@
-"""What the courier's daemons say: kept in rotated logs, and summed up as the node's standing.
+"""What the courier's daemons say: kept in bounded logs, and summed up as the node's standing.
 
-Guarantee: no control character and no key or token of theirs gets into a log or onto a terminal,
-and the logs stay below a few megabytes whatever the centre makes the daemons say.
+Guarantee: nothing that a daemon says gets onto a terminal; an operator reads fixed words.
 """
 
 import json
-import logging
-import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from client.home import SiteHome
 from common.config import build
+from common.daemons.logs import Logs, cleaned
 from common.errors import ConfigError
 from common.trust.storing import read, replace
 
-LOG_BYTES, OLD_LOGS = 2**20, 3
-LONGEST_LINE = 500
-SECRET = re.compile(r"[0-9A-Za-z+_=-]{40,}")  # hashes, tokens and keys, not words
-UNPRINTABLE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x1f\x7f-\x9f]")
+LOG_BYTES = 2**20  # of one log
 
 STARTING, CONNECTED, REFUSED = "starting", "connected", "refused"
 UNREACHABLE, ENDED, STOPPED = "unreachable", "ended", "stopped"
@@ -67,14 +61,14 @@ class Listener:
         self, home: SiteHome, wall: Callable[[], float], say: Callable[[str], None]
     ) -> None:
         self._home, self._wall, self._say = home, wall, say
-        self._handlers: dict[str, RotatingFileHandler] = {}
+        self._logs = Logs(home.logs, wall, LOG_BYTES)
         self._state = ""
         self._told = False  # whether this life of the SuperNode has told of anything yet
 
     def heard(self, name: str, line: str) -> None:
         """One line of the program ``name``; the supervisor's own words begin with "ended"."""
         plain = cleaned(line)
-        self._handler(name).emit(logging.makeLogRecord({"msg": plain}))
+        self._logs.heard(name, plain)
         if name != "supernode":
             return
         state = next((state for words, state in TOLD_BY if words in plain), None)
@@ -93,26 +87,3 @@ class Listener:
             standing = Standing(state=state, since=self._wall())
             replace(self._home.standing, json.dumps(asdict(standing)).encode())
             self._say(SAID[state])
-
-    def close(self) -> None:
-        """Closes the logs."""
-        for handler in self._handlers.values():
-            handler.close()
-
-    def _handler(self, name: str) -> RotatingFileHandler:
-        if name not in self._handlers:
-            handler = RotatingFileHandler(
-                self._home.logs / f"{name}.log",
-                maxBytes=LOG_BYTES,
-                backupCount=OLD_LOGS,
-                encoding="utf-8",
-            )
-            handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-            self._handlers[name] = handler
-        return self._handlers[name]
-
-
-def cleaned(line: str) -> str:
-    """A line fit for a log: no control characters, no long key or token, not too long."""
-    plain = UNPRINTABLE.sub("", line)
-    return SECRET.sub(lambda found: f"{found[0][:8]}...", plain)[:LONGEST_LINE].rstrip()

@@ -21,9 +21,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from client.confinement import scrubbed
 from client.home import SiteConfig, SiteHome
-from client.supervisor import Program
+from common.daemons.supervisor import Daemon
+from common.daemons.surroundings import UNBUFFERED, scrubbed
 from common.errors import ConfigError, DeploymentError
 from common.trust.nodes import load_node_key, node_text
 from common.trust.storing import PUBLIC, read, replace
@@ -57,13 +57,14 @@ def make_secret(home: SiteHome) -> None:
     replace(home.superexec_secret, secrets.token_bytes(32))
 
 
-def programs(home: SiteHome, config: SiteConfig, outer: Mapping[str, str]) -> tuple[Program, ...]:
-    """Both daemons, the SuperNode first, on a port of loopback that is free now.
+def daemons(home: SiteHome, config: SiteConfig, outer: Mapping[str, str]) -> tuple[Daemon, ...]:
+    """Both, the SuperNode first, on a port of loopback that is free now; it leads the SuperExec.
 
     ``outer`` is the caller's environment, of which next to nothing is passed on.
     """
     port = _free_port()
     extra = {
+        **UNBUFFERED,
         "PATH": str(home.bin.absolute()),
         "HOME": str(home.courier.absolute()),
         "FLWR_HOME": str(home.flwr_home.absolute()),
@@ -71,13 +72,14 @@ def programs(home: SiteHome, config: SiteConfig, outer: Mapping[str, str]) -> tu
     environment = scrubbed(outer, extra)
     folder = home.courier.absolute()
     return (
-        Program(
+        Daemon(
             name=SUPERNODE,
+            leads=True,
             command=supernode_command(home, config, port),
             environment=environment,
             folder=folder,
         ),
-        Program(
+        Daemon(
             name=SUPEREXEC,
             command=superexec_command(home, port),
             environment=environment,

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from client import standing
-from client.confinement import CourierUser, become, confine, hand_over
 from client.home import SiteHome
 from client.launcher import allow_own_bundle, write_launchers
 from client.standing import Listener
-from client.supernode import make_secret, programs
-from client.supervisor import Patience, Supervisor
+from client.supernode import daemons, make_secret
+from common.daemons.leash import confine
+from common.daemons.supervisor import Care, Patience, Supervisor
+from common.daemons.users import OsUser, become, hand_over
 from common.errors import AdmissionError, DeploymentError
+
+PATIENCE = Patience(longest_pause=15.0, stop=10.0)
 
 
 class Admission(Protocol):
@@ -40,7 +43,7 @@ class Surroundings:
     fetch: Callable[[SiteHome], Admission]  # asks the centre how the site stands
     say: Callable[[str], None]  # one line of progress
     sleep: Callable[[float], None] = time.sleep
-    patience: Patience | None = None
+    patience: Patience = PATIENCE
     every: float = 5.0  # seconds between two questions to the centre
 
 
@@ -51,7 +54,7 @@ def join_command(home: SiteHome, user: str | None, around: Surroundings) -> dict
     ``DeploymentError`` if the courier cannot be started.
     """
     config = home.config()
-    courier = CourierUser.named(user) if user else None
+    courier = OsUser.named(user) if user else None
     _await_admission(home, around)
     home.prepare_courier()
     if not home.node_key.exists():
@@ -69,13 +72,12 @@ def join_command(home: SiteHome, user: str | None, around: Surroundings) -> dict
         write_launchers(home)
         listener = Listener(home, time.time, around.say)
         listener.stand(standing.STARTING)
-        make = lambda: programs(home, config, os.environ)  # noqa: E731 (ports are new every time)
-        supervisor = Supervisor(make, listener.heard, around.patience)
+        care = Care(heard=listener.heard, patience=around.patience)
+        supervisor = Supervisor(lambda: daemons(home, config, os.environ), care)
         try:
             stopped = supervisor.run()
         finally:
             listener.stand(standing.STOPPED)
-            listener.close()
     return {"site": config.name, "stopped": stopped, "restarts": supervisor.restarts}
 
 

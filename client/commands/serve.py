@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from client.confinement import NUMBER
 from client.home import SiteConfig, SiteHome
+from common.daemons.users import NUMBER
 from common.errors import ConfigError
 from common.trust import storing
 from common.trust.keys import SigningKey
@@ -97,14 +97,15 @@ def close_to_others() -> None:
 
 
 def _limit_logs() -> None:
-    from client.agent.quiet import RateLimit
+    """One handler for all loggers of the process: a library's are as hostile as what it is sent."""
+    from client.agent.quiet import OwnWords, RateLimit
 
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    handler.addFilter(RateLimit())
-    logger = logging.getLogger("client")
-    logger.handlers, logger.propagate = [handler], False
-    logger.setLevel(logging.INFO)
+    for narrowed in (RateLimit(), OwnWords()):
+        handler.addFilter(narrowed)
+    logging.root.handlers = [handler]
+    logging.getLogger("client").setLevel(logging.INFO)
 
 
 def _door(home: SiteHome, config: SiteConfig, listening: Listening) -> "tuple[str, Door]":

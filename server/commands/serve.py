@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from common.daemons.logs import Logs
+from common.daemons.supervisor import Care, States, Supervisor
 from common.errors import DeploymentError
-from common.trust.storing import read
+from common.trust.storing import read, replace
 from server.admission.opening import make_ready
 from server.home import CentreHome
-from server.serving.daemons import Patience, Supervisor, Surroundings
 from server.serving.listener import listen
-from server.serving.superlink import daemons, environment, prepare
+from server.serving.superlink import daemons, prepare
 
 
 def serve_command(
@@ -37,15 +38,14 @@ def serve_command(
             "gateway": {"host": config.host, "port": config.port},
             "superlink": port,
         }
-        surroundings = Surroundings(
-            environment=environment(home, given),
-            folder=home.superlink,
-            logs=home.logs,
-            state=home.state,
-            about=about,
-        )
         door.listen()
-        supervisor = Supervisor(daemons(home, port, door.fileno()), surroundings, Patience())
+
+        def noted(states: States) -> None:
+            table = {**about, "pid": os.getpid(), "daemons": states}
+            replace(home.state, json.dumps(table).encode())
+
+        care = Care(heard=Logs(home.logs).heard, noted=noted)
+        supervisor = Supervisor(lambda: daemons(home, port, door.fileno(), given), care)
         supervisor.run(lambda: started(about))
 
 
@@ -62,6 +62,7 @@ def only_one(home: CentreHome) -> Iterator[None]:
             f"{home.folder} is being served already; stop that one first, or name another home"
         ) from None
     try:
+        home.state.unlink(missing_ok=True)  # of a `serve` that was killed
         yield
     finally:
         os.close(descriptor)

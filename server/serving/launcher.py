@@ -18,11 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from common.daemons.leash import die_with
+from common.daemons.logs import rotate
 from common.errors import DeploymentError
 from common.trust.storing import replace
 from server.home import CentreHome
-from server.serving.leash import die_with
-from server.serving.logs import rotate
 
 FLOWER = "1.41."  # the versions whose inside this module knows
 OURS = "flwr-serverapp"

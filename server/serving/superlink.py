@@ -18,25 +18,22 @@ import ssl
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 
 from common.bundle import write_app
+from common.daemons.supervisor import Daemon
+from common.daemons.surroundings import UNBUFFERED, scrubbed
 from common.errors import DeploymentError
 from common.trust.storing import PRIVATE, read, replace
 from server.home import CentreHome
 from server.serving.control import Control
-from server.serving.daemons import Daemon
 from server.serving.launcher import write_launchers
 
+GATEWAY = "gateway"
 CONNECTION = "centre"  # its name in Flower's own config.toml
-KEPT = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "OMP_NUM_THREADS")
-QUIET = {
-    "FLWR_TELEMETRY_ENABLED": "0",
-    "FLWR_DISABLE_UPDATE_CHECK": "1",
-    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-    "PYTHONUNBUFFERED": "1",
-}
+KEPT = ("HOME", "TMPDIR", "OMP_NUM_THREADS")  # beside what every daemon keeps
 HEALTH_SECONDS = 3.0
 
 
@@ -45,15 +42,14 @@ def environment(home: CentreHome, given: Mapping[str, str]) -> dict[str, str]:
 
     The centre's own launchers stand first on the PATH, its own packages on Python's.
     """
-    kept = {name: given[name] for name in KEPT if name in given}
     path = (home.launchers, Path(sys.executable).parent, "/usr/local/bin", "/usr/bin", "/bin")
-    return {
-        **kept,
-        **QUIET,
+    extra = {
+        **UNBUFFERED,
         "FLWR_HOME": str(home.flwr_home.absolute()),
         "PATH": os.pathsep.join(map(str, path)),
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
+    return scrubbed(given, extra, KEPT)
 
 
 def prepare(home: CentreHome, port: int) -> None:
@@ -75,20 +71,21 @@ def prepare(home: CentreHome, port: int) -> None:
     replace(home.flwr_home / "config.toml", settings.encode())
 
 
-def daemons(home: CentreHome, port: int, door: int) -> tuple[Daemon, ...]:
+def daemons(home: CentreHome, port: int, door: int, given: Mapping[str, str]) -> tuple[Daemon, ...]:
     """In the order in which they start. The SuperLink takes ``port`` of the loopback interface;
-    ``door`` is the file descriptor on which the gateway listens."""
+    ``door`` is the file descriptor on which the gateway listens, ``given`` the environment."""
     python = (sys.executable, "-P", "-m")
+    make = partial(Daemon, environment=environment(home, given), folder=home.superlink)
     return (
-        Daemon(
+        make(
             name="superlink",
             command=_superlink(home, port),
             healthy=lambda: is_well(home, port),
             ready=lambda: register_all(home, port),
         ),
-        Daemon(name="superexec", command=_superexec(home, port)),
-        Daemon(
-            name="gateway",
+        make(name="superexec", command=_superexec(home, port)),
+        make(
+            name=GATEWAY,
             command=(*python, "server.commands.gateway", str(home.folder), str(port), str(door)),
             healthy=lambda: is_well(home, home.config().port, home.config().bind),
             keep=(door,),

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client import launcher
-from client.confinement import QUIET
 from client.home import SiteHome
 from common import wire
 from common.bundle import write_app
+from common.daemons.surroundings import QUIET
 from common.errors import DeploymentError
 from tests.small_node import SmallNode, small_node
 

@@ -18,8 +18,8 @@ from flwr.supernode.cli.flower_supernode import (
 )
 
 from client import supernode
-from client.confinement import KEPT, QUIET, scrubbed
 from client.home import SiteConfig, SiteHome
+from common.daemons.surroundings import KEPT, QUIET, UNBUFFERED, scrubbed
 from common.errors import ConfigError, DeploymentError
 
 HOSTILE = {
@@ -117,12 +117,13 @@ def test_a_secret_is_new_at_every_start_and_closed_to_others(home: SiteHome) -> 
     assert stat.S_IMODE(home.superexec_secret.stat().st_mode) == 0o600
 
 
-def test_both_programs_meet_on_a_port_and_get_a_scrubbed_environment(home: SiteHome) -> None:
-    node, executor = supernode.programs(home, config(), HOSTILE)
+def test_both_daemons_meet_on_a_port_and_get_a_scrubbed_environment(home: SiteHome) -> None:
+    node, executor = supernode.daemons(home, config(), HOSTILE)
     assert f"127.0.0.1:{node.command[node.command.index('--port') + 1]}" in executor.command
+    assert (node.leads, executor.leads) == (True, False)
     for program in (node, executor):
         given = dict(program.environment)
-        assert set(given) <= {*KEPT, *QUIET, "PATH", "HOME", "FLWR_HOME"}
+        assert set(given) <= {*KEPT, *QUIET, *UNBUFFERED, "PATH", "HOME", "FLWR_HOME"}
         assert given["PATH"] == str(home.bin)
         assert given["FLWR_HOME"] == str(home.flwr_home)
         assert given["FLWR_TELEMETRY_ENABLED"] == "0"
@@ -130,7 +131,7 @@ def test_both_programs_meet_on_a_port_and_get_a_scrubbed_environment(home: SiteH
 
 
 def test_a_started_program_finds_nothing_but_the_launcher_on_its_path(home: SiteHome) -> None:
-    node, _ = supernode.programs(home, config(), {**os.environ, **HOSTILE})
+    node, _ = supernode.daemons(home, config(), {**os.environ, **HOSTILE})
     code = "import os, shutil; print(sorted(os.environ), shutil.which('sh'))"
     done = subprocess.run(
         [sys.executable, "-I", "-c", code],
@@ -142,7 +143,7 @@ def test_a_started_program_finds_nothing_but_the_launcher_on_its_path(home: Site
     )
     names, _, shell = done.stdout.strip().rpartition(" ")
     assert shell == "None"
-    expected = {*QUIET, "PATH", "HOME", "FLWR_HOME", "LANG", "LC_CTYPE"}
+    expected = {*QUIET, *UNBUFFERED, "PATH", "HOME", "FLWR_HOME", "LANG", "LC_CTYPE"}
     assert set(eval(names)) - {*KEPT} <= expected  # noqa: S307 (our own words)
 
 

@@ -19,11 +19,11 @@ from pathlib import Path
 
 import pytest
 
-from client.confinement import QUIET
 from client.home import SiteHome
 from client.launcher import REFUSED
 from client.supernode import make_node_key
 from common import wire
+from common.daemons.surroundings import QUIET
 from tests.small_node import describing_agent
 from tests.small_pki import Issuer
 

@@ -75,8 +75,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     class Supervisor:
         restarts = 0
 
-        def __init__(self, make: Callable[[], Any], heard: Any, patience: Any) -> None:
-            self.programs = make()
+        def __init__(self, make: Callable[[], Any], care: Any) -> None:
+            self.daemons = make()
 
         def run(self) -> str:
             world.started += 1

@@ -54,7 +54,7 @@ def test_daemons_get_no_word_of_the_administrators_environment(home: CentreHome)
 
 
 def test_the_superlink_stands_on_loopback_with_keys_and_isolation(prepared: CentreHome) -> None:
-    link, superexec, gateway = superlink.daemons(prepared, 4321, 9)
+    link, superexec, gateway = superlink.daemons(prepared, 4321, 9, {})
     said = " ".join(link.command)
     assert "--host 127.0.0.1 --port 4321" in said
     assert "--enable-supernode-auth" in said
@@ -78,7 +78,7 @@ def test_flowers_options_are_still_there(
     from flwr.supercore.cli.flower_superexec import _parse_args
     from flwr.superlink.cli.flower_superlink import _parse_args_run_superlink
 
-    link, superexec, _ = superlink.daemons(prepared, 4321, 9)
+    link, superexec, _ = superlink.daemons(prepared, 4321, 9, {})
     told = _parse_args_run_superlink().parse_args(link.command[1:])
     assert told.enable_supernode_auth
     assert told.isolation == "process"

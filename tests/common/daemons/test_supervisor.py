@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from client.supervisor import LONGEST_LINE
+from common.daemons.hearing import LONGEST_LINE
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DRIVER = """
 import json, os, sys
 from pathlib import Path
-from client.supervisor import Patience, Program, Supervisor
+from common.daemons.supervisor import Care, Daemon, Patience, Supervisor
 
 settings = json.loads(sys.argv[1])
 names = settings.pop("programs")
@@ -30,8 +30,8 @@ def make():
     global made
     made += 1
     return [
-        Program(name=name, command=("/bin/sh", "-c", script, name), folder=Path("/"),
-                environment={"PATH": "/usr/bin:/bin", "MADE": str(made)})
+        Daemon(name=name, command=("/bin/sh", "-c", script, name), folder=Path("/"),
+               environment={"PATH": "/usr/bin:/bin", "MADE": str(made)}, leads=name == "lead")
         for name, script in names.items()
     ]
 
@@ -39,12 +39,12 @@ def heard(name, line):
     print(json.dumps([name, line]), flush=True)
 
 print(json.dumps(["pid", os.getpid()]), flush=True)
-supervisor = Supervisor(make, heard, Patience(**settings))
+supervisor = Supervisor(make, Care(heard=heard, patience=Patience(**settings)))
 print(json.dumps(["end", supervisor.run()]), flush=True)
 print(json.dumps(["restarts", supervisor.restarts]), flush=True)
 """
 STAY = 'echo "$$ $MADE"; while :; do sleep 0.1; done'
-PATIENCE = {"first": 0.05, "most": 0.2, "steady": 60.0, "grace": 5.0}
+PATIENCE = {"tick": 0.02, "first_pause": 0.05, "longest_pause": 0.2, "steady": 60.0, "stop": 5.0}
 Heard = Iterator[tuple[str, Any]]
 
 
@@ -80,7 +80,7 @@ def test_what_ends_is_started_again_by_itself() -> None:
         assert alive(int(first["lead"][0]))
 
 
-def test_when_the_first_ends_all_are_made_anew() -> None:
+def test_when_one_that_leads_ends_all_are_made_anew() -> None:
     with supervising({"lead": STAY, "other": STAY}) as (_, heard):
         first = {name: line.split() for name, line in (next(heard), next(heard))}
         os.kill(int(first["lead"][0]), signal.SIGKILL)
@@ -91,7 +91,9 @@ def test_when_the_first_ends_all_are_made_anew() -> None:
 
 
 def test_restarts_wait_longer_each_time_and_no_longer_than_said() -> None:
-    with supervising({"lead": STAY, "other": "date +%s.%N"}, first=0.1, most=0.4) as (_, heard):
+    with supervising(
+        {"lead": STAY, "other": "date +%s.%N"}, first_pause=0.1, longest_pause=0.4
+    ) as (_, heard):
         times = [float(line) for _, line in heard_of("other", heard, 6) if line[0].isdigit()]
     gaps = [later - sooner for sooner, later in pairwise(times)]
     assert all(gap >= 0.99 * least for gap, least in zip(gaps, (0.1, 0.2, 0.4), strict=False))
@@ -120,7 +122,7 @@ def test_asked_to_stop_it_asks_the_programs_and_hears_them_out(number: signal.Si
 
 def test_whoever_will_not_stop_is_killed_with_all_that_it_started() -> None:
     stubborn = "trap '' TERM; sh -c 'echo $$; while :; do sleep 0.1; done' & echo $$; wait; wait"
-    with supervising({"lead": stubborn}, grace=0.3) as (process, heard):
+    with supervising({"lead": stubborn}, stop=0.3) as (process, heard):
         numbers = [int(next(heard)[1]), int(next(heard)[1])]
         process.terminate()
         assert next(heard) == ("end", "SIGTERM")

@@ -1,9 +1,11 @@
-"""The supervisor keeps its daemons running and takes every one of them with it when it ends."""
+"""Daemons are asked after, started again, renewed, and taken along when the supervisor ends."""
 
 import functools
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -11,14 +13,14 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from common.daemons.logs import Logs
+from common.daemons.supervisor import Care, Chore, Daemon, Patience, States, Supervisor
 from common.errors import DeploymentError
-from server.commands.serve import only_one, serving
-from server.home import CentreHome
-from server.serving.daemons import Daemon, Patience, Supervisor, Surroundings
-from server.serving.logs import KEPT, rotate
+from common.trust.storing import replace
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = Patience(
@@ -29,7 +31,6 @@ PATIENCE = Patience(
     failures=2,
     first_pause=0.05,
     longest_pause=0.2,
-    rotate=0.2,
 )
 SLEEPER = "import time; time.sleep(600)"
 DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); " + (
@@ -42,28 +43,30 @@ PARENT = (
 )
 
 
-def python(name: str, code: str, **more: object) -> Daemon:
-    return Daemon(name=name, command=(sys.executable, "-c", code), **more)  # type: ignore[arg-type]
+def daemon(folder: Path, name: str, command: tuple[str, ...], **more: Any) -> Daemon:
+    environment = {"PATH": os.environ["PATH"], "VISIBLE": "yes", "PYTHONUNBUFFERED": "1"}
+    return Daemon(name=name, command=command, environment=environment, folder=folder, **more)
 
 
-def surroundings(folder: Path) -> Surroundings:
-    return Surroundings(
-        environment={"PATH": os.environ["PATH"], "VISIBLE": "yes"},
-        folder=folder,
-        logs=folder,
-        state=folder / "state.json",
-        about={"superlink": 1},
-    )
+def python(folder: Path, name: str, code: str, **more: Any) -> Daemon:
+    return daemon(folder, name, (sys.executable, "-c", code), **more)
+
+
+def care(folder: Path, patience: Patience = PATIENCE, *chores: Chore) -> Care:
+    def noted(states: States) -> None:
+        replace(folder / "state.json", json.dumps({"daemons": states}).encode())
+
+    return Care(heard=Logs(folder).heard, noted=noted, patience=patience, chores=chores)
 
 
 def supervise(
-    folder: Path,
     daemons: tuple[Daemon, ...],
     act: Callable[[Supervisor], None],
     patience: Patience = PATIENCE,
-) -> None:
+    *chores: Chore,
+) -> Supervisor:
     """Runs ``daemons`` here while ``act`` does something in another thread, then stops them."""
-    supervisor = Supervisor(daemons, surroundings(folder), patience)
+    supervisor = Supervisor(lambda: daemons, care(daemons[0].folder, patience, *chores))
     failures: list[BaseException] = []
 
     def acting() -> None:
@@ -79,6 +82,7 @@ def supervise(
     thread.join(timeout=30)
     if failures:
         raise failures[0]
+    return supervisor
 
 
 def told(folder: Path) -> dict[str, dict[str, object]]:
@@ -89,6 +93,12 @@ def told(folder: Path) -> dict[str, dict[str, object]]:
 
 def pid(folder: Path, name: str) -> int:
     return int(str(told(folder)[name]["pid"]))
+
+
+def heard(folder: Path, name: str) -> list[str]:
+    """Its log without the times."""
+    log = folder / f"{name}.log"
+    return [line[20:] for line in log.read_text("utf-8").splitlines()] if log.exists() else []
 
 
 def alive(number: int) -> bool:
@@ -125,9 +135,9 @@ def test_daemons_start_in_order_and_stop_in_reverse(tmp_path: Path) -> None:
         return lambda: said.exists() and f"start {name}" in said.read_text("ascii")
 
     daemons = tuple(
-        Daemon(name=n, command=(sys.executable, "-c", code, n), healthy=here(n)) for n in "abc"
+        daemon(tmp_path, n, (sys.executable, "-c", code, n), healthy=here(n)) for n in "abc"
     )
-    supervise(tmp_path, daemons, lambda _: None)
+    supervise(daemons, lambda _: None)
     assert said.read_text("ascii") == "start a;start b;start c;end c;end b;end a;"
     assert {one["state"] for one in told(tmp_path).values()} == {"down"}
 
@@ -147,8 +157,11 @@ def test_what_dies_is_started_again_and_the_others_are_left_alone(tmp_path: Path
         wait_for(functools.partial(again, 4))
         assert pid(tmp_path, "a") == steady
 
-    daemons = (python("a", SLEEPER), python("b", SLEEPER, ready=lambda: ready.append("b")))
-    supervise(tmp_path, daemons, act)
+    daemons = (
+        python(tmp_path, "a", SLEEPER),
+        python(tmp_path, "b", SLEEPER, ready=lambda: ready.append("b")),
+    )
+    supervise(daemons, act)
     assert ready == ["b"] * 4
 
 
@@ -168,7 +181,7 @@ def test_pauses_grow_up_to_the_longest_and_shrink_once_it_is_steady(tmp_path: Pa
         wait_for(lambda: told(tmp_path)["a"]["pause"] == 0.05)
 
     patience = Patience(tick=0.02, first_pause=0.05, longest_pause=0.2, check=0.1, steady=0.5)
-    supervise(tmp_path, (python("a", code),), act, patience)
+    supervise((python(tmp_path, "a", code),), act, patience)
 
 
 def test_one_that_is_ill_is_started_again(tmp_path: Path) -> None:
@@ -182,7 +195,7 @@ def test_one_that_is_ill_is_started_again(tmp_path: Path) -> None:
         well.touch()
         wait_for(lambda: told(tmp_path)["a"]["state"] == "up")
 
-    supervise(tmp_path, (python("a", SLEEPER, healthy=well.exists),), act)
+    supervise((python(tmp_path, "a", SLEEPER, healthy=well.exists),), act)
     assert told(tmp_path)["a"]["starts"] == 2
 
 
@@ -193,16 +206,14 @@ def test_what_does_not_start_the_first_time_ends_all_with_the_log_named(tmp_path
         raise DeploymentError(f"{name} is not as it must be")
 
     wrong = {
-        "dies": python("dies", "raise SystemExit(3)", healthy=lambda: False),
-        "ill": python("ill", SLEEPER, healthy=lambda: False),
-        "unready": python("unready", SLEEPER, ready=lambda: never("unready")),
+        "dies": python(tmp_path, "dies", "raise SystemExit(3)", healthy=lambda: False),
+        "ill": python(tmp_path, "ill", SLEEPER, healthy=lambda: False),
+        "unready": python(tmp_path, "unready", SLEEPER, ready=lambda: never("unready")),
     }
     for name, daemon in wrong.items():
-        supervisor = Supervisor(
-            (python("a", SLEEPER), daemon),
-            surroundings(tmp_path),
-            Patience(tick=0.02, start=0.5, first_pause=0.01),
-        )
+        pair = (python(tmp_path, "a", SLEEPER), daemon)
+        patience = Patience(tick=0.02, start=0.5, first_pause=0.01)
+        supervisor = Supervisor(lambda pair=pair: pair, care(tmp_path, patience))  # type: ignore[misc]
         with pytest.raises(DeploymentError, match=rf"{name} does not start: .*{name}\.log"):
             supervisor.run(lambda: started.append(1))
         assert {one["state"] for one in told(tmp_path).values()} == {"down"}
@@ -217,10 +228,10 @@ def test_a_deaf_daemon_and_its_children_are_killed_when_told_to_stop(tmp_path: P
         wait_for(lambda: child.exists() and bool(child.read_text("ascii")))
         numbers.extend((int(child.read_text("ascii")), pid(tmp_path, "deaf")))
         numbers.append(pid(tmp_path, "parent"))
-        wait_for(lambda: (tmp_path / "parent.log").read_text("ascii") == "deaf\n")
-        wait_for(lambda: (tmp_path / "deaf.log").read_text("ascii") == "deaf\n")
+        wait_for(lambda: heard(tmp_path, "parent") == ["deaf"])
+        wait_for(lambda: heard(tmp_path, "deaf") == ["deaf"])
 
-    supervise(tmp_path, (python("deaf", DEAF), python("parent", PARENT)), act)
+    supervise((python(tmp_path, "deaf", DEAF), python(tmp_path, "parent", PARENT)), act)
     assert len(numbers) == 3
     assert not any(alive(number) for number in numbers)
 
@@ -233,7 +244,7 @@ def test_children_of_a_daemon_that_died_do_not_outlive_it(tmp_path: Path) -> Non
         os.kill(pid(tmp_path, "parent"), signal.SIGKILL)
         wait_for(lambda: not alive(orphan))
 
-    supervise(tmp_path, (python("parent", PARENT),), act)
+    supervise((python(tmp_path, "parent", PARENT),), act)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel of Linux")
@@ -245,23 +256,27 @@ def test_no_daemon_outlives_a_supervisor_however_it_ends(
         f"""
         import sys
         from pathlib import Path
-        from server.serving.daemons import Daemon, Patience, Supervisor, Surroundings
-        folder = Path({str(tmp_path)!r})
-        around = Surroundings(environment={{}}, folder=folder, logs=folder,
-                              state=folder / "state.json")
-        daemons = tuple(Daemon(name=n, command=(sys.executable, "-c", {DEAF!r})) for n in "ab")
-        patience = Patience(tick=0.02, stop=0.5)
-        Supervisor(daemons, around, patience).run(lambda: print("up", flush=True))
+        from common.daemons.supervisor import Care, Daemon, Patience, Supervisor
+        daemons = tuple(Daemon(name=n, command=(sys.executable, "-c", {DEAF!r}), environment={{}},
+                               folder=Path({str(tmp_path)!r})) for n in "ab")
+        def noted(states):
+            pids = [str(one["pid"]) for one in states.values()]
+            Path({str(tmp_path / "pids")!r}).write_text(" ".join(pids))
+        def heard(name, line):
+            print(name, line, flush=True)
+        care = Care(heard=heard, noted=noted, patience=Patience(tick=0.02, stop=0.5))
+        Supervisor(lambda: daemons, care).run(lambda: None)
         """
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True
     ) as supervisor:
         assert supervisor.stdout
-        assert supervisor.stdout.readline() == b"up\n"
-        numbers = [pid(tmp_path, name) for name in "ab"]
-        for name in "ab":
-            wait_for(lambda name=name: (tmp_path / f"{name}.log").read_text() == "deaf\n")  # type: ignore[misc]
+        heard = {supervisor.stdout.readline(), supervisor.stdout.readline()}
+        assert heard == {b"a deaf\n", b"b deaf\n"}
+        wait_for(lambda: "None" not in (tmp_path / "pids").read_text("ascii"))
+        numbers = [int(n) for n in (tmp_path / "pids").read_text("ascii").split()]
+        assert len(numbers) == 2
         assert all(alive(n) for n in numbers)
         supervisor.send_signal(number)
         supervisor.wait(timeout=30)
@@ -269,39 +284,63 @@ def test_no_daemon_outlives_a_supervisor_however_it_ends(
 
 
 def test_daemons_get_only_the_environment_they_are_given(tmp_path: Path) -> None:
-    code = "import json, os, time; print(json.dumps(dict(os.environ)), flush=True); time.sleep(600)"
-    log = tmp_path / "a.log"
-    ready = python("a", code, healthy=lambda: log.exists() and log.read_text().endswith("}\n"))
-    supervise(tmp_path, (ready,), lambda _: None)
-    seen = json.loads(log.read_text("utf-8"))
-    assert set(seen) - {"LC_CTYPE"} == {"PATH", "VISIBLE"}
+    code = "import os, time; print(sorted(os.environ)); time.sleep(600)"
+    ready = python(tmp_path, "a", code, healthy=lambda: bool(heard(tmp_path, "a")))
+    supervise((ready,), lambda _: None)
+    [names] = heard(tmp_path, "a")[:1]
+    assert set(re.findall(r"\w+", names)) - {"LC_CTYPE"} == {"PATH", "VISIBLE", "PYTHONUNBUFFERED"}
 
 
-def test_a_home_is_served_by_one(tmp_path: Path) -> None:
-    home = CentreHome(tmp_path / "centre")
-    assert serving(home) is None
-    with only_one(home):
-        home.state.write_text('{"pid": 5}', "utf-8")
-        assert serving(home) == {"pid": 5}
-        with pytest.raises(DeploymentError, match="being served already"), only_one(home):
-            pass
-    assert serving(home) is None  # whatever the file says
-    with only_one(home):
-        pass
+def test_a_daemon_gets_the_socket_it_listens_on_and_it_outlives_the_daemon(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        code = (
+            "import os, socket\n"
+            f"door = socket.socket(fileno={door.fileno()})\n"
+            "while True: door.accept()[0].sendall(str(os.getpid()).encode())"
+        )
+
+        def asked() -> int:
+            with socket.create_connection(door.getsockname()) as connection:
+                return int(connection.recv(100))
+
+        def act(_: Supervisor) -> None:
+            first = asked()
+            os.kill(first, signal.SIGKILL)
+            wait_for(lambda: not alive(first))
+            assert asked() != first  # nobody was turned away in between
+
+        supervise((python(tmp_path, "a", code, keep=(door.fileno(),)),), act)
 
 
-def test_a_log_is_kept_to_a_size_while_it_is_written_to(tmp_path: Path) -> None:
-    path = tmp_path / "a.log"
-    with path.open("ab", buffering=0) as log:
-        for number in range(2 * KEPT):
-            log.write(b"%d" % number * 100)
-            rotate(path, largest=1000)
-            assert path.stat().st_size == 100
-            log.write(b"x" * 1000)
-            rotate(path, largest=1000)
-    assert path.stat().st_size == 0
-    older = sorted(p.name for p in tmp_path.iterdir() if p != path)
-    assert older == [f"a.log.{n}" for n in range(1, KEPT + 1)]
-    assert (tmp_path / "a.log.1").read_bytes().startswith(b"5")
-    assert (tmp_path / "a.log.1").stat().st_mode & 0o777 == 0o600
-    rotate(tmp_path / "none")
+# What is done now and then.
+
+
+def test_chores_are_done_every_so_often_and_may_renew_a_daemon(tmp_path: Path) -> None:
+    done: list[int] = []
+
+    def chore(supervisor: Supervisor) -> None:
+        done.append(pid(tmp_path, "b"))
+        if len(done) == 2:
+            supervisor.renew("b")
+
+    def act(_: Supervisor) -> None:
+        steady = pid(tmp_path, "a")
+        wait_for(lambda: len(done) >= 4)
+        assert done[0] == done[1]
+        wait_for(lambda: done[-1] != done[0])
+        assert pid(tmp_path, "a") == steady
+
+    daemons = (python(tmp_path, "a", SLEEPER), python(tmp_path, "b", SLEEPER))
+    supervisor = supervise(daemons, act, PATIENCE, Chore(every=0.1, do=chore))
+    assert supervisor.restarts == 0  # nothing had failed
+
+
+def test_what_a_chore_raises_ends_all(tmp_path: Path) -> None:
+    def chore(_: Supervisor) -> None:
+        raise DeploymentError("revoked")
+
+    daemons = (python(tmp_path, "a", SLEEPER),)
+    supervisor = Supervisor(lambda: daemons, care(tmp_path, PATIENCE, Chore(every=0.01, do=chore)))
+    with pytest.raises(DeploymentError, match="revoked"):
+        supervisor.run()
+    assert told(tmp_path)["a"]["state"] == "down"
