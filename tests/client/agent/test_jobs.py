@@ -1,6 +1,7 @@
 """A round goes on when nobody waits any more; one at a time; asked to stop, it ends first."""
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from client.agent.jobs import WAITING, Jobs
-from client.agent.quiet import RateLimit
+from client.agent.quiet import OwnWords, RateLimit
 from common.errors import BusyError, DrainingError, NotReadyError, WireError
 
 KEY, OTHER = ("r1", 1, "d"), ("r1", 2, "d")
@@ -120,3 +121,16 @@ def test_a_hostile_courier_writes_so_many_lines_a_minute_and_no_more(
     assert told[-1] == "(3 lines left out) b"
     assert passed("c")
     assert told[-1] == "c"
+
+
+def test_what_a_library_repeats_of_a_request_is_not_written() -> None:
+    for name, kept in (("client.agent.main", "round 3"), ("grpc._cython", ""), ("root", "")):
+        try:
+            raise ValueError("who")
+        except ValueError:
+            error = sys.exc_info()
+        record = logging.LogRecord(name, logging.ERROR, "", 0, "%s", ("round 3 who",), error)
+        assert OwnWords().filter(record)
+        told = logging.Formatter().format(record)
+        assert (kept in told) and ("who" in told) == bool(kept)
+        assert "Traceback" not in told
