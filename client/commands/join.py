@@ -16,9 +16,9 @@ from client.launcher import allow_own_bundle, write_launchers
 from client.standing import Listener
 from client.supernode import daemons, make_secret
 from common.daemons.leash import confine
-from common.daemons.supervisor import Care, Patience, Supervisor
+from common.daemons.supervisor import Care, Chore, Patience, Supervisor
 from common.daemons.users import OsUser, become, hand_over
-from common.errors import AdmissionError, DeploymentError
+from common.errors import AdmissionError, DeploymentError, MascaronError
 
 PATIENCE = Patience(longest_pause=15.0, stop=10.0)
 
@@ -44,7 +44,8 @@ class Surroundings:
     say: Callable[[str], None]  # one line of progress
     sleep: Callable[[float], None] = time.sleep
     patience: Patience = PATIENCE
-    every: float = 5.0  # seconds between two questions to the centre
+    every: float = 5.0  # seconds between two questions to the centre before admission
+    again: float = 86400.0  # and after it
 
 
 def join_command(home: SiteHome, user: str | None, around: Surroundings) -> dict[str, Any]:
@@ -72,7 +73,8 @@ def join_command(home: SiteHome, user: str | None, around: Surroundings) -> dict
         write_launchers(home)
         listener = Listener(home, time.time, around.say)
         listener.stand(standing.STARTING)
-        care = Care(heard=listener.heard, patience=around.patience)
+        chores = _renewal(home, around)
+        care = Care(heard=listener.heard, patience=around.patience, chores=chores)
         supervisor = Supervisor(lambda: daemons(home, config, os.environ), care)
         try:
             stopped = supervisor.run()
@@ -95,7 +97,7 @@ def _await_admission(home: SiteHome, around: Surroundings) -> None:
     while True:
         admission, news = _ask(home, around)
         if admission is not None and admission.state == "revoked":
-            raise AdmissionError(f"the centre has revoked this site: {admission.reason}")
+            raise _revoked(admission)
         if admission is not None and admission.state == "admitted":
             break
         if news != said:
@@ -104,12 +106,44 @@ def _await_admission(home: SiteHome, around: Surroundings) -> None:
             return
         said = news
         around.sleep(around.every)
+    _check_node(home, admission)
+    around.say("admitted")
+
+
+def _renewal(home: SiteHome, around: Surroundings) -> tuple[Chore, ...]:
+    """Asks the centre once a day, which renews a certificate that is due; or says who has to."""
+    if not os.access(home.identity_key, os.R_OK):
+        around.say(
+            "the identity is the agent's: let its user run `mascaron-site admission` once a day, "
+            "or the certificate expires"
+        )
+        return ()
+
+    def again(supervisor: Supervisor) -> None:
+        try:
+            admission, news = _ask(home, around)
+        except MascaronError as error:
+            admission, news = None, f"{error.reason}: {error}"
+        if admission is None:
+            around.say(news)
+        elif admission.state == "revoked":
+            raise _revoked(admission)
+        else:
+            _check_node(home, admission)
+
+    return (Chore(every=around.again, do=again),)
+
+
+def _check_node(home: SiteHome, admission: Admission) -> None:
     if not admission.node_known:
         raise AdmissionError(
             f"the centre knows this site by another node key than {home.node_public}: put the old "
             "node.key back, or ask the administrator to admit the new one after `init`"
         )
-    around.say("admitted")
+
+
+def _revoked(admission: Admission) -> AdmissionError:
+    return AdmissionError(f"the centre has revoked this site: {admission.reason}")
 
 
 def _ask(home: SiteHome, around: Surroundings) -> tuple[Admission | None, str]:

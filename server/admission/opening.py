@@ -1,5 +1,5 @@
-"""What a centre puts right before it opens its door: certificates, lists and nodes as the roster
-has them, whatever a crash or a long sleep left behind."""
+"""What a centre puts right before it opens its door, and daily: certificates, lists and nodes as
+the roster has them, whatever a crash or a long sleep left behind."""
 
 import hashlib
 from collections.abc import Iterable
@@ -22,9 +22,9 @@ def make_ready(home: CentreHome, now: float) -> None:
     renew_server(home, now, due=True)
     members = Membership(home)
     members.settle(now)
-    lapsed = members.lapsed(now)
-    admitted = RosterBook(home).read().admitted
-    keep_nodes(home, (entry.node for entry in admitted if entry.name not in lapsed))
+    with RosterBook(home).changing() as roster:  # else a site admitted meanwhile would be lost
+        lapsed = members.lapsed(now)
+        keep_nodes(home, (e.node for e in roster.admitted if e.name not in lapsed))
 
 
 def keep_nodes(home: CentreHome, lines: Iterable[str]) -> None:

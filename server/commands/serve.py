@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from common.daemons.logs import Logs
-from common.daemons.supervisor import Care, States, Supervisor
+from common.daemons.supervisor import Care, Chore, States, Supervisor
 from common.errors import DeploymentError
 from common.trust.storing import read, replace
 from server.admission.opening import make_ready
 from server.home import CentreHome
 from server.serving.listener import listen
 from server.serving.superlink import daemons, prepare
+from server.serving.upkeep import DAY, Upkeep
 
 
 def serve_command(
@@ -44,7 +45,11 @@ def serve_command(
             table = {**about, "pid": os.getpid(), "daemons": states}
             replace(home.state, json.dumps(table).encode())
 
-        care = Care(heard=Logs(home.logs).heard, noted=noted)
+        logs = Logs(home.logs)
+        upkeep = Upkeep(
+            home=home, port=port, now=time.time, say=lambda line: logs.heard("upkeep", line)
+        )
+        care = Care(heard=logs.heard, noted=noted, chores=(Chore(every=DAY, do=upkeep),))
         supervisor = Supervisor(lambda: daemons(home, port, door.fileno(), given), care)
         supervisor.run(lambda: started(about))
 

@@ -26,12 +26,13 @@ from common.bundle import write_app
 from common.daemons.supervisor import Daemon
 from common.daemons.surroundings import UNBUFFERED, scrubbed
 from common.errors import DeploymentError
+from common.trust.nodes import node_text, read_node
 from common.trust.storing import PRIVATE, read, replace
 from server.home import CentreHome
 from server.serving.control import Control
 from server.serving.launcher import write_launchers
 
-GATEWAY = "gateway"
+SUPERLINK, GATEWAY = "superlink", "gateway"
 CONNECTION = "centre"  # its name in Flower's own config.toml
 KEPT = ("HOME", "TMPDIR", "OMP_NUM_THREADS")  # beside what every daemon keeps
 HEALTH_SECONDS = 3.0
@@ -78,10 +79,10 @@ def daemons(home: CentreHome, port: int, door: int, given: Mapping[str, str]) ->
     make = partial(Daemon, environment=environment(home, given), folder=home.superlink)
     return (
         make(
-            name="superlink",
+            name=SUPERLINK,
             command=_superlink(home, port),
             healthy=lambda: is_well(home, port),
-            ready=lambda: register_all(home, port),
+            ready=lambda: follow_nodes(home, port),
         ),
         make(name="superexec", command=_superexec(home, port)),
         make(
@@ -117,11 +118,23 @@ def _superexec(home: CentreHome, port: int) -> tuple[str, ...]:
     )
 
 
-def register_all(home: CentreHome, port: int) -> None:
-    """Tells a SuperLink that knows nobody of every node key in the home."""
+def follow_nodes(home: CentreHome, port: int) -> None:
+    """Makes the SuperLink let in the node keys that are in the home, and no others.
+
+    It is asked before the home is read: whoever is admitted or revoked meanwhile stays so.
+    """
     with Control(home, port) as control:
-        for path in sorted(home.nodes.glob("*.pub")):
-            control.register(path.read_text("ascii"))
+        known = {node.key for node in control.nodes()}
+        kept = sorted(home.nodes.glob("*.pub"))
+        wanted = {node_text(read_node(line)) for path in kept if (line := _line(path))}
+        for key in sorted(wanted - known):
+            control.register(key)
+        for key in sorted(known - wanted):
+            control.unregister(key)
+
+
+def _line(path: Path) -> str:
+    return (read(path) or b"").decode("ascii", "replace")
 
 
 def is_well(home: CentreHome, port: int, host: str = "127.0.0.1") -> bool:

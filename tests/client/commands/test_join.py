@@ -17,7 +17,7 @@ from client.home import SiteHome
 from client.launcher import COMMANDS, bundle_hash, read_allowed
 from client.standing import STOPPED, Standing
 from client.supernode import make_node_key
-from common.errors import AdmissionError, DeploymentError
+from common.errors import AdmissionError, DeploymentError, SignatureError
 
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatch:DeprecationWarning")  # flwr's own
 
@@ -49,6 +49,7 @@ class World:
         self.answers: list[Told | Exception] = [Told("admitted")]
         self.said: list[str] = []
         self.started = 0
+        self.days = 0  # that the courier runs for
 
     def fetch(self, home: SiteHome) -> Told:
         answer = self.answers.pop(0)
@@ -76,10 +77,13 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         restarts = 0
 
         def __init__(self, make: Callable[[], Any], care: Any) -> None:
-            self.daemons = make()
+            self.daemons, self.chores = make(), care.chores
 
         def run(self) -> str:
             world.started += 1
+            for chore in self.chores * world.days:
+                assert chore.every == 86400.0
+                chore.do(self)
             return "SIGTERM"
 
     monkeypatch.setattr(room, "Supervisor", Supervisor)
@@ -138,13 +142,34 @@ def test_a_second_courier_of_a_home_is_refused(world: World) -> None:
     assert world.started == 0
 
 
+def test_every_day_the_centre_is_asked_again_and_a_failure_is_told(world: World) -> None:
+    world.days = 3
+    answers = (DeploymentError("no route"), SignatureError("not the centre"), Told("admitted"))
+    world.join(Told("admitted"), *answers)
+    assert world.answers == []
+    told = [line for line in world.said if "no route" in line or "SIGNATURE_INVALID" in line]
+    assert len(told) == 2
+
+
+@pytest.mark.parametrize("answer", [Told("revoked", "left"), Told("admitted", "", False)])
+def test_a_site_that_is_out_one_day_stops_its_courier(world: World, answer: Told) -> None:
+    world.days = 2
+    with pytest.raises(AdmissionError):
+        world.join(Told("admitted"), Told("admitted"), answer)
+    standing = Standing.load(world.home.standing)
+    assert standing is not None
+    assert standing.state == STOPPED
+
+
 def test_who_may_not_read_the_identity_takes_the_admission_from_trust(world: World) -> None:
     world.home.identity_key.unlink()
     with pytest.raises(DeploymentError, match="may not read"):
         world.join()
     world.home.certificate.write_text("certificate", "utf-8")
+    world.days = 1
     world.join()
     assert world.started == 1
+    assert any("`mascaron-site admission` once a day" in line for line in world.said)
 
 
 def test_a_user_that_is_not_here_is_named_before_anything_is_done(world: World) -> None:
