@@ -1,4 +1,6 @@
-"""What a centre's home says of its federation: name, signing key, roster; read, never changed."""
+"""What a centre's home says of itself: name, signing key, roster, daemons; read, never changed."""
+
+import json
 
 from common.errors import DeploymentError
 from common.trust import storing
@@ -40,3 +42,12 @@ def roster_of(home: CentreHome) -> Roster:
         return Roster(federation=federation)
     signed = Signed.from_json(content.decode("utf-8", "replace"))
     return read_roster(signed, public_key(home), Roster(federation=federation))
+
+
+def daemon_states(home: CentreHome) -> dict[str, str]:
+    """The daemons of `serve` and their states, as it last wrote them; empty if it did not yet."""
+    try:
+        table = json.loads(storing.read(home.state) or b"{}")
+        return {name: str(one["state"]) for name, one in table["daemons"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}

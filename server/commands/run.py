@@ -15,10 +15,11 @@ from server.home import CentreHome
 from server.locks import is_locked
 from server.runs.progress import LOCK, Progress, read_progress
 from server.runs.proposal import check_run
-from server.standing import roster_of
+from server.standing import daemon_states, roster_of
 
 LOOK = 0.5  # seconds between two looks
 STARTING = 180.0  # seconds that Flower may take to start a ServerApp
+OPENING = 60.0  # seconds that the daemons of a centre that was just started may take
 GONE = 5.0  # seconds without a living ServerApp after which it is believed dead
 
 ASK = 10.0  # seconds between two questions to Flower, which take a second each
@@ -58,6 +59,7 @@ def run_command(home: CentreHome, name: str, way: Way) -> dict[str, Any]:
         "resume": way.resume,
         "centre": str(home.folder.resolve()),
     }
+    _await_daemons(home, way.clock)
     say(f"{name}: asking Flower to start it")
     number = way.start(home, config)
     told = {"run": name, "flower_run": str(number)}
@@ -95,6 +97,25 @@ def check(home: CentreHome, name: str, way: Way) -> None:
         )
     if not is_locked(home.lock):
         raise DeploymentError("the centre is not running: start `mascaron-admin serve` first")
+
+
+def _await_daemons(home: CentreHome, clock: Clock) -> None:
+    """Returns once all daemons of `serve` are up; ``DeploymentError`` if some stay away."""
+    limit, told = clock.now() + OPENING, False
+    while is_locked(home.lock):
+        states = daemon_states(home)
+        away = sorted(name for name, state in states.items() if state != "up")
+        if states and not away:
+            return
+        if clock.now() > limit:
+            raise DeploymentError(
+                f"not up: {', '.join(away) or 'the daemons'}; `mascaron-admin doctor` finds out why"
+            )
+        if not told:
+            say("waiting for the centre's daemons")
+        told = True
+        clock.sleep(LOOK)
+    raise DeploymentError("the centre is not running: start `mascaron-admin serve` first")
 
 
 def _check_stand(home: CentreHome, terms: CharterTerms, way: Way) -> None:

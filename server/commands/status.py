@@ -1,17 +1,15 @@
 """`mascaron-admin status`: what runs, who was seen, where every run stands, and what to do next."""
 
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from common.trust.roster import Roster
-from common.trust.storing import read
 from server.commands.charter import list_command
 from server.home import CentreHome
 from server.locks import is_locked
 from server.runs.progress import LOCK, Progress, read_progress
-from server.standing import roster_of
+from server.standing import daemon_states, roster_of
 
 STOPPED = "stopped"  # without a word: its ServerApp died
 
@@ -24,7 +22,7 @@ def status_command(home: CentreHome, now: float) -> dict[str, Any]:
     told = {
         "centre": home.config().name,
         "serving": serving,
-        "daemons": _daemons(home) if serving else {},
+        "daemons": daemon_states(home) if serving else {},
         "roster": roster.number,
         "sites": _sites(home, roster),
         "waiting": waiting,
@@ -76,15 +74,6 @@ def _runs(home: CentreHome) -> Iterator[dict[str, Any]]:
                 "updated": _told(progress.updated),
                 "message": progress.message,
             }
-
-
-def _daemons(home: CentreHome) -> dict[str, str]:
-    """The daemons of `serve` and their states, as it last wrote them."""
-    try:
-        table = json.loads(read(home.state) or b"{}")
-        return {name: str(one["state"]) for name, one in table["daemons"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}
 
 
 def _next(told: dict[str, Any], roster: Roster) -> Iterator[str]:

@@ -99,8 +99,8 @@ class Story:
         """Three rounds: a site is killed in the second, the centre in the third."""
         self._head("The run begins; every operator is asked")
         self._it.run(RUN)
-        for site in self._it.sites:
-            self._accept(site)
+        asked = {site: self._asked(site) for site in self._it.sites}
+        self._it.each_site({s: ("charter", "accept", digest) for s, digest in asked.items()})
         self._it.wait("round 1", self._reached(1), ROUND_SECONDS)
         victim = self._it.sites[-1]
         self._head(f"{victim} is killed: agent and courier, without a word")
@@ -141,8 +141,8 @@ class Story:
             "epsilon": {site: sent["epsilon"] for site, sent in outbox.items()},
         }
 
-    def _accept(self, site: str) -> None:
-        """What the operator of ``site`` does once the charter is on the desk."""
+    def _asked(self, site: str) -> str:
+        """The digest of the charter that lies on the desk of ``site``, once it does."""
         found: list[dict[str, Any]] = []
 
         def waits() -> bool:
@@ -150,7 +150,7 @@ class Story:
             return bool(found)
 
         self._it.wait(f"the charter at {site}", waits, ROUND_SECONDS)
-        self._it.site(site, "charter", "accept", found[0]["digest"])
+        return str(found[0]["digest"])
 
     def _reached(self, number: int) -> Callable[[], bool]:
         def done() -> bool:
@@ -161,7 +161,8 @@ class Story:
         return done
 
     def _centre_up(self) -> bool:
-        return bool(self._it.admin("status", quiet=True)["serving"])
+        states = self._it.admin("status", quiet=True)["daemons"].values()
+        return bool(states) and set(states) == {"up"}
 
     def _pack(self, name: str, people: int, seed: int) -> Path:
         path = self._it.folder / f"{name}.npz"

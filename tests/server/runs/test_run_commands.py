@@ -47,8 +47,16 @@ def stands(home: CentreHome, state: str, done: int = 0, attempt: int = 1, **told
 
 def ran(home: CentreHome, **how: Any) -> dict[str, Any]:
     """As if `serve` ran, and Flower did at once what ``start`` says."""
+    if not home.state.exists():
+        daemons_are(home, "up")
     with locked(home.lock, "serve"):
         return run_command(home, "r1", Way(**{"clock": TIME, **how}))
+
+
+def daemons_are(home: CentreHome, state: str) -> None:
+    table = {"daemons": {"superlink": {"state": state}, "gateway": {"state": "up"}}}
+    home.state.parent.mkdir(parents=True, exist_ok=True)
+    home.state.write_text(json.dumps(table), "utf-8")
 
 
 def test_a_run_is_started_with_the_home_it_belongs_to_and_followed(
@@ -94,6 +102,17 @@ def test_an_older_attempt_is_not_taken_for_this_one(tmp_path: Path) -> None:
     clock = Clock(now=TIME.now, sleep=sleep)
     told = ran(home, start=lambda h, c: 1, resume=True, clock=clock)
     assert told["state"] == "done"
+
+
+def test_a_run_waits_for_daemons_that_start_and_not_for_ever(tmp_path: Path) -> None:
+    home, seconds = ready(tmp_path), iter(range(1000))
+    daemons_are(home, "starting")
+    clock = Clock(now=lambda: NOW + next(seconds), sleep=lambda _: daemons_are(home, "up"))
+    ran(home, start=lambda h, c: 1, wait=False, clock=clock)
+    daemons_are(home, "starting")
+    clock = Clock(now=lambda: NOW + next(seconds), sleep=lambda _: None)
+    with pytest.raises(DeploymentError, match="not up: superlink"):
+        ran(home, start=lambda h, c: 1, wait=False, clock=clock)
 
 
 def test_a_server_app_that_dies_or_never_starts_is_told(tmp_path: Path) -> None:
