@@ -13,7 +13,7 @@ from server.checkpoint import RunState, read_checkpoint
 from server.home import CentreHome
 from server.monitor import find_monitor
 from server.runs.progress import note_failure
-from server.runs.register import laboratory_key, open_register
+from server.runs.register import laboratory_key, laboratory_register, open_register
 from server.runs.running import Running
 from server.strategies.rounds import RoundLoop
 
@@ -63,12 +63,14 @@ def run_of_centre(
 
 
 def _run_of_laboratory(grid: Grid, charter_folder: Path, folder: Path, *, resume: bool) -> None:
-    charter, initial, signed = load_charter(charter_folder, laboratory_key(charter_folder))
+    key = laboratory_key(charter_folder)
+    charter, initial, signed = load_charter(charter_folder, key)
     digest = charter.plan.digest
     state = read_checkpoint(folder, digest) if resume else None
     if state is None:
         state = RunState(plan=digest)
-    loop = RoundLoop(grid, charter, signed, folder, monitor=find_monitor(charter_folder))
+    monitor, register = find_monitor(charter_folder), laboratory_register(charter_folder, key)
+    loop = RoundLoop(grid, charter, signed, folder, monitor=monitor, register=register)
     state = loop.run(state, initial)
     if state.round != len(charter.plan.rounds):
         raise RunError(f"stopped after round {state.round}")

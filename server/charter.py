@@ -8,7 +8,7 @@ plan names the hashes of everything else.
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from common.config import build
 from common.errors import CharterError, ConfigError, PlanError, RunError, SignatureError
 from common.privacy.plan import GradientMechanism, PrivacyPlan
-from common.trust.charter import PURPOSE, CharterTerms, arrays_digest, read_charter
+from common.trust.charter import PURPOSE, CharterTerms, Members, arrays_digest, read_charter
 from common.trust.keys import PublicKey
 from common.trust.signed import Signed, unseal
 from server.strategies.choice import FEDAVG, StrategyChoice
@@ -44,7 +44,9 @@ class Charter:
     """One training run. ``timeout`` is in seconds, for every round.
 
     ``momentum`` is the centre's, over noised updates only; the optimiser of an adaptive strategy
-    takes its place. ``ConfigError`` for a strategy that the plan's noise or terms rule out.
+    takes its place. With ``members`` (see ``CharterTerms``) its rounds are secure sums; distributed
+    noise without them is the laboratory's, where all sites are in one process. ``ConfigError``
+    for a strategy that the plan's noise or terms rule out.
     """
 
     run: str
@@ -53,6 +55,7 @@ class Charter:
     momentum: float = 0.9
     early_stop: EarlyStop | None = None
     strategy: StrategyChoice = FEDAVG
+    members: Members = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.run:
@@ -105,6 +108,7 @@ class Charter:
                 "strategy": dataclasses.asdict(self.strategy),
                 **({"early_stop": dataclasses.asdict(stop)} if stop else {}),
             },
+            members=self.members,
         )
 
     @classmethod
@@ -118,6 +122,7 @@ class Charter:
             momentum=own.momentum,
             early_stop=own.early_stop,
             strategy=own.strategy,
+            members=terms.members,
         )
 
 

@@ -45,6 +45,14 @@ class Pooled:
     noise_factor: float = 1.0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SumTerms:
+    """How many sites a secure sum is over, and the plan's declared people of each."""
+
+    sites: int
+    people: int
+
+
 def opening(initial: Mapping[str, NDArray[Any]]) -> Arrays:
     """The shared arrays a pool starts from; ``RunError`` if the charter left one out."""
     missing = {WEIGHT, BIAS, FRAME_WEIGHT, FRAME_BIAS} - set(initial)
@@ -80,6 +88,32 @@ def expected(
     return {sum_name(mechanism.name): ((size,), "float32")}
 
 
+def size(current: Round, shared: Mapping[str, NDArray[Any]]) -> int:
+    """How many numbers a proper reply holds, over all its arrays."""
+    return sum(math.prod(shape) for shape, _ in expected(current, shared).values())
+
+
+def averaged(
+    current: Round,
+    shared: Mapping[str, NDArray[Any]],
+    total: NDArray[np.float64],
+    terms: SumTerms,
+) -> Arrays:
+    """What the average of plain replies would have been, from the secure sum ``total`` (K,).
+
+    Sites put their arrays one after the other, and gradients undivided: here they are divided by
+    the same public constants as at a site that releases by itself.
+    """
+    mechanism, divisor, average, at = current.mechanism, float(terms.sites), {}, 0
+    if isinstance(mechanism, GradientMechanism):
+        divisor *= mechanism.rate * terms.people
+    for name, (shape, _) in expected(current, shared).items():
+        end = at + math.prod(shape)
+        average[name] = (total[at:end] / divisor).reshape(shape)
+        at = end
+    return average
+
+
 def longest(current: Round, shared: Mapping[str, NDArray[Any]], plan: PrivacyPlan) -> float:
     """An L2 norm that no honest reply exceeds, be the site ``CROWD`` times as large as declared.
 
@@ -87,8 +121,7 @@ def longest(current: Round, shared: Mapping[str, NDArray[Any]], plan: PrivacyPla
     Laurent & Massart 2000, lemma 1.
     """
     mechanism = current.mechanism
-    size = sum(math.prod(shape) for shape, _ in expected(current, shared).values())
-    noise = plan.site_sigma(mechanism) * (math.sqrt(size) + 10)
+    noise = plan.site_sigma(mechanism) * (math.sqrt(size(current, shared)) + 10)
     norm = mechanism.clip * (CROWD * plan.people + noise)
     if isinstance(mechanism, GradientMechanism):
         norm *= mechanism.steps_per_round / (mechanism.rate * plan.people)

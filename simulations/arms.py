@@ -98,7 +98,7 @@ class Experiment:
             honest_sites=self._smallest_pool if noise == "distributed" else 1,
             trunk=self.material.trunk,
             tail=self.public.hash,
-            cohort=len(self.sites),
+            cohort=self._cohort(noise),
             pooling=self.scenario.pooling,
         )
 
@@ -142,6 +142,11 @@ class Experiment:
     def _smallest_pool(self) -> int:
         return min(self._sites_of_pool.values())
 
+    def _cohort(self, noise: NoiseModel) -> int:
+        """All sites; in secure sums all of a pool, for there the cohort is counted in each."""
+        secure = noise == "distributed" and self.scenario.secure_sums
+        return self._smallest_pool if secure else len(self.sites)
+
     @cached_property
     def _initial(self) -> dict[str, NDArray[np.float32]]:
         return Opening(self.public, self.reference).arrays
@@ -168,6 +173,7 @@ class Experiment:
             watched=watched(public),
             entropy=self.entropy,
             strategy=self.scenario.choice,
+            secure=self.scenario.secure_sums,
         )
 
     def _shared(self, pools: dict[str, Arrays], plan: PrivacyPlan) -> list[Tail]:

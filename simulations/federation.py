@@ -15,6 +15,7 @@ import numpy as np
 from flwr.app import Context, Message
 from numpy.typing import NDArray
 
+from client.agent.aggregation import SecureAggregation
 from client.agent.facts import Membership, SiteFacts
 from client.agent.people import SitePeople
 from client.agent.service import AgentService
@@ -26,15 +27,18 @@ from client.privacy.ledger import Budget, Ledger
 from common.errors import RunError
 from common.privacy.accountant import epsilon
 from common.privacy.plan import PrivacyPlan
+from common.trust.keys import SigningKey
+from common.trust.roster import Roster
 from server.app import app as server_app
 from server.charter import Charter
 from server.checkpoint import read_checkpoint
 from server.monitor import save_public
+from server.runs.members import members_of
 from server.strategies.choice import FEDAVG, StrategyChoice
 from simulations.agents import Agents, OpenAgent
 from simulations.entropy import SeededEntropy
 from simulations.grid import InProcessGrid
-from simulations.signing import member, publish
+from simulations.signing import aggregation, enrol, entry, member, publish
 from simulations.stub import InProcessStub
 
 Arrays = dict[str, NDArray[Any]]
@@ -100,6 +104,12 @@ class Federation:
     """The sites of one repetition, ready to run plans.
 
     The centre scores the tail on ``watched`` public people after every round of gradients.
+
+    Where the noise is distributed and ``secure``, every round goes through the whole protocol of
+    secure sums. By default it does not: the centre is handed each site's part and adds them up,
+    which is quicker and has the same result. The sum under masks is the exact sum of what the sites
+    put in; what they put in differs by rounding to a grid of at most 2^-10 of the clip, and by
+    noise on that grid whose variance is 1025/1024 of the plain one.
     """
 
     doors: list[Door]
@@ -108,6 +118,7 @@ class Federation:
     watched: tuple[NDArray[np.float32], NDArray[np.int64]] | None = None  # public (W, D) and (W,)
     entropy: str = "seeded"
     strategy: StrategyChoice = FEDAVG
+    secure: bool = False
 
     def run(
         self, plan: PrivacyPlan, initial: Arrays, folder: Path, seed: tuple[int, ...]
@@ -117,8 +128,12 @@ class Federation:
         Every site gets a fresh ledger whose budget is exactly what the plan costs.
         """
         name = f"run-{'-'.join(map(str, seed))}"
-        centre = publish(Charter(run=name, plan=plan, strategy=self.strategy), initial, folder)
-        members = [member(door.name, centre) for door in self.doors]
+        key = SigningKey.generate()
+        members = [member(door.name, key.public) for door in self.doors]
+        sums = self._sums(plan, members, key, folder)
+        pools = members_of(plan, sums.roster) if sums else {}
+        charter = Charter(run=name, plan=plan, strategy=self.strategy, members=pools)
+        publish(charter, initial, folder, key)
         if self.watched is not None and any(m.kind == "gradient" for m in plan.mechanisms):
             save_public(folder, *self.watched)
         entropy = [self._entropy((*seed, number)) for number in range(len(self.doors))]
@@ -136,7 +151,8 @@ class Federation:
 
         def start(number: int) -> OpenAgent:
             ledger = open_ledger(folder, self.doors[number].name, budget, LaboratoryLedger)
-            return self._agent(number, ledger, entropy[number], members[number])
+            facts = self._facts(number, members[number], sums)
+            return self._agent(number, ledger, entropy[number], facts)
 
         with Agents(start) as agents:
             grid = InProcessGrid(make_app(connect), len(self.doors), {**config, "agent-folder": ""})
@@ -163,22 +179,46 @@ class Federation:
         """Outlives an agent that is closed and opened: no draw is ever made twice."""
         return OsEntropy() if self.entropy == "os" else SeededEntropy(*seed)
 
-    def _agent(
-        self, number: int, ledger: Ledger, entropy: Entropy, membership: Membership
-    ) -> OpenAgent:
+    def _sums(
+        self, plan: PrivacyPlan, members: list[Membership], key: SigningKey, folder: Path
+    ) -> "_Sums | None":
+        """What the sites share where the rounds of ``plan`` are secure sums.
+
+        The sites' secrets outlive an agent that is closed to save files; a real one that stops in
+        a round is lost to it (``simulations.trial``).
+        """
+        if not self.secure or plan.noise != "distributed":
+            return None
+        pairs = zip(self.doors, members, strict=True)
+        entries = [entry(m, door.camera_type, door.declared_people) for door, m in pairs]
+        roster = enrol(entries, key, folder)
+        return _Sums(roster, [aggregation(m, roster, folder) for m in members])
+
+    def _facts(self, number: int, membership: Membership, sums: "_Sums | None") -> SiteFacts:
         door = self.doors[number]
-        facts = SiteFacts(
+        return SiteFacts(
             camera_type=door.camera_type,
             trunk=self.trunk,
             people=door.people,
             negatives=self.negatives,
             membership=membership,
+            aggregation=sums.sites[number] if sums else None,
         )
+
+    def _agent(self, number: int, ledger: Ledger, entropy: Entropy, facts: SiteFacts) -> OpenAgent:
         policy = LaboratoryPolicy(
-            epsilon=50.0, delta=ledger.budget.delta, declared_people=door.declared_people
+            epsilon=50.0,
+            delta=ledger.budget.delta,
+            declared_people=self.doors[number].declared_people,
         )
         service = AgentService(Training(facts, policy, ledger, entropy))
         return OpenAgent(service=service, ledger=ledger)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    roster: Roster
+    sites: list[SecureAggregation]  # in the order of the doors
 
 
 def open_ledger(folder: Path, name: str, budget: Budget, kind: type[AnyLedger]) -> AnyLedger:

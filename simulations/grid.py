@@ -7,11 +7,13 @@ they would travel. An exception of a ClientApp becomes the same error reply a Su
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 
+from common import wire
 from simulations.flower import CENTRE, Run, identify_task, stamp
 
 CLIENT_APP_FAILED = 2  # flwr's code for a ClientApp that raised
@@ -106,4 +108,7 @@ class InProcessGrid(Grid):
 def _array_bytes(message: Message) -> int:
     if not message.has_content():
         return 0
-    return sum(record.count_bytes() for record in message.content.array_records.values())
+    arrays = sum(record.count_bytes() for record in message.content.array_records.values())
+    config: Any = message.content.config_records.get(wire.CONFIG, {})
+    payload = config.get(wire.PAYLOAD, b"")  # of a secure sum
+    return arrays + (len(payload) if isinstance(payload, bytes) else 0)

@@ -61,6 +61,7 @@ class Combining:
     learning_rate: float = 0.003
     local_steps: int = 1
     pooling: Literal["camera_type", "all"] = "camera_type"
+    secure_sums: bool = False  # whether shared noise goes through the whole protocol: slower
 
     @property
     def sums_only(self) -> bool:

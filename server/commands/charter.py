@@ -1,5 +1,6 @@
 """`mascaron-admin charter`: propose a run, see what it means, and sign it."""
 
+import dataclasses
 import re
 import sys
 from collections import Counter
@@ -19,6 +20,7 @@ from common.trust.signed import Signed
 from server.charter import CHARTER, Charter, load_charter, write_charter
 from server.home import CentreHome
 from server.runs.meaning import meaning
+from server.runs.members import members_of, sums_of
 from server.runs.proposal import (
     PROPOSAL,
     Asked,
@@ -102,6 +104,8 @@ def sign_command(home: CentreHome, run: str, now: float) -> dict[str, Any]:
     terms, initial = read_proposal(folder)
     roster = roster_of(home)
     _check(terms, roster, run, now)
+    terms = dataclasses.replace(terms, members=members_of(terms.plan, roster))
+    sums_of(terms, initial)
     told = meaning(terms, initial, len(roster.admitted))
     for line in told["in_plain_words"]:
         say(line)

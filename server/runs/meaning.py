@@ -11,6 +11,7 @@ from common.privacy.plan import GradientMechanism, Mechanism, PrivacyPlan
 from common.privacy.statement import statement
 from common.trust.charter import CharterTerms
 from server import phases
+from server.runs.members import words_of
 
 SITES = (3, 16, 64)  # that the noise of an average is told for
 PLAIN = {
@@ -44,10 +45,11 @@ def meaning(
         "bytes_a_site_sends": sum(sent.values()),
         "releases": {m.name: _release(plan, m, sent[m.name]) for m in plan.mechanisms},
     }
-    return {
-        **facts,
-        "in_plain_words": [*_words(terms, facts), told["in_plain_words"], told["trust"]],
-    }
+    words = _words(terms, facts)
+    if terms.members:
+        facts["secure_sums"], more = words_of(terms, initial)
+        words += more
+    return {**facts, "in_plain_words": [*words, told["in_plain_words"], told["trust"]]}
 
 
 def bytes_of(plan: PrivacyPlan, initial: Mapping[str, NDArray[Any]]) -> dict[str, int]:

@@ -56,6 +56,7 @@ class RoundNote:
     sent: int
     received: int
     attempt: int
+    phases: tuple[dict[str, Any], ...] = ()  # of secure sums: each wave, its seconds and errors
 
 
 def write_progress(folder: Path, progress: Progress) -> None:

@@ -10,7 +10,8 @@ from common.trust.signed import Signed
 from server.home import CentreHome
 from server.runs.heads import HeadStore
 
-CENTRE_KEY = "centre.pub"  # beside a charter of the laboratory
+CENTRE_KEY, ROSTER = "centre.pub", "roster.json"  # beside a charter of the laboratory
+HEADS = "heads"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,3 +39,18 @@ def laboratory_key(folder: Path) -> PublicKey:
         return PublicKey.of(path.read_text("utf-8").strip())
     except (OSError, ValueError, MascaronError) as error:
         raise RunError(f"cannot read the centre's key {path}: {type(error).__name__}") from error
+
+
+def laboratory_register(folder: Path, key: PublicKey) -> Register | None:
+    """The register of a laboratory whose sites have a roster, as secure sums need; else None.
+
+    Raises ``RunError`` for a roster in ``folder`` that ``key`` did not sign.
+    """
+    path = folder / ROSTER
+    try:
+        roster = read_roster(Signed.from_json(path.read_text("utf-8")), key)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, MascaronError) as error:
+        raise RunError(f"cannot read the roster {path}: {type(error).__name__}") from error
+    return Register(roster=roster, heads=HeadStore(folder / HEADS, roster.federation))

@@ -6,10 +6,11 @@ sites answer a repeated request with the bytes they answered first.
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from flwr.serverapp import Grid
 
-from common.errors import CohortError, MascaronError, RunError
+from common.errors import AggregationError, CohortError, MascaronError, RunError
 from common.trust.signed import Signed
 from server.charter import Charter
 from server.checkpoint import CHECKPOINT, PoolArrays, RunState, read_checkpoint
@@ -27,6 +28,7 @@ from server.runs.progress import (
 from server.runs.register import Register
 from server.runs.watching import Exchange, WatchedGrid
 from server.strategies.rounds import Monitor, RoundLoop
+from server.strategies.secure import KIND
 
 WAIT = 2.0  # seconds between two looks for sites
 GO_ON = "`mascaron-admin run {run} --resume` goes on with round {next}"
@@ -37,8 +39,9 @@ class Running:
     """Runs ``charter`` over ``grid`` into ``folder``, telling of it in files (``progress``).
 
     Where fewer sites than the cohort minimum take part, it looks for them again until none came
-    for the time of a round, and then ends in state "paused". Any other failure ends it as
-    "failed". Both leave the checkpoint of the last whole round.
+    for the time of a round, and then ends in state "paused"; so it does at once where a secure sum
+    failed after the sites had paid for it. Any other failure ends it as "failed". All leave the
+    checkpoint of the last whole round.
     """
 
     grid: Grid
@@ -53,6 +56,7 @@ class Running:
     _sites: tuple[str, ...] = ()
     _loop: RoundLoop | None = None
     _train: Exchange | None = None
+    _waves: list[Exchange] = field(default_factory=list)  # of the secure sums of this round
 
     def go(self, initial: PoolArrays, *, resume: bool) -> Progress:
         """Runs to the end, or to a pause, and returns where it then stands.
@@ -90,6 +94,10 @@ class Running:
                     return self._told("paused", self._paused(error), error.reason)
                 self._told("waiting", f"{error}; looking for sites again", error.reason)
                 self.clock.sleep(WAIT)
+            except AggregationError as error:  # trying again by itself would cost the sites
+                return self._told("paused", self._paused(error), error.reason)
+            finally:
+                self._waves.clear()
 
     def _stand(self) -> RunState:
         """The last state on the disk, or the beginning."""
@@ -122,17 +130,21 @@ class Running:
             self.clock.sleep(WAIT)
 
     def _begun(self, kind: str, group: str) -> None:
-        if kind == "train":
+        if kind in ("train", KIND):
             self._told("running", f"round {group}: sites are at work")
 
     def _noted(self, exchange: Exchange) -> None:
         if exchange.kind == "train":
             self._train = exchange
+        elif exchange.kind == KIND:
+            self._waves.append(exchange)
 
     def _done(self, state: RunState) -> None:
         """After every round on the disk: a note of it, and progress."""
         self._round, loop, wave = state.round, self._loop, self._train
-        if loop is not None and wave is not None and wave.group == str(state.round):
+        if loop is not None and self._waves:
+            self._note_sums(loop)
+        elif loop is not None and wave is not None and wave.group == str(state.round):
             refused = {node: reason for node, reason in loop.faults.items() if node in wave.asked}
             refused |= wave.errors
             answered = [node for node in wave.asked if node not in refused]
@@ -150,6 +162,27 @@ class Running:
             note_round(self.folder, note)
             loop.faults.clear()
         self._told("running")
+
+    def _note_sums(self, loop: RoundLoop) -> None:
+        """A note of a round that was one secure sum a pool: every wave, and whom it lost."""
+        waves, self._waves = self._waves, []
+        self._sites = tuple(sorted(name for names in loop.summed.values() for name in names))
+        note = RoundNote(
+            round=self._round,
+            mechanism=self.charter.plan.rounds[self._round - 1].mechanism.name,
+            answered=self._sites,
+            refused=dict(sorted(loop.left_out.items())),
+            seconds=round(sum(wave.seconds for wave in waves), 3),
+            sent=sum(wave.sent for wave in waves),
+            received=sum(wave.received for wave in waves),
+            attempt=self._attempt,
+            phases=tuple(self._phase(wave) for wave in waves),
+        )
+        note_round(self.folder, note)
+
+    def _phase(self, wave: Exchange) -> dict[str, Any]:
+        errors = {self._name(node): reason for node, reason in sorted(wave.errors.items())}
+        return {"phase": wave.group, "seconds": round(wave.seconds, 3), "errors": errors}
 
     def _name(self, node: int) -> str:
         known = self._loop.names if self._loop is not None else {}
@@ -171,7 +204,7 @@ class Running:
         write_progress(self.folder, progress)
         return progress
 
-    def _paused(self, error: CohortError) -> str:
+    def _paused(self, error: MascaronError) -> str:
         return (
             f"{error}. `mascaron-admin sites` lists who is admitted, `mascaron-site doctor` finds "
             f"out at a site why it is missing; then {self._remedy()}"

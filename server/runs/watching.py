@@ -20,7 +20,7 @@ class Exchange:
     asked: tuple[int, ...]
     errors: dict[int, str]
     seconds: float
-    sent: int  # bytes of arrays
+    sent: int  # bytes of arrays, and of what is said in secure sums
     received: int
 
 
@@ -103,4 +103,7 @@ def _fault(reply: Message | None) -> str | None:
 def _array_bytes(message: Message) -> int:
     if not message.has_content():
         return 0
-    return sum(record.count_bytes() for record in message.content.array_records.values())
+    arrays = sum(record.count_bytes() for record in message.content.array_records.values())
+    config: Any = message.content.config_records.get(wire.CONFIG, {})
+    payload = config.get(wire.PAYLOAD, b"")  # of a secure sum
+    return arrays + (len(payload) if isinstance(payload, bytes) else 0)

@@ -22,6 +22,7 @@ from flwr.serverapp.strategy import (
 from flwr.serverapp.strategy.fedopt import FedOpt
 from numpy.typing import NDArray
 
+from common import wire
 from common.models.tail import BIAS, WEIGHT
 from common.moments.names import GRADIENT
 from server.strategies.choice import StrategyChoice
@@ -125,6 +126,15 @@ class Optimiser(Strategy):
             after[n] = shared[n] + step[GRADIENT + n].numpy()  # flwr's FedAdam steps in float64
             after[FIRST + n], after[SECOND + n] = inner.m_t[GRADIENT + n], inner.v_t[GRADIENT + n]
         return ArrayRecord({n: Array(np.asarray(a, np.float32)) for n, a in after.items()}), metrics
+
+    def moved(self, server_round: int, average: Arrays) -> dict[str, NDArray[Any]]:
+        """The shared arrays after a round of which only the average is known."""
+        record = ArrayRecord({n: Array(np.asarray(a, np.float32)) for n, a in average.items()})
+        weight = MetricRecord({wire.WEIGHT: 1})
+        content = RecordDict({wire.ARRAYS: record, wire.METRICS: weight})
+        only = Message(content, dst_node_id=0, message_type="train")
+        after, _ = self.aggregate_train(server_round, [only])
+        return {n: a.numpy() for n, a in after.items()} if after is not None else {}
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid

@@ -28,6 +28,7 @@ from server.runs.register import Register
 from server.strategies import declined
 from server.strategies.enlisting import Enlisted, Enlisting
 from server.strategies.named import Optimiser, Standing, averaging
+from server.strategies.secure import SecureRounds
 from server.strategies.validating import Expected, Validating
 
 log = logging.getLogger(__name__)
@@ -58,13 +59,16 @@ class RoundLoop:
     refused: dict[str, int] = field(default_factory=dict)
     faults: dict[int, str] = field(default_factory=dict)  # node: why its last answer was refused
     names: dict[int, str] = field(default_factory=dict)  # of the sites that nodes proved to be
+    summed: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by pool, last secure sums
+    left_out: dict[str, str] = field(default_factory=dict)  # site: why it is not in them
 
     def run(self, state: RunState, initial: PoolArrays) -> RunState:
         """Goes on from ``state`` to the end of the plan and returns the last state.
 
         Raises ``CohortError`` if fewer sites than the cohort minimum accept, or answer a round, or
-        if a pool has fewer than its distributed noise or its strategy needs: the checkpoint is
-        then that of the round before. ``RunError`` if ``state`` was made with another strategy.
+        if a pool has fewer than its distributed noise or its strategy needs; ``AggregationError``
+        if a secure sum failed after the sites had paid for it: the checkpoint is then that of the
+        round before. ``RunError`` if ``state`` was made with another strategy.
         """
         plan, strategy = self.charter.plan, self.charter.strategy.to_json()
         if state.round and state.strategy not in ("", strategy):
@@ -104,7 +108,52 @@ class RoundLoop:
     def _enlisting(self) -> Enlisting:
         return Enlisting(self.charter, self.signed, self._exchange, self.register)
 
+    def _secure_round(self, current: Round, roster: Enlisted, state: RunState) -> None:
+        """A round that leaves the sites as one sum a pool; what comes after it is the same."""
+        number, plan, after = current.number, self.charter.plan, dict(state.pools)
+        people = {site.name: roster.people[node] for node, site in roster.sites.items()}
+        secure = self._secure(roster)
+        sums = secure.sums(current, state.pools)
+        self.left_out = secure.left_out
+        for pool, part in sums.items():
+            sent, sites = state.pools[pool], len(part.sites)
+            terms = phases.SumTerms(sites=sites, people=plan.people)
+            average = phases.averaged(current, sent, part.total, terms)
+            pooled = self._pooled(sites, sum(people[name] for name in part.sites))
+            strategy = self._strategy(current, sent)
+            if isinstance(strategy, Optimiser):
+                after[pool] = {**sent, **strategy.moved(number, average)}
+            else:
+                after[pool] = phases.absorb(current, sent, average, pooled)
+        state.pools, self.summed = after, {pool: part.sites for pool, part in sums.items()}
+        answered = sum(len(part.sites) for part in sums.values())
+        entry = {"round": number, "mechanism": current.mechanism.name, "sites": answered}
+        state.history.append(entry)
+
+    def _secure(self, roster: Enlisted) -> SecureRounds:
+        if self.register is None:
+            raise RunError("a charter with members needs the roster that they are in")
+
+        def heard(node: int, told: ConfigRecord) -> None:
+            self._enlisting().keep_head(roster, node, told)
+
+        return SecureRounds(
+            charter=self.charter,
+            digest=charter_digest(self.signed),
+            roster=self.register.roster,
+            folder=self.folder,
+            enlisted=roster,
+            exchange=self._exchange,
+            heard=heard,
+        )
+
     def _round(self, current: Round, roster: Enlisted, state: RunState) -> None:
+        if self.charter.members:
+            self._secure_round(current, roster, state)
+        else:
+            self._plain_round(current, roster, state)
+
+    def _plain_round(self, current: Round, roster: Enlisted, state: RunState) -> None:
         number = current.number
         replies = self._train(current, roster, state)
         for reply in replies:
@@ -201,13 +250,16 @@ class RoundLoop:
             ]
         return self._exchange(messages, str(number))
 
-    def _exchange(self, messages: list[Message], group: str) -> list[Message]:
+    def _exchange(
+        self, messages: list[Message], group: str, seconds: float | None = None
+    ) -> list[Message]:
         """Replies to ``messages``, all of ``group``; others come late and are stale.
 
         So is whatever a node says that was not asked this time.
         """
         timely, asked = [], {message.metadata.dst_node_id for message in messages}
-        for reply in self.grid.send_and_receive(messages, timeout=self.charter.timeout):
+        limit = self.charter.timeout if seconds is None else seconds
+        for reply in self.grid.send_and_receive(messages, timeout=limit):
             told = reply.metadata
             if told.group_id == group and told.src_node_id in asked:
                 timely.append(reply)
