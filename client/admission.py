@@ -46,7 +46,8 @@ _INIT = "run `mascaron-site init` first"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AdmissionState:
-    """How the site stands. ``node_known``: whether the roster has the node key of this home."""
+    """How the site stands. ``node_known``: False if the roster has another node key than this home
+    (which only the courier's user can see, where that is not the agent's)."""
 
     state: Literal["waiting", "admitted", "revoked"]
     reason: str = ""  # of a revocation
@@ -179,15 +180,25 @@ def check_life(certificate: x509.Certificate, now: float) -> None:
 
 
 def _state(answer: _Answer, home: SiteHome) -> AdmissionState:
-    node = (storing.read(home.node_public) or b"").decode("ascii", "replace").split()[:2]
     ends = answer.certificate.not_valid_after_utc.timestamp() if answer.certificate else 0.0
     return AdmissionState(
         state=answer.entry.state,
         reason=answer.entry.reason,
         expires=ends,
         roster=answer.roster.number,
-        node_known=answer.entry.node.split() == node,
+        node_known=_knows_node(home, answer.entry),
     )
+
+
+def _knows_node(home: SiteHome, entry: SiteEntry) -> bool:
+    """Whether ``entry`` has this home's node key, as far as this user may look."""
+    try:
+        line = home.node_public.read_text("ascii", "replace")
+    except FileNotFoundError:
+        return False
+    except PermissionError:  # the courier's folder is another user's, who compares them
+        return True
+    return entry.node.split() == line.split()[:2]
 
 
 def _ca(home: SiteHome) -> x509.Certificate:

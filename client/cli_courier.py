@@ -11,14 +11,18 @@ at_home = home_option(SiteHome, DEFAULT, VARIABLE, "site")
 @click.command()
 @at_home
 @click.option("--courier-user", help="Name or number of the OS user to become; only for root.")
+@click.option("--prepare", is_flag=True, help="Do what needs root, and end.")
 @told
-def join(home: SiteHome, courier_user: str | None) -> None:
+def join(home: SiteHome, courier_user: str | None, prepare: bool) -> None:
     """Wait for admission, then run the courier until asked to stop."""
     import time
 
     from client.admission import fetch
-    from client.commands.join import Surroundings, join_command
+    from client.commands.join import Surroundings, join_command, prepare_command
 
+    if prepare:
+        result(prepare_command(home, courier_user))
+        return
     around = Surroundings(
         fetch=lambda site: fetch(site, time.time), say=lambda line: click.echo(line, err=True)
     )

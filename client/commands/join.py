@@ -57,12 +57,8 @@ def join_command(home: SiteHome, user: str | None, around: Surroundings) -> dict
     config = home.config()
     courier = OsUser.named(user) if user else None
     _await_admission(home, around)
-    home.prepare_courier()
-    if not home.node_key.exists():
-        raise DeploymentError(f"there is no {home.node_key}: run `mascaron-site init` again")
-    allow_own_bundle(home)
+    _prepare(home, courier)
     if courier is not None and os.geteuid() != courier.uid:
-        hand_over(home.courier, courier)
         become(courier)
     around.say(f"the courier runs as {'uid ' + str(os.geteuid()) if user is None else user}")
     confine()
@@ -83,15 +79,35 @@ def join_command(home: SiteHome, user: str | None, around: Surroundings) -> dict
     return {"site": config.name, "stopped": stopped, "restarts": supervisor.restarts}
 
 
+def prepare_command(home: SiteHome, user: str | None) -> dict[str, Any]:
+    """What root does once, where something else than this command starts the courier as ``user``.
+
+    The courier's folder becomes that user's, and this release's bundle is allowed: afterwards the
+    courier needs to write nowhere else. Raises ``DeploymentError`` before `init`.
+    """
+    config = home.config()
+    _prepare(home, OsUser.named(user) if user else None)
+    return {"site": config.name, "prepared": str(home.courier)}
+
+
+def _prepare(home: SiteHome, courier: OsUser | None) -> None:
+    home.prepare_courier()
+    if not home.node_key.exists():
+        raise DeploymentError(f"there is no {home.node_key}: run `mascaron-site init` again")
+    allow_own_bundle(home)
+    if courier is not None and os.geteuid() != courier.uid:
+        hand_over(home.courier, courier)
+
+
 def _await_admission(home: SiteHome, around: Surroundings) -> None:
     """Returns once the centre says the site is admitted, under the node key it has."""
     if not os.access(home.identity_key, os.R_OK):
-        if not home.certificate.exists():
-            raise DeploymentError(
-                f"this user may not read {home.identity_key} to ask for admission: run "
-                "`mascaron-site admission` as the agent's user until it says admitted"
-            )
-        around.say("taking the admission from trust/: the identity is the agent's")
+        around.say(
+            "taking the admission from trust/, since the identity is the agent's: its user asks "
+            "with `mascaron-site admission`"
+        )
+        while not home.roster.exists():  # the last that an admission writes
+            around.sleep(around.every)
         return
     said = ""
     while True:

@@ -1,12 +1,13 @@
 """A site learns how it stands, keeps what was signed, and renews its certificate in time."""
 
+import os
 import stat
 from typing import Any
 
 import pytest
 
 from client import contact
-from client.admission import fetch, known_roster
+from client.admission import _knows_node, fetch, known_roster
 from client.commands.admission import admission_command
 from client.commands.init import START
 from client.home import SiteHome
@@ -133,3 +134,22 @@ def test_a_clock_before_the_federation_is_told(
     joined(home, centre)
     with pytest.raises(SignatureError, match="not in force yet: set the clock"):
         fetch(home, Clock(0.0))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not look")
+def test_an_agent_that_may_not_look_into_the_couriers_folder_can_ask_all_the_same(
+    wire: Wire, home: SiteHome, centre: PaperCentre
+) -> None:
+    joined(home, centre)
+    fetch(home, centre.clock)
+    roster = known_roster(home)
+    assert roster is not None
+    entry = roster.site("north")
+    assert entry is not None
+    os.seteuid(65534)
+    try:
+        assert _knows_node(home, entry)
+    finally:
+        os.seteuid(0)
+    home.node_public.write_text("ecdsa-sha2-nistp384 another", "utf-8")
+    assert not _knows_node(home, entry)
