@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,11 +145,6 @@ class Deployment:
         program = self.programs.agent / "mascaron-site"
         command = [str(program), *arguments, "--home", str(self.home(site))]
         return self._ask(command, self.users(site).agent, quiet)
-
-    def each_site(self, typed: Mapping[str, Sequence[str]]) -> None:
-        """Lets the operators of several sites type at the same time."""
-        with ThreadPoolExecutor(len(typed)) as operators:
-            list(operators.map(lambda entry: self.site(entry[0], *entry[1]), typed.items()))
 
     def daemon(self, name: str) -> Daemon:
         """The daemon called ``name``: ``centre``, or a site's ``<site>-agent``, ``-courier``."""
