@@ -91,7 +91,7 @@ def _describe(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
 
 def _offer(content: RecordDict) -> pb.CharterRequest:
     config: Any = content.config_records[wire.CONFIG]
-    words = {"charter": config[wire.CHARTER], "head": config.get(wire.HEAD, "")}
+    words = {word: config.get(word, "") for word in (wire.CHARTER, wire.HEAD, wire.ROSTER)}
     request = pb.CharterRequest(protocol=config[wire.VERSION], request=_id(), **words)
     for name, digest in dict(content.config_records[wire.INITIAL]).items():
         request.initial.add(name=name, digest=digest)

@@ -23,6 +23,7 @@ ARRAYS, CONFIG, METRICS = "arrays", "config", "metrics"
 WEIGHT = "num-examples"  # the key flwr's strategies weigh by; always a public constant here
 RUN, ROUND, VERSION = "run", "round", "protocol"
 CHARTER, CHARTER_DIGEST, INITIAL, HEAD = "charter", "charter-digest", "initial", "head"
+ROSTER = "roster"
 CHALLENGE, SITE, SIGNATURE = "challenge", "site", "signature"
 CAMERA_TYPE, TRUNK, PEOPLE = "camera-type", "trunk", "people"
 ATTEMPT, PHASE, PAYLOAD = "attempt", "phase", "payload"

@@ -47,11 +47,12 @@ from common.trust.signed import Signed
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Offer:
     """A charter as it arrives: its signed text, the digest of each initial array, and the last
-    head of this site's ledger that the centre keeps (or nothing)."""
+    head of this site's ledger and the roster that the centre keeps (or nothing)."""
 
     charter: str
     initial: Mapping[str, str] = field(default_factory=dict)
     head: str = ""
+    roster: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,6 +119,8 @@ class Charters:
         signed = Signed.from_json(offer.charter)
         digest = charter_digest(signed)
         terms = self._read(signed, offer, now)
+        if offer.roster and self._facts.rosters is not None:
+            self._facts.rosters.offer(offer.roster)
         if offer.head:
             self._check_head(Signed.from_json(offer.head))
         if self._policy.yearly_refresh:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from client.agent.aggregation import SecureAggregation
 from client.agent.people import SitePeople
+from client.agent.rosters import Rosters
 from common.trust.keys import PublicKey, SigningKey
 from common.trust.signed import Signed
 
@@ -44,4 +45,5 @@ class SiteFacts:
     membership: Membership
     approvals: Approvals | None = None  # without: what the policy leaves to the operator is refused
     aggregation: SecureAggregation | None = None  # without: no part in secure sums
+    rosters: Rosters | None = None  # that ``aggregation`` goes by, where they may be offered
     public: str = ""  # digest of the public people's pictures; empty where nobody has to know

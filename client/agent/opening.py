@@ -18,16 +18,16 @@ from client.agent.attempts import Attempts
 from client.agent.desk import Desk
 from client.agent.facts import Membership, SiteFacts
 from client.agent.people import SitePeople
+from client.agent.rosters import Rosters
 from client.agent.sealed import SealedFeatures
 from client.home import SiteConfig, SiteHome
 from client.policy import SitePolicy
 from client.privacy.ledger import LEAST_KEY, Budget, Ledger
 from common.config import load
-from common.errors import AggregationError, ConfigError
+from common.errors import ConfigError
 from common.trust import storing
 from common.trust.certificates import fingerprint, read_certificate
 from common.trust.keys import PublicKey, SigningKey
-from common.trust.roster import Roster
 
 if TYPE_CHECKING:
     from common.faces.faceset import FaceSet
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 BATCH = 64  # crops
 WAITING = "waiting"  # folder of charters, in the agent's
-ATTEMPTS = "attempts.db"  # at secure sums, in the agent's
+ATTEMPTS, ROSTER = "attempts.db", "roster.json"  # of secure sums, in the agent's
 ADMISSION = "`mascaron-site join` or `mascaron-site admission`"  # what brings trust/
 
 
@@ -92,26 +92,20 @@ def open_desk(home: SiteHome) -> Desk:
     return Desk(waiting, home.accepted)
 
 
+def open_rosters(home: SiteHome, membership: Membership) -> Rosters:
+    """The rosters that admission pinned and that the centre offered."""
+    path, centre = home.agent / ROSTER, membership.centre
+    return Rosters(path, centre, membership.federation, lambda: known_roster(home))
+
+
 def open_aggregation(
-    home: SiteHome, policy: SitePolicy, membership: Membership
+    home: SiteHome, policy: SitePolicy, membership: Membership, rosters: Rosters
 ) -> SecureAggregation:
-    """This site's part in secure sums, under the roster as it is pinned at each phase.
-
-    Guarantee: once a roster was used, an older one put in its place is used no more.
-    """
-    newest: list[Roster] = []
-
-    def roster() -> Roster:
-        known = known_roster(home)
-        if known is None or (newest and known.number < newest[-1].number):
-            raise AggregationError("this site's roster is gone, or was replaced by an older one")
-        newest[:] = [known]
-        return known
-
+    """This site's part in secure sums, under the roster as it is at each phase."""
     member = Member(
         name=membership.site,
         key=membership.identity,
-        roster=roster,
+        roster=rosters.now,
         least_sites=policy.least_sites,
     )
     return SecureAggregation(member, Attempts(home.agent / ATTEMPTS))
@@ -134,6 +128,7 @@ def open_site(home: SiteHome, say: Callable[[str], None] = lambda line: None) ->
     config = home.config()
     policy, membership = open_policy(home, config), open_membership(home, config)
     desk, cache = open_desk(home), SealedFeatures(home.features)
+    rosters = open_rosters(home, membership)
     trunk, _ = load_trunk(config.trunk)
     faces, public = (
         _usable(what, path, config.aligned, say)
@@ -147,7 +142,8 @@ def open_site(home: SiteHome, say: Callable[[str], None] = lambda line: None) ->
         negatives=_features(public, trunk, cache),
         membership=membership,
         approvals=desk,
-        aggregation=open_aggregation(home, policy, membership),
+        aggregation=open_aggregation(home, policy, membership, rosters),
+        rosters=rosters,
         public=public.digest,
     )
     cache.forget_all_but((trunk.hash, faces.digest), (trunk.hash, public.digest))

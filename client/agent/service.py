@@ -213,7 +213,8 @@ def _offer(request: pb.CharterRequest) -> Offer:
     digests = {entry.name: entry.digest for entry in request.initial}
     if len(digests) != len(request.initial) or len(digests) > wire.MAX_TENSORS:
         raise errors.WireError("the digests of the initial arrays are malformed")
-    return Offer(charter=request.charter, initial=digests, head=request.head)
+    words = {"charter": request.charter, "head": request.head, "roster": request.roster}
+    return Offer(**words, initial=digests)
 
 
 def _decoded(request: pb.TrainRequest | pb.AggregateRequest) -> dict[str, NDArray[np.generic]]:

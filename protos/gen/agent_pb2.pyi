@@ -67,18 +67,20 @@ class ArrayDigest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class CharterRequest(_message.Message):
-    __slots__ = ("protocol", "charter", "head", "initial", "request")
+    __slots__ = ("protocol", "charter", "head", "initial", "roster", "request")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     CHARTER_FIELD_NUMBER: _ClassVar[int]
     HEAD_FIELD_NUMBER: _ClassVar[int]
     INITIAL_FIELD_NUMBER: _ClassVar[int]
+    ROSTER_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     protocol: int
     charter: str
     head: str
     initial: _containers.RepeatedCompositeFieldContainer[ArrayDigest]
+    roster: str
     request: str
-    def __init__(self, protocol: _Optional[int] = ..., charter: _Optional[str] = ..., head: _Optional[str] = ..., initial: _Optional[_Iterable[_Union[ArrayDigest, _Mapping]]] = ..., request: _Optional[str] = ...) -> None: ...
+    def __init__(self, protocol: _Optional[int] = ..., charter: _Optional[str] = ..., head: _Optional[str] = ..., initial: _Optional[_Iterable[_Union[ArrayDigest, _Mapping]]] = ..., roster: _Optional[str] = ..., request: _Optional[str] = ...) -> None: ...
 
 class ReviewResponse(_message.Message):
     __slots__ = ("charter_digest", "epsilon", "automatic")

@@ -16,20 +16,23 @@ HEADS = "heads"
 
 @dataclass(frozen=True, kw_only=True)
 class Register:
-    """The roster as the centre signed it, and the ledger heads of its sites."""
+    """The roster, as the centre signed it in ``text``, and the ledger heads of its sites."""
 
     roster: Roster
     heads: HeadStore
+    text: str = ""
 
 
 def open_register(home: CentreHome) -> tuple[PublicKey, Register]:
     """The centre's public key and the register of ``home``; ``RunError`` if one is not there."""
     try:
         key = SigningKey.load(home.centre_key).public
-        roster = read_roster(Signed.from_json(home.roster.read_text("utf-8")), key)
+        text = home.roster.read_text("utf-8")
+        roster = read_roster(Signed.from_json(text), key)
     except (OSError, MascaronError) as error:
         raise RunError(f"cannot read the roster of {home.folder}: {error}") from error
-    return key, Register(roster=roster, heads=HeadStore(home.heads, roster.federation))
+    heads = HeadStore(home.heads, roster.federation)
+    return key, Register(roster=roster, heads=heads, text=text)
 
 
 def laboratory_key(folder: Path) -> PublicKey:

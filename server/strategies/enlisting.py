@@ -164,10 +164,11 @@ class Enlisting:
         digests, offers = ConfigRecord(dict(array_digests(initial))), {}
         text = self.signed.to_json()
         for node in sorted(willing):
-            head = ""
+            offers[node] = {wire.CHARTER: text, wire.HEAD: ""}
             if self.register is not None:
-                head = self.register.heads.last(enlisted.sites[node].name)
-            offers[node] = {wire.CHARTER: text, wire.HEAD: head}
+                offers[node][wire.HEAD] = self.register.heads.last(enlisted.sites[node].name)
+            if self.register is not None and self.charter.members:  # who else is in its sums
+                offers[node][wire.ROSTER] = self.register.text
         return self._ask("query.accept", offers, {wire.INITIAL: digests})
 
     def _ask(
