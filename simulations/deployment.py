@@ -65,14 +65,16 @@ class Daemon:
 
     name: str
     command: list[str]
-    log: Path
     user: int | None = None
-    environment: dict[str, str] = field(default_factory=dict)
+    groups: tuple[int, ...] = ()  # besides the user's own, which has the user's number
+    lasting: bool = True  # it ends only when it is told to
+    log: Path = field(default=Path(os.devnull), init=False)
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
-    def start(self) -> None:
+    def start(self, log: Path, environment: dict[str, str]) -> None:
         """Starts it; raises ``DeploymentError`` if the program is not there."""
-        with self.log.open("ab") as output:
+        self.log = log
+        with log.open("ab") as output:
             try:
                 self.process = subprocess.Popen(  # noqa: S603 - our own programs
                     self.command,
@@ -80,10 +82,10 @@ class Daemon:
                     stdout=output,
                     stderr=output,
                     start_new_session=True,
-                    env=self.environment,
+                    env=environment,
                     user=self.user,
                     group=self.user,
-                    extra_groups=None if self.user is None else [],
+                    extra_groups=None if self.user is None else self.groups,
                 )
             except OSError as error:
                 raise DeploymentError(f"cannot start {self.name}: {error.strerror}") from None
@@ -92,9 +94,15 @@ class Daemon:
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
+    @property
+    def failed(self) -> bool:
+        """Whether it ended and nobody had asked it to."""
+        return self.lasting and self.process is not None and not self.alive
+
     def kill(self) -> None:
         """SIGKILL to its whole group, as a power cut would do it."""
         self._signal(signal.SIGKILL)
+        self.process = None
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL to what has not ended in time."""
@@ -160,7 +168,8 @@ class Deployment:
     def serve(self) -> None:
         """Starts the centre's daemons, again if they were killed."""
         command = ["serve", "--home", str(self.centre_home)]
-        self._start("centre", self.programs.centre / "mascaron-admin", command)
+        program = self.programs.centre / "mascaron-admin"
+        self._start(Daemon(name="centre", command=[str(program), *command]))
 
     def join(self, site: str, faces: Path, facts: Mapping[str, str]) -> None:
         """Provisions ``site`` by its three commands and starts its agent and its courier.
@@ -187,29 +196,37 @@ class Deployment:
 
     def start_agent(self, site: str) -> None:
         """Starts the process that owns the faces of ``site``."""
-        users, command = self.users(site), ["serve", "--home", str(self.home(site))]
+        users = self.users(site)
+        groups = () if users.courier is None else (users.courier,)
+        program = self.programs.agent / "mascaron-site"
+        command = [str(program), "serve", "--home", str(self.home(site))]
         if users.courier is not None:
             command += ["--group", str(users.courier)]
-        program = self.programs.agent / "mascaron-site"
-        self._start(f"{site}-agent", program, command, users.agent)
+        name = f"{site}-agent"
+        self._start(Daemon(name=name, command=command, user=users.agent, groups=groups))
 
     def start_courier(self, site: str) -> None:
         """Starts the process that relays for ``site``."""
-        users, command = self.users(site), ["join", "--home", str(self.home(site))]
-        program = self.programs.courier / "mascaron-site"
+        users, program = self.users(site), self.programs.courier / "mascaron-site"
+        command = [str(program), "join", "--home", str(self.home(site))]
         if users.courier is not None:
             command += ["--courier-user", str(users.courier)]
-        self._start(f"{site}-courier", program, command)
+        self._start(Daemon(name=f"{site}-courier", command=command))
 
     def run(self, name: str, *, resume: bool = False) -> Daemon:
         """Starts `mascaron-admin run` in the background, with its progress in its log."""
         command = ["run", name, *(["--resume"] if resume else []), "--home", str(self.centre_home)]
-        return self._start("run", self.programs.centre / "mascaron-admin", command)
+        program = self.programs.centre / "mascaron-admin"
+        return self._start(Daemon(name="run", command=[str(program), *command], lasting=False))
 
     def wait(self, what: str, reached: Callable[[], bool], seconds: float) -> None:
-        """Until ``reached()``; ``DeploymentError`` with the ends of all logs after ``seconds``."""
+        """Until ``reached()``; ``DeploymentError`` with the ends of all logs after ``seconds``, or
+        as soon as something ended that should not."""
         limit = time.monotonic() + seconds
         while not reached():
+            failed = [name for name, daemon in self._daemons.items() if daemon.failed]
+            if failed:
+                raise DeploymentError(f"{', '.join(failed)} ended\n{self.tails()}")
             if time.monotonic() > limit:
                 raise DeploymentError(f"{what} did not happen in {seconds:.0f} s\n{self.tails()}")
             time.sleep(POLL_SECONDS)
@@ -238,18 +255,11 @@ class Deployment:
     ) -> None:
         self.close()
 
-    def _start(
-        self, name: str, program: Path, command: Sequence[str], user: int | None = None
-    ) -> Daemon:
-        whole = [str(program), *command]
-        self._type(whole)
-        log = self.folder / f"{name}.log"
-        log.touch()
-        self._daemons[name] = Daemon(
-            name=name, command=whole, log=log, user=user, environment=_environment(self.folder)
-        )
-        self._daemons[name].start()
-        return self._daemons[name]
+    def _start(self, daemon: Daemon) -> Daemon:
+        self._type(daemon.command)
+        self._daemons[daemon.name] = daemon
+        daemon.start(self.folder / f"{daemon.name}.log", _environment(self.folder))
+        return daemon
 
     def _ask(self, command: list[str], user: int | None, quiet: bool) -> dict[str, Any]:
         if not quiet:
