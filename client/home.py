@@ -1,7 +1,10 @@
 """Where a site keeps everything, and what its operator wrote down in `site.toml`."""
 
+import errno
+import os
 import re
 import stat
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -191,17 +194,25 @@ class SiteHome:
 
 
 def _folder(path: Path, mode: int) -> None:
+    """Makes the folder, or narrows the one there; a link in its place is never followed, since
+    root does this in a folder of the courier's too."""
+    made = False
     try:
-        try:
+        with suppress(FileExistsError):
             path.mkdir(mode=PRIVATE, parents=True)
-        except FileExistsError:
-            found = path.lstat().st_mode
-            if not stat.S_ISDIR(found):
-                raise DeploymentError(f"{path} is not a folder: remove what is there") from None
-            mode &= stat.S_IMODE(found)  # never wider than an operator made it
-        path.chmod(mode)
+            made = True
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            found = stat.S_IMODE(os.fstat(descriptor).st_mode)
+            os.fchmod(descriptor, mode if made else mode & found)  # never wider than it was made
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        raise DeploymentError(f"cannot make the folder {path}: {error.strerror}") from None
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            raise DeploymentError(f"{path} is not a folder: remove what is there") from None
+        raise DeploymentError(
+            f"cannot make the folder {path}: {error.strerror}; run as the owner of what is above it"
+        ) from None
 
 
 def _is_port(text: str) -> bool:

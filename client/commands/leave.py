@@ -19,35 +19,48 @@ from common.errors import DeploymentError
 def leave_federation(home: SiteHome) -> dict[str, Any]:
     """Overwrites and removes the site's keys and features; what was removed and what is kept.
 
-    Done again, it removes what is left. Raises ``LedgerError`` while the agent runs. The centre
-    hears of it from the administrator: `mascaron-admin revoke NAME` takes the site off the roster.
+    Done again, it removes what is left. The folder of another user (agent's or courier's) is left
+    to that one, and told. Raises ``LedgerError`` while the agent runs. The centre hears of it from
+    the administrator: `mascaron-admin revoke NAME` takes the site off the roster.
     Guarantee: afterwards no charter, head or challenge can be signed in this site's name, and no
     feature can be opened from this folder.
     Leaks: overwriting reaches the file, not what a disk or a snapshot keeps of old blocks; so the
     key of the features goes too, and a backup of this folder must be destroyed separately.
     """
-    if home.ledger.is_file():
+    closed = [folder for folder in (home.agent, home.courier) if not _open(folder)]
+    if _open(home.agent) and home.ledger.is_file():
         Anchor(home.ledger.with_name(home.ledger.name + ".head")).close()  # fails if an agent runs
     removed = [path for path in _secret(home) if path.is_file()]
     for path in removed:
         _shred(path)
-    kept = [path for path in (home.ledger, home.ledger_key) if path.is_file()]
+    kept = [p for p in (home.ledger, home.ledger_key) if _open(home.agent) and p.is_file()]
+    step = "tell the administrator: `mascaron-admin revoke` takes the site off the roster"
+    if closed:
+        step = f"the same as root, or as the owner of {closed[0]}; then {step}"
     return {
         "removed": sorted(_told(home, path) for path in removed if path.suffix != ENDING),
         "features_removed": any(path.suffix == ENDING for path in removed),
         "kept": sorted(_told(home, path) for path in kept),
-        "next": "tell the administrator: `mascaron-admin revoke` takes the site off the roster",
+        "not_reached": [_told(home, folder) for folder in closed],
+        "next": step,
     }
 
 
 def _secret(home: SiteHome) -> Iterator[Path]:
-    yield home.features / KEY  # first: without it the rest is noise already
-    yield home.identity_key
-    yield home.node_key
-    yield home.superexec_secret
-    yield from sorted(home.features.glob(f"*{ENDING}"))
-    for folder in (home.agent / "tls", home.courier / "tls"):
-        yield from sorted(folder.glob("*.key"))
+    if _open(home.agent):
+        yield home.features / KEY  # first: without it the rest is noise already
+        yield home.identity_key
+        yield from sorted(home.features.glob(f"*{ENDING}"))
+        yield from sorted((home.agent / "tls").glob("*.key"))
+    if _open(home.courier):
+        yield home.node_key
+        yield home.superexec_secret
+        yield from sorted((home.courier / "tls").glob("*.key"))
+
+
+def _open(folder: Path) -> bool:
+    """Unless it is another user's; one that is not there is nobody's."""
+    return not folder.exists() or os.access(folder, os.R_OK | os.X_OK)
 
 
 def _shred(path: Path) -> None:

@@ -240,6 +240,31 @@ def test_a_home_that_is_not_ready_is_told_and_serves_nothing(tmp_path: Path) -> 
     assert "CONFIG_INVALID" in ask(made, "serve", "--listen", "0.0.0.0:1", code=2)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_leaving_as_one_of_two_users_says_what_is_the_other_ones(tmp_path: Path) -> None:
+    made = make_home(tmp_path)
+    made.home.node_key.write_text("key", "utf-8")
+    code = (
+        "import os, sys; from pathlib import Path; from client.home import SiteHome\n"
+        "from client.commands.leave import leave_federation\n"
+        "os.setuid(65534); print(leave_federation(SiteHome(Path(sys.argv[1]))))"
+    )
+    tmp_path.chmod(0o755)
+    for folder in (made.home.courier, *made.home.courier.rglob("*")):
+        os.chown(folder, 65534, 65534)
+    home = Path("/proc/self/cwd")  # the folders of a test are closed to others
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(home)],
+        cwd=made.home.folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+        text=True,
+    )
+    assert "'removed': ['courier/node.key']" in done.stdout, done.stderr
+    assert "'not_reached': ['agent']" in done.stdout
+    assert made.home.identity_key.exists()
+
+
 def test_leaving_destroys_keys_and_features_and_keeps_the_record(tmp_path: Path) -> None:
     made = make_home(tmp_path)
     with serving(made) as (process, address), courier(address) as agent:
@@ -255,5 +280,6 @@ def test_leaving_destroys_keys_and_features_and_keeps_the_record(tmp_path: Path)
     assert not any(identity in p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
     assert ask(made, "ledger", "verify")["verified"] == 3
     assert len(ask(made, "outbox")["sent"]) == 1
+    assert told["not_reached"] == []
     assert ask(made, "leave", "--yes")["removed"] == []
     assert "CONFIG_INVALID" in ask(made, "serve", code=2)
