@@ -8,7 +8,7 @@ export PYTHONWARNINGS ?=
 export FLWR_TELEMETRY_ENABLED := 0
 export FLWR_DISABLE_UPDATE_CHECK := 1
 
-.PHONY: setup demo test test-slow check protos clean
+.PHONY: setup demo federation test test-slow check protos clean
 
 setup: $(STAMP)
 
@@ -21,6 +21,22 @@ $(STAMP): pyproject.toml
 
 demo: setup
 	$(BIN)/mascaron-lab demo
+
+# Agent and courier have an environment each: no Flower beside faces, no torch beside Flower.
+federation: setup $(VENV)-agent/.ready $(VENV)-courier/.ready
+	$(BIN)/mascaron-lab federation --agent-bin $(VENV)-agent/bin --courier-bin $(VENV)-courier/bin
+
+$(VENV)-agent/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-agent
+	$(VENV)-agent/bin/python -c "import torch" 2>/dev/null || \
+	  $(VENV)-agent/bin/python -m pip install --quiet torch==$(TORCH)
+	$(VENV)-agent/bin/python -m pip install --quiet --editable '.[agent]'
+	touch $@
+
+$(VENV)-courier/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-courier
+	$(VENV)-courier/bin/python -m pip install --quiet --editable '.[courier]'
+	touch $@
 
 test: setup
 	$(BIN)/python -m pytest -q
@@ -39,4 +55,4 @@ protos: setup
 	  --python_out=. --pyi_out=. --grpc_python_out=. protos/*.proto
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-agent $(VENV)-courier .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -89,7 +89,8 @@ class Story:
         self._head("A charter is proposed from public faces, read, and signed")
         asked = {"--run": RUN, "--epsilon": str(EPSILON), "--people": str(PEOPLE)}
         asked |= {"--cohort": str(COHORT), "--rounds": "1", "--timeout": TIMEOUT}
-        asked |= {"--public": str(public), "--trunk": str(trunk), "--release-slot": "1"}
+        asked |= {"--public": str(public), "--trunk": str(trunk)}
+        asked |= {"--release-slot": "1", "--steps": "100"}
         words = [word for pair in asked.items() for word in pair]
         meaning = self._it.admin("charter", "propose", *words)
         for line in meaning["in_plain_words"]:
