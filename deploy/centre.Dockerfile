@@ -1,0 +1,19 @@
+# The centre: docker build --file deploy/centre.Dockerfile --tag mascaron-centre .
+FROM python:3.11-slim
+COPY pyproject.toml README.md LICENSE /src/
+COPY client /src/client
+COPY common /src/common
+COPY protos /src/protos
+COPY server /src/server
+COPY simulations /src/simulations
+RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu torch==2.13.0 \
+ && pip install --no-cache-dir '/src[centre]' \
+ && rm -r /src
+RUN groupadd --gid 61000 centre \
+ && useradd --uid 61000 --gid 61000 --no-create-home --home-dir /var/lib/mascaron/centre centre \
+ && install --directory --owner 61000 --group 61000 --mode 0700 /var/lib/mascaron/centre
+ENV MASCARON_CENTRE=/var/lib/mascaron/centre
+USER 61000:61000
+EXPOSE 8443
+ENTRYPOINT ["mascaron-admin"]
+CMD ["serve"]
