@@ -9,7 +9,7 @@ import numpy as np
 
 SLICE = 16  # bytes: four numbers of a float32 feature
 MOST = 400  # slices of one canary: those of a picture lie further apart
-ROW, CLOSE = 3, 1e-4
+ROW, CLOSE, ALONG = 3, 1e-4, 0.95
 
 
 class Canaries:
@@ -21,7 +21,8 @@ class Canaries:
 
     def name(self, text: str) -> None:
         """A text that nobody else writes, in any of its spellings."""
-        for word in (text.encode(), text.encode("utf-16-le"), text.upper().encode()):
+        coded = (text.encode("utf-16-le"), text.encode("utf-32-le"))  # the second is numpy's
+        for word in (text.encode(), text.upper().encode(), *coded):
             self._slices["name"] |= {word, word.hex().encode(), *_base64(word, len(word))}
 
     def blob(self, kind: str, content: bytes) -> None:
@@ -67,6 +68,18 @@ class Canaries:
             points = np.lib.stride_tricks.sliding_window_view(row, ROW)
             points = points[np.abs(points).max(axis=1) > 10 * scale]  # zeros are nobody's
             if any((np.abs(windows - point).max(axis=1) < scale).any() for point in points):
+                return True
+        return False
+
+    def along(self, array: np.ndarray) -> bool:
+        """Whether a row of ``array`` points where a feature does, however long it is."""
+        rows = [
+            row for row in self._rows if row.size > ROW and np.asarray(array).size % row.size == 0
+        ]
+        for row in rows:
+            told = np.asarray(array, np.float64).reshape(-1, row.size)
+            lengths = np.linalg.norm(told, axis=1) * np.linalg.norm(row)
+            if (np.abs(told @ row) > ALONG * lengths)[lengths > 0].any():
                 return True
         return False
 

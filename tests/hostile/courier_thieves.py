@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.hostile.couriers import Catch, Scene, attack
 
 ATTACH, DETACH = 16, 17  # ptrace
-MOST_MEMORY = 2**28  # bytes of another process that are worth a look
+MOST_MEMORY = 2**26  # bytes of another process that are worth a look, its heap first
 KINDS = ("maps", "smaps", "environ", "auxv", "stack", "syscall", "io", "personality", "pagemap")
 
 
@@ -44,7 +44,7 @@ def reads_the_agents_memory(scene: Scene, catch: Catch) -> None:
     left = MOST_MEMORY
     with catch.refused(), open(f"/proc/{scene.pid}/maps") as maps:  # noqa: PTH123
         areas = [line for line in maps if line.split()[1].startswith("rw") and "/" not in line]
-        for area in areas:
+        for area in sorted(areas, key=lambda area: "[heap]" not in area):
             first, last = (int(end, 16) for end in area.split()[0].split("-"))
             with suppress(OSError), open(f"/proc/{scene.pid}/mem", "rb") as memory:  # noqa: PTH123
                 memory.seek(first)

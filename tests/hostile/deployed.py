@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,10 @@ import numpy as np
 from client.privacy.entropy import OsEntropy
 from client.privacy.reading import Spending, read_ledger
 from common.faces.load import load_faces
+from common.models.tail import BIAS, WEIGHT
 from common.models.trunk import load_trunk
 from common.moments.names import SHIFT
-from common.privacy.plan import GradientMechanism
+from common.privacy.plan import GradientMechanism, PrivacyPlan
 from tests.hostile.canaries import Canaries
 from tests.hostile.couriers import Catch, Scene
 from tests.small_home import POLICY, STARTER, Home, initial, make_home, starter_hash
@@ -240,26 +241,23 @@ def serve_as(folder: str, user: int, group: int) -> None:
 def load_all() -> None:
     """Everything that an agent loads later on, by doing all of it once on nobody's data."""
     import client.commands.serve  # noqa: F401
-    from client.agent.gradients import gradient_update
-    from client.agent.mechanisms import Terms
-    from client.agent.opening import open_ledger, open_membership, open_policy
-    from client.agent.people import SitePeople
-    from client.agent.sealed import SealedFeatures
+    from client.agent.opening import open_site
+    from client.agent.training import Training
 
     with tempfile.TemporaryDirectory() as folder:
         made = make_home(Path(folder))
-        open_membership(made.home, made.home.config())
-        open_ledger(made.home, open_policy(made.home, made.home.config())).close()
-        faces, _ = load_faces(made.home.folder / "../faces.npz")
-        trunk, _ = load_trunk(STARTER)
-        rows = trunk.features(faces.crops(range(2)))
-        sealed = SealedFeatures(made.home.features)
-        sealed.store(trunk.hash, faces.digest, rows)
-        sealed.load(trunk.hash, faces.digest)
-    shared = {**initial(), SHIFT: np.zeros(rows.shape[1], np.float32)}
-    step = GradientMechanism(sigma=1.0, clip=1.0, rate=1.0, rounds=1, negatives=1)
-    people = SitePeople(rows, np.zeros(2, np.int64))
-    gradient_update(step, shared, people, rows, Terms(1.0, OsEntropy(), 1))
+        with closing((site := open_site(made.home)).ledger):
+            training = Training(site.facts, site.policy, site.ledger, OsEntropy())
+            step = GradientMechanism(sigma=9.0, clip=1.0, rate=1.0, rounds=1, negatives=1)
+            told = {"people": 10, "delta": 1e-4, "trunk": starter_hash()}
+            offer = made.offer("r", plan=PrivacyPlan(mechanisms=(step,), **told))
+            training.review(offer)
+            training.accept(offer)
+            size = initial()[WEIGHT].shape[1]
+            tail = {name: initial()[name] for name in (WEIGHT, BIAS)}
+            training.train("r", 1, {**tail, SHIFT: np.zeros(size, np.float32)})
+            training.head()
+        open_site(made.home).ledger.close()  # its features are kept now
 
 
 def environment() -> dict[str, str]:

@@ -40,6 +40,7 @@ def tried(site: Deployed, name: str) -> Catch:
     assert site.canaries.found_in_file(catch.file) == set()
     for numbers in catch.note.get("arrays", []):
         assert not site.canaries.near(np.array(numbers))
+        assert not site.canaries.along(np.array(numbers))
     check_books(site, catch)
     check_answers(site)
     assert len(site.spending().entries) >= len(before.entries)
