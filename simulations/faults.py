@@ -197,6 +197,8 @@ def corrupt(message: Message, choose: Callable[[int], int]) -> bool:
         broken = ConfigRecord(dict(config))
         broken[wire.VERSION] = -1
         broken[wire.CHARTER_DIGEST] = "0" * 64
+        if isinstance(said := broken.get(wire.PAYLOAD), bytes) and said:
+            broken[wire.PAYLOAD] = said[: choose(len(said))]
         rest = {key: record for key, record in content.items() if key != wire.CONFIG}
         message.content = RecordDict({**rest, wire.CONFIG: broken})
     return True

@@ -1,7 +1,7 @@
 """Agents of one roster under the production policy, and a centre that relays between them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,27 @@ def shared_mean(**terms: Any) -> PrivacyPlan:
     return mean_plan(**{**SHARED, **terms})
 
 
+Put = dict[tuple[int, int], np.ndarray]  # by round and attempt, what a site put into the sum
+
+
+class Recording(SecureAggregation):
+    """Notes in ``put`` what goes under the masks: what no real agent shows anybody."""
+
+    def __init__(self, member: Member, attempts: Attempts, put: Put) -> None:
+        super().__init__(member, attempts)
+        self._put = put
+
+    def answer(
+        self, context: Context, phase: str, payload: bytes, release: Callable[[], np.ndarray]
+    ) -> bytes:
+        def noted() -> np.ndarray:
+            steps = release()
+            self._put[context.round, context.attempt] = steps
+            return steps
+
+        return super().answer(context, phase, payload, noted)
+
+
 @dataclass
 class Sharing:
     """Four sites; ``rooms`` are their agents, ``policy`` that of each."""
@@ -58,6 +79,7 @@ class Sharing:
         default_factory=lambda: {name: SigningKey.generate() for name in NAMES}
     )
     ledgers: dict[str, Ledger] = field(default_factory=dict)
+    put: dict[str, Put] = field(default_factory=lambda: {name: {} for name in NAMES})
 
     def __post_init__(self) -> None:
         self.roster = Roster(
@@ -68,7 +90,11 @@ class Sharing:
     def entry(self, name: str) -> SiteEntry:
         identity = self.keys[name].public.text
         return SiteEntry(
-            name=name, identity=identity, node=f"of {name}", camera_type="door", people=5
+            name=name,
+            identity=identity,
+            node=f"of {name}",
+            camera_type="door",
+            people=self.policy.declared_people,
         )
 
     def start(self, name: str) -> Training:
@@ -93,7 +119,9 @@ class Sharing:
             people=SitePeople(features(5, 3, number), np.repeat(np.arange(5), 3)),
             negatives=np.random.default_rng(9).normal(size=(8, D)).astype(np.float32),
             membership=membership,
-            aggregation=SecureAggregation(member, Attempts(self.folder / f"{name}.attempts")),
+            aggregation=Recording(
+                member, Attempts(self.folder / f"{name}.attempts"), self.put[name]
+            ),
         )
         return Training(facts, self.policy, ledger, OsEntropy())
 

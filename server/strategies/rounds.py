@@ -111,7 +111,7 @@ class RoundLoop:
     def _secure_round(self, current: Round, roster: Enlisted, state: RunState) -> None:
         """A round that leaves the sites as one sum a pool; what comes after it is the same."""
         number, plan, after = current.number, self.charter.plan, dict(state.pools)
-        people = {site.name: roster.people[node] for node, site in roster.sites.items()}
+        people = {roster.sites[node].name: roster.people[node] for node in roster.nodes}
         secure = self._secure(roster)
         sums = secure.sums(current, state.pools)
         self.left_out = secure.left_out
@@ -250,16 +250,13 @@ class RoundLoop:
             ]
         return self._exchange(messages, str(number))
 
-    def _exchange(
-        self, messages: list[Message], group: str, seconds: float | None = None
-    ) -> list[Message]:
+    def _exchange(self, messages: list[Message], group: str) -> list[Message]:
         """Replies to ``messages``, all of ``group``; others come late and are stale.
 
         So is whatever a node says that was not asked this time.
         """
         timely, asked = [], {message.metadata.dst_node_id for message in messages}
-        limit = self.charter.timeout if seconds is None else seconds
-        for reply in self.grid.send_and_receive(messages, timeout=limit):
+        for reply in self.grid.send_and_receive(messages, timeout=self.charter.timeout):
             told = reply.metadata
             if told.group_id == group and told.src_node_id in asked:
                 timely.append(reply)

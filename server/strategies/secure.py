@@ -2,7 +2,8 @@
 
 Before the vectors a failed attempt costs nobody anything, and another one is made at once. After
 them every site has been charged, and pays again for the next: so only one more is made, and then
-it is for the administrator to say whether the cause is gone.
+it is for the administrator to say whether the cause is gone. A phase may take as long as a round of
+the charter; a site that was waited for in vain is not asked again in that attempt.
 """
 
 import json
@@ -35,11 +36,9 @@ log = logging.getLogger(__name__)
 
 KIND = "query.aggregate"  # Flower's message type
 ATTEMPTS = "attempts.json"  # beside the checkpoint: the last attempt of each round
-MOST, MOST_PAID = 3, 2  # attempts at a round in one go; of them, that came as far as the vectors
-SHARE = {VECTOR: 0.6}  # of the time of a round, for one phase
-OTHERS = 0.1
+MOST = 2  # attempts at a round in one go
 
-Exchange = Callable[[list[Message], str, float], list[Message]]
+Exchange = Callable[[list[Message], str], list[Message]]
 PoolSums = dict[str, "PoolSum"]
 
 
@@ -55,8 +54,8 @@ class PoolSum:
 class SecureRounds:
     """Makes the secure sums of a run's rounds over the nodes that enlisted.
 
-    ``exchange`` sends messages of a group and waits so many seconds; ``heard`` is told of every
-    answer. ``left_out`` has why sites are not in the last sums. Attempts are counted on the disk
+    ``exchange`` sends messages of a group and waits; ``heard`` is told of every answer.
+    ``left_out`` has why sites are not in the last sums. Attempts are counted on the disk
     before anybody is asked, so that a centre that died never asks for the same one again.
     """
 
@@ -80,7 +79,7 @@ class SecureRounds:
         paid, failure = 0, ""
         for _ in range(MOST):
             missing = [pool for pool in self.enlisted.pools if pool not in done]
-            if not missing or paid >= MOST_PAID:
+            if not missing:
                 break
             trial = _Trial(self, current, self._next(current.number))
             found = trial.sums({pool: pools[pool] for pool in missing})
@@ -121,7 +120,8 @@ class _Trial:
 
     def __init__(self, rounds: SecureRounds, current: Round, attempt: int) -> None:
         self._rounds, self._current, self._attempt = rounds, current, attempt
-        self._nodes = {site.name: node for node, site in rounds.enlisted.sites.items()}
+        enlisted = rounds.enlisted
+        self._nodes = {enlisted.sites[node].name: node for node in enlisted.nodes}
         self._names = {node: name for name, node in self._nodes.items()}
         self._errors: dict[str, str] = {}
         self.paid, self.failure = False, ""
@@ -168,7 +168,7 @@ class _Trial:
         self, phase: str, live: Mapping[str, Aggregation], pools: Mapping[str, PoolArrays]
     ) -> dict[str, bytes]:
         """What the sites of all pools answered in ``phase``, by name."""
-        rounds, seconds = self._rounds, self._rounds.charter.timeout * SHARE.get(phase, OTHERS)
+        rounds, seconds = self._rounds, self._rounds.charter.timeout
         group = f"{self._current.number}.{self._attempt} {phase}"
         messages = []
         for pool, aggregation in live.items():
@@ -180,7 +180,7 @@ class _Trial:
                 else:
                     self._errors.setdefault(name, ABSENT)
         answers: dict[str, bytes] = {}
-        for reply in rounds.exchange(messages, group, seconds):
+        for reply in rounds.exchange(messages, group):
             self._take(reply, answers)
         for message in messages:
             name = self._names[message.metadata.dst_node_id]

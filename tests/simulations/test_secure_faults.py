@@ -1,0 +1,280 @@
+"""Secure sums in bad weather: whatever is lost or dies, a total is exact over whom it names."""
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flwr.app import Context, Message
+
+from client.agent.service import AgentService
+from client.app import make_app
+from common import wire
+from common.errors import AggregationError, CohortError
+from common.moments.names import sum_name
+from common.privacy.plan import PrivacyPlan
+from common.secagg.phases import KEYS, OPENING, PHASES, SHARES, SURVIVORS, VECTOR
+from common.secagg.terms import terms_of
+from server import phases
+from server.charter import Charter
+from server.checkpoint import RunState, read_checkpoint
+from server.runs.heads import HeadStore
+from server.runs.register import Register
+from server.strategies.rounds import RoundLoop
+from server.strategies.secure import KIND
+from simulations.faults import FaultyGrid, Odds, PowerCut, Weather
+from simulations.grid import InProcessGrid
+from simulations.stub import InProcessStub
+from tests.small_site import CENTRE, FEDERATION, POLICY, RUN, initial
+from tests.small_sums import NAMES, Sharing, shared_mean
+
+PAID = (SURVIVORS, OPENING)  # the vectors are there
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("flwr", "client", "server"):
+        caplog.set_level(logging.CRITICAL, name)
+
+
+@dataclass
+class Afternoon:
+    """Four agents under the production policy, and a centre that may die and come again.
+
+    ``before`` is called before each phase with its group's words: round, attempt, phase.
+    """
+
+    folder: Path
+    plan: PrivacyPlan = field(default_factory=shared_mean)
+    weather: Weather | None = None
+    before: Callable[[int, int, str], None] = lambda number, attempt, phase: None
+    lost: Callable[[str, str], bool] = lambda name, phase: False  # whether a reply is
+    checked: list[tuple[str, ...]] = field(default_factory=list)  # who was in each exact sum
+
+    def __post_init__(self) -> None:
+        policy = dataclasses.replace(POLICY, epsilon=50.0)
+        self.sites = Sharing(self.folder, policy=policy)
+        self.charter = Charter(run=RUN, plan=self.plan, timeout=100.0, members={"door": NAMES})
+        self.signed = self.charter.terms(FEDERATION, initial(), 2**40).sign(CENTRE)
+        app = make_app(self._connect)
+        weather = self.weather
+        self.grid: InProcessGrid = (
+            InProcessGrid(app, len(NAMES), {})
+            if weather is None
+            else FaultyGrid(app, len(NAMES), {}, weather)
+        )
+
+    def go(self) -> RunState:
+        """The centre, from its checkpoint to the end of the plan."""
+        roster = self.sites.roster
+        register = Register(roster=roster, heads=HeadStore(self.folder / "heads", FEDERATION))
+        loop = RoundLoop(_Hooked(self), self.charter, self.signed, self.folder, register=register)
+        loop.done = lambda state: self._check(loop, state)
+        digest = self.plan.digest
+        state = read_checkpoint(self.folder, digest) or RunState(plan=digest)
+        return loop.run(state, initial())
+
+    def kill(self, name: str) -> None:
+        """The agent of ``name`` dies, and is started again."""
+        self.sites.rooms[name] = self.sites.start(name)
+
+    @property
+    def attempts(self) -> dict[str, int]:
+        found: dict[str, int] = json.loads((self.folder / "attempts.json").read_text("utf-8"))
+        return found
+
+    def charged(self, name: str) -> int:
+        return self.sites.kinds(name).count("reserve")
+
+    def _connect(self, context: Context) -> InProcessStub:
+        name = NAMES[int(context.node_config["partition-id"])]
+        return InProcessStub(AgentService(self.sites.rooms[name]))
+
+    def _check(self, loop: RoundLoop, state: RunState) -> None:
+        """The total of a round is that of what the sites in it put in, to the last bit."""
+        current = self.plan.rounds[state.round - 1]
+        names, attempt = loop.summed["door"], self.attempts[str(state.round)]
+        assert not set(names) & set(loop.left_out)
+        parts = [self.sites.put[name][state.round, attempt] for name in names]
+        terms = terms_of(self.plan, current.mechanism, NAMES, len(parts[0]))
+        total = terms.grid.decode(np.sum(parts, axis=0))
+        average = phases.averaged(
+            current, initial(), total, phases.SumTerms(sites=len(names), people=1)
+        )
+        name = sum_name(current.mechanism.name)
+        expected = np.asarray(average[name] * len(names), np.float32)
+        np.testing.assert_array_equal(state.pools["door"][name], expected)
+        self.checked.append(names)
+
+
+class _Hooked(InProcessGrid):
+    """The grid of an afternoon, whose phases are announced and whose replies may be lost."""
+
+    def __init__(self, it: Afternoon) -> None:
+        self._it, self._grid = it, it.grid
+
+    def get_node_ids(self) -> list[int]:
+        return list(self._grid.get_node_ids())
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> list[Message]:
+        asked, phase = list(messages), ""
+        if asked and asked[0].metadata.message_type == KIND:
+            words, phase = asked[0].metadata.group_id.split(" ")
+            number, attempt = words.split(".")
+            self._it.before(int(number), int(attempt), phase)
+        replies = self._grid.send_and_receive(asked, timeout=timeout)
+        return [
+            reply
+            for reply in replies
+            if not self._it.lost(NAMES[reply.metadata.src_node_id - 2], phase)
+        ]
+
+
+@pytest.mark.parametrize("at", PHASES)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_site_lost_from_any_phase_on_leaves_an_exact_sum(
+    tmp_path: Path, at: str, name: str
+) -> None:
+    gone = PHASES[PHASES.index(at) :]
+    it = Afternoon(tmp_path, lost=lambda who, phase: who == name and phase in gone)
+    it.go()
+    others = tuple(other for other in NAMES if other != name)
+    assert it.checked == [NAMES if at in PAID else others]
+    assert it.attempts == {"1": 1}
+
+
+@pytest.mark.parametrize("at", PHASES[1:])
+def test_an_agent_that_dies_between_phases_leaves_an_exact_sum(tmp_path: Path, at: str) -> None:
+    it = Afternoon(tmp_path)
+    it.before = lambda number, attempt, phase: it.kill("south") if phase == at else None
+    it.go()
+    others = tuple(name for name in NAMES if name != "south")
+    assert it.checked == [NAMES if at in PAID else others]
+    assert [it.charged(name) for name in others] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("at", PHASES[1:])
+def test_two_agents_that_die_cost_an_attempt_and_no_more_than_was_sent(
+    tmp_path: Path, at: str
+) -> None:
+    def both(number: int, attempt: int, phase: str) -> None:
+        if attempt == 1 and phase == at:
+            for name in ("north", "west"):
+                it.kill(name)
+
+    it = Afternoon(tmp_path, before=both)
+    it.go()
+    assert it.checked == [NAMES]
+    assert it.attempts == {"1": 2}
+    again = 1 if at in (SHARES, VECTOR) else 2
+    assert it.charged("north") == again
+    assert it.charged("east") == (1 if at == SHARES else 2)
+
+
+@pytest.mark.parametrize("at", PHASES)
+def test_a_centre_that_died_between_phases_goes_on_with_a_new_attempt(
+    tmp_path: Path, at: str
+) -> None:
+    def cut(number: int, attempt: int, phase: str) -> None:
+        if attempt == 1 and phase == at:
+            raise PowerCut(at)
+
+    it = Afternoon(tmp_path, before=cut)
+    with pytest.raises(PowerCut):
+        it.go()
+    assert it.checked == []
+    it.go()
+    assert it.checked == [NAMES]
+    assert it.attempts == {"1": 2}
+    assert {it.charged(name) for name in NAMES} == {2 if at in PAID else 1}
+
+
+def test_too_few_vectors_are_tried_once_more_and_then_left_to_a_person(tmp_path: Path) -> None:
+    it = Afternoon(tmp_path, lost=lambda name, phase: name in NAMES[:2] and phase == VECTOR)
+    with pytest.raises(AggregationError, match="charged 2 times") as told:
+        it.go()
+    assert "no answer in time" in str(told.value)
+    assert {it.charged(name) for name in NAMES} == {2}
+    it.lost = lambda name, phase: False
+    it.go()
+    assert it.checked == [NAMES]
+    assert it.attempts == {"1": 3}
+
+
+def test_too_few_keys_cost_nobody_anything_however_often(tmp_path: Path) -> None:
+    it = Afternoon(tmp_path, lost=lambda name, phase: name in NAMES[:2] and phase == KEYS)
+    for _ in range(3):
+        with pytest.raises(CohortError, match="2 sites sent keys"):
+            it.go()
+    assert {it.charged(name) for name in NAMES} == {0}
+    assert it.attempts == {"1": 6}
+
+
+def test_a_lost_count_of_attempts_stops_the_run(tmp_path: Path) -> None:
+    (tmp_path / "attempts.json").write_text("[]", "utf-8")
+    with pytest.raises(AggregationError, match="propose it under another --run"):
+        Afternoon(tmp_path).go()
+
+
+ODDS = Odds(drop=0.01, late=0.01, twice=0.2, corrupt=0.01, reorder=True, centre=0.02)
+
+
+def deaths(it: Afternoon, weather: Weather) -> Callable[[int, int, str], None]:
+    """Before each phase some agents die."""
+
+    def before(number: int, attempt: int, phase: str) -> None:
+        for name in NAMES:
+            if weather.strikes(0.02):
+                it.kill(name)
+
+    return before
+
+
+def storms(folder: Path, seeds: range) -> tuple[int, int]:
+    """In how many seeds the run came to its end, and in how many without all sites."""
+    ends = dropped = 0
+    for seed in seeds:
+        place = folder / str(seed)
+        place.mkdir()
+        it = Afternoon(place, weather=Weather(ODDS, seed))
+        it.before = deaths(it, Weather(Odds(), seed, 1))
+        for _ in range(12):
+            with suppress(PowerCut, CohortError, AggregationError):
+                it.go()
+                ends += 1
+                break
+        dropped += any(len(names) < len(NAMES) for names in it.checked)
+        for name in NAMES:
+            it.sites.ledgers[name].verify()
+            assert it.sites.kinds(name).count("masked") <= it.charged(name)
+            it.sites.ledgers[name].close()
+    return ends, dropped
+
+
+def test_whatever_the_weather_a_total_is_exact(tmp_path: Path) -> None:
+    assert storms(tmp_path, range(3))[0] >= 2
+
+
+@pytest.mark.slow
+def test_in_a_hundred_storms_every_total_is_exact(tmp_path: Path) -> None:
+    ends, dropped = storms(tmp_path, range(100, 200))
+    assert ends >= 80
+    assert dropped >= 10
+
+
+def test_a_broken_word_of_a_site_is_not_taken_for_its_word(tmp_path: Path) -> None:
+    it = Afternoon(tmp_path, weather=Weather(Odds(corrupt=0.15), 3))
+    for _ in range(12):
+        with suppress(CohortError, AggregationError):
+            it.go()
+            break
+    assert len(it.checked) == 1
+    crossings = it.grid.crossings if isinstance(it.grid, FaultyGrid) else []
+    assert any(c.broken and wire.PAYLOAD in str(c.message.content) for c in crossings)
