@@ -19,6 +19,8 @@ from server import phases
 from server.strategies.choice import StrategyChoice
 from simulations.entropy import SeededEntropy
 from simulations.federation import Door, Federation, Outcome
+from simulations.runner import Run
+from tests.small_world import TURN, Silent, small_scenario, small_world
 
 TRUNK, DIM, SIDE, SITES, PEOPLE = "t" * 64, 6, 4, 4, 5
 rng = np.random.default_rng(0)
@@ -167,3 +169,24 @@ def test_attempts_are_counted_on_the_disk(tmp_path: Path) -> None:
     run(tmp_path, plan(), secure=True)
     counted = json.loads((tmp_path / "attempts.json").read_text("utf-8"))
     assert counted == {str(number): 1 for number in range(1, 5)}
+
+
+def test_the_figure_of_shared_noise_is_the_same_through_the_whole_protocol(tmp_path: Path) -> None:
+    material, rows = small_world(people=90, cameras=1), []
+    for secure in (False, True):
+        scenario = small_scenario(sites=5, upper_bound=False, panel=0, secure_sums=secure)
+        measured = Run(
+            scenario=scenario,
+            material=material,
+            turns=[TURN],
+            folder=tmp_path / str(secure),
+            progress=Silent(),
+        ).everything()
+        [row] = (r for r in measured.summary["rows"] if r["name"] == "private_secagg")
+        rows.append(row)
+    plain, secure_ = rows
+    assert plain["per_site"] != secure_["per_site"]  # other draws of the same noise
+    for one, other in ((plain, secure_), (secure_, plain)):
+        for far in ("1e-1", "1e-2"):
+            low, high = other["ci95"][far]
+            assert low <= one["tar_at_far"][far] <= high

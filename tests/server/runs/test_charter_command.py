@@ -18,7 +18,7 @@ from server.commands.charter import list_command, seconds_of, show_command, sign
 from server.monitor import PUBLIC
 from server.runs.meaning import bytes_of, noise_in_clips
 from server.runs.proposal import PROPOSAL, read_proposal
-from server.standing import federation_of, public_key
+from server.standing import federation_of, public_key, roster_of
 from tests.small_centre import NOW, admit, asked, centre, initial, proposed, signed
 
 STARTER = Path(__file__).parents[3] / "simulations" / "starter" / "trunk.toml"
@@ -206,3 +206,40 @@ def test_a_folder_that_is_no_centre_is_told(tmp_path: Path) -> None:
     told = ask("charter", "sign", "r1", "--home", tmp_path)
     assert told.exit_code == 1
     assert "mascaron-admin init" in told.stderr or "propose" in told.stderr
+
+
+def test_a_charter_of_shared_noise_is_signed_with_its_members_and_says_what_it_rests_on(
+    tmp_path: Path,
+) -> None:
+    home = centre(tmp_path)
+    admit(home, 4)
+    terms = proposed(home, noise="distributed", honest_sites=2)
+    told = sign_command(home, "r1", NOW)
+    charter, _, seal = load_charter(home.charter("r1"), public_key(home))
+    [(pool, names)] = charter.members.items()
+    assert names == tuple(site.name for site in roster_of(home).admitted)
+    assert terms.members == {}
+    signed = read_charter(seal, public_key(home), federation_of(home), NOW)
+    assert signed.members == charter.members
+    assert told["secure_sums"][pool] == {
+        "members": list(names),
+        "least_sites": 3,
+        "sites_that_may_be_lost": 1,
+        "sites_that_may_collude": 1,
+    }
+    words = " ".join(told["in_plain_words"])
+    assert "rules that compare sites" in words
+    assert "paid for again" in words
+    assert "secure_sums" in show_command(home, "r1", NOW)
+
+
+def test_a_pool_too_small_for_a_secure_sum_is_not_signed(tmp_path: Path) -> None:
+    home = centre(tmp_path)
+    admit(home, 5, "aab")  # four of one camera type, one of another
+    proposed(home, noise="distributed", honest_sites=2)
+    with pytest.raises(CharterError, match="honest-sites"):
+        sign_command(home, "r1", NOW)
+    home = centre(tmp_path / "two")
+    admit(home, 3, "ab")
+    proposed(home, noise="distributed", honest_sites=2, pooling="all")
+    assert sign_command(home, "r1", NOW)["state"] == "signed"
