@@ -12,6 +12,8 @@ from common.config import load
 from common.errors import CharterError, ConfigError
 from common.privacy import accountant
 from common.privacy.plan import PrivacyPlan
+from common.privacy.statement import statement
+from common.secagg.terms import terms_of
 from common.trust import storing
 from common.trust.certificates import fingerprint, read_certificate
 from common.trust.charter import CharterTerms, read_charter, shape_of
@@ -49,6 +51,7 @@ def show_charter(home: SiteHome, digest: str) -> dict[str, Any]:
         "noise": plan.noise,
         "cohort": plan.cohort,
         "release_slot": plan.release_slot,
+        **_sums(home, terms),
         **_price(home, terms),
         "rounds": _rounds(plan, initial),
     }
@@ -71,6 +74,20 @@ def _terms(home: SiteHome, signed: Signed) -> CharterTerms:
         raise ConfigError(f"{home.trust} lacks ca.crt or centre.pub: `mascaron-site join` first")
     key = PublicKey.of(centre.decode("ascii", "replace").strip())
     return read_charter(signed, key, fingerprint(read_certificate(ca)), -math.inf)
+
+
+def _sums(home: SiteHome, terms: CharterTerms) -> dict[str, Any]:
+    """With whom this site would share noise, and on whose honesty its people's privacy rests."""
+    plan = terms.plan
+    if plan.noise != "distributed":
+        return {}
+    members = terms.members_with(home.config().name)
+    sums = terms_of(plan, plan.mechanisms[0], members, 1)
+    return {
+        "members": list(members),
+        "least_sites": sums.threshold,
+        "trust": statement(plan, {})["trust"],
+    }
 
 
 def _price(home: SiteHome, terms: CharterTerms) -> dict[str, Any]:

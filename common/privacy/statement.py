@@ -20,7 +20,8 @@ _TRUST = {
     "distributed": (
         "Each site adds a share of the noise and only the sum over the sites is seen. The "
         "guarantee holds as long as at least {honest} sites add their share honestly and nobody, "
-        "the centre included, sees a single site's contribution."
+        "the centre included, sees a single site's contribution. A secure sum sees to that while "
+        "at most {colluders} of the sites in it work together with the centre."
     ),
     "none": "No noise is added. There is no privacy guarantee; this is a laboratory run.",
 }
@@ -65,7 +66,9 @@ def statement(
         "in_plain_words": _in_plain_words(plan, max(loss.values(), default=0.0), claim=claim),
         "noise": plan.noise,
         "honest_sites": plan.honest_sites,
-        "trust": _TRUST[plan.noise].format(honest=plan.honest_sites),
+        "trust": _TRUST[plan.noise].format(
+            honest=plan.honest_sites, colluders=plan.cohort - plan.honest_sites
+        ),
         "entropy": entropy,
         "delta": plan.delta,
         "epsilon_of_plan": _number(epsilon(plan.events(), plan.delta)),
