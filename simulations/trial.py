@@ -4,7 +4,9 @@ Real ServerApp, courier, agents, gate and ledgers on the disk. Agents die and st
 their ledgers; the centre dies and goes on from its checkpoint; an operator resumes what stopped.
 """
 
+import dataclasses
 import hashlib
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -130,13 +132,17 @@ class Trial:
     odds: Odds = STORM
     gradient: float = 0.25  # the chance that gradient rounds follow the moments
     training: type[Training] = Training
+    patient: bool = False  # a round needs every site, budgets allow repeats, nobody gives up
 
     def run(self) -> Aftermath:
         """Runs to the end of the plan, or until the operator gives up."""
         rng = np.random.default_rng([self.seed, 1])
         types = "aabab"[: int(rng.integers(3, 6))]
-        charter = Charter(run=f"trial-{self.seed}", plan=_plan(rng, self.gradient))
-        budget = float(rng.choice([1.0, 2.5])) * epsilon(charter.plan.events(), DELTA)
+        plan, share = _plan(rng, self.gradient), float(rng.choice([1.0, 2.5]))
+        if self.patient:
+            plan, share = dataclasses.replace(plan, cohort=len(types)), math.inf
+        charter = Charter(run=f"trial-{self.seed}", plan=plan)
+        budget = share * epsilon(plan.events(), DELTA)
         initial = _initial(rng)
         centre = publish(charter, dict(initial), self.folder)
         weather = Weather(self.odds, self.seed, 3)
@@ -202,7 +208,7 @@ class Trial:
                     return tuple(stops), True
             except RunError as error:
                 stops.append(str(error))
-                if len(stops) == MOST_STOPS:
+                if len(stops) == MOST_STOPS and not self.patient:
                     return tuple(stops), False
         raise RunError(f"the centre died {MOST_STARTS} times and never got on")
 
