@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from flwr.app import Context, Message
 
+from client.agent.jobs import Jobs
 from client.agent.service import AgentService
 from client.app import make_app
 from common.moments.names import sum_name
@@ -83,7 +84,7 @@ class Afternoon:
 
     def _connect(self, context: Context) -> InProcessStub:
         name = NAMES[int(context.node_config["partition-id"])]
-        return InProcessStub(AgentService(self.sites.rooms[name]))
+        return InProcessStub(AgentService(self.sites.rooms[name], Jobs()))
 
     def _check(self, loop: RoundLoop, state: RunState) -> None:
         """The total of a round is that of what the sites in it put in, to the last bit."""

@@ -130,3 +130,26 @@ def test_a_failure_crosses_as_a_fixed_reason(error: Exception, told: str) -> Non
 def test_a_message_without_its_records_is_a_fixed_reason_too() -> None:
     reply = ask(failing(ValueError(SECRET)), "train", RecordDict())
     assert reply.error.reason == "INTERNAL"
+
+
+def test_a_phase_of_a_secure_sum_is_relayed_both_ways() -> None:
+    def aggregate(request: pb.AggregateRequest) -> pb.AggregateResponse:
+        told = (request.run, request.round, request.attempt, request.phase)
+        assert told == ("r1", 7, 2, "vector")
+        assert [tensor.name for tensor in request.tensors] == ["a"]
+        return pb.AggregateResponse(payload=request.payload[::-1], head="seven")
+
+    words = {"round": 7, "attempt": 2, "phase": "vector", "payload": b"boxes"}
+    reply = ask(Stub(Aggregate=aggregate), "query.aggregate", question(**words))
+    told_back = dict(reply.content.config_records[wire.CONFIG])
+    assert told_back == {wire.PAYLOAD: b"sexob", wire.HEAD: "seven"}
+    assert not reply.content.array_records
+
+
+def test_a_word_that_no_request_has_is_not_relayed() -> None:
+    def aggregate(request: pb.AggregateRequest) -> pb.AggregateResponse:
+        raise AssertionError("nothing should have arrived")
+
+    words = {"round": 7, "attempt": 2, "phase": "keys", "payload": b"", "extra": 1}
+    reply = ask(Stub(Aggregate=aggregate), "query.aggregate", question(**words))
+    assert (reply.error.code, reply.error.reason) == (wire.ERROR_CODE, "INTERNAL")
