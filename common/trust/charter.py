@@ -38,7 +38,7 @@ class CharterTerms:
     plan: PrivacyPlan
     initial: str  # digest of the shared arrays every pool starts from
     expires: int  # seconds since 1970, UTC: not to be accepted afterwards
-    timeout: float = 3600.0  # seconds of every round
+    timeout: float = 3600.0  # seconds of every round; in a secure sum of each of its phases
     centre: Mapping[str, Any] = field(default_factory=dict)
     members: Members = field(default_factory=dict)
 

@@ -68,6 +68,10 @@ def words_of(
         "that sends nonsense spoils the sum unseen."
     )
     words.append(
+        f"A round has five phases, each of which may take {terms.timeout:g} s; a site that is lost "
+        "is waited for in one of them."
+    )
+    words.append(
         "A round that fails after the sites sent their vectors is paid for again when it is tried "
         "again: where a site's budget does not hold that, it refuses."
     )
