@@ -15,7 +15,7 @@ RUN groupadd --gid 61001 agent && groupadd --gid 61003 door \
     mascaron/site mascaron/site/trust mascaron/site/run \
  && install --directory --owner 61001 --group 61001 --mode 0700 \
     mascaron/site/agent mascaron/site/courier
-ENV MASCARON_SITE=/var/lib/mascaron/site
+ENV ORT_DISABLE_TELEMETRY=1 MASCARON_SITE=/var/lib/mascaron/site
 USER 61001:61001
 ENTRYPOINT ["mascaron-site"]
 CMD ["serve", "--group", "61003"]

@@ -12,7 +12,7 @@ RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu 
 RUN groupadd --gid 61000 centre \
  && useradd --uid 61000 --gid 61000 --no-create-home --home-dir /var/lib/mascaron/centre centre \
  && install --directory --owner 61000 --group 61000 --mode 0700 /var/lib/mascaron/centre
-ENV MASCARON_CENTRE=/var/lib/mascaron/centre
+ENV ORT_DISABLE_TELEMETRY=1 MASCARON_CENTRE=/var/lib/mascaron/centre
 USER 61000:61000
 EXPOSE 8443
 ENTRYPOINT ["mascaron-admin"]

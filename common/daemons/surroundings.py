@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 KEPT = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")  # of the caller's environment; none can load code
-QUIET = {  # Flower's own switches
+QUIET = {  # of Flower, and of onnxruntime
+    "ORT_DISABLE_TELEMETRY": "1",
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
