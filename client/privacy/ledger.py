@@ -170,13 +170,15 @@ class Ledger:
         """Stores bytes of a secure sum that will leave; on the disk when it returns.
 
         They are not a release that can be replayed: the masks die with the attempt, and the next
-        attempt at the round is reserved, charged and drawn anew. Raises NotReadyError unless the
-        round was reserved since this ledger was opened, ReplayError for another request.
+        attempt at the round is reserved, charged and drawn anew: one reservation pays for one such
+        row. Raises NotReadyError unless the round was reserved since this ledger was opened and
+        since its last such row, ReplayError for another request.
         """
         with self._guard():
             if self._account.released(run, round, digest) or (run, round) not in self._live:
                 raise NotReadyError(f"round {round} was not reserved")
             self._append(_row("masked", run, round, digest, "", payload), payload)
+            self._live.discard((run, round))
 
     def replay(self, run: str, round: int, digest: str) -> bytes | None:
         """The bytes released for this very request, or None; ReplayError for another request."""

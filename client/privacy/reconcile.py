@@ -19,7 +19,8 @@ def uncharged(entries: Iterable[LedgerEntry], sent: Iterable[Sent]) -> tuple[Sen
     """The messages that no reservation paid for.
 
     Paid means: these very bytes are the release of that run and round, and a reservation for the
-    same request stands before the release. An empty answer says that all spending is recorded.
+    same request stands before the release; for masked bytes, one for each. An empty
+    answer says that all spending is recorded.
     """
     paid: set[tuple[str, int, str]] = set()
     reserved: set[tuple[str, int, str]] = set()
@@ -27,6 +28,8 @@ def uncharged(entries: Iterable[LedgerEntry], sent: Iterable[Sent]) -> tuple[Sen
         request = entry.run, entry.round, entry.digest
         if entry.kind == "reserve":
             reserved.add(request)
-        elif entry.kind == "release" and request in reserved:
+        elif entry.kind in ("release", "masked") and request in reserved:
             paid.add((entry.run, entry.round, entry.payload_digest))
+            if entry.kind == "masked":  # the next attempt has noise of its own to pay for
+                reserved.discard(request)
     return tuple(s for s in sent if (s.run, s.round, payload_digest(s.payload)) not in paid)

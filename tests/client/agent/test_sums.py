@@ -12,6 +12,7 @@ from client.commands.ledger import Book
 from client.commands.outbox import show_outbox
 from client.privacy.contributions import contributions
 from client.privacy.moments import clip_rows
+from client.privacy.reconcile import Sent, uncharged
 from common.errors import (
     AggregationError,
     BudgetError,
@@ -270,3 +271,19 @@ def test_a_charters_members_survive_a_restart(four: Sharing) -> None:
     centre = four.until(OPENING)
     four.take(centre, OPENING)
     assert centre.summed == NAMES
+
+
+def test_one_reservation_pays_for_one_masked_vector(four: Sharing) -> None:
+    four.accept(shared_mean())
+    ledger, event = four.ledgers["north"], four.plan.mechanisms[0].event
+    ledger.reserve(RUN, 1, "d", event)
+    ledger.masked(RUN, 1, "d", b"first")
+    with pytest.raises(NotReadyError):
+        ledger.masked(RUN, 1, "d", b"second")
+    with pytest.raises(ReplayError):
+        ledger.masked(RUN, 1, "another request", b"second")
+    sent = [Sent(RUN, 1, b"first"), Sent(RUN, 1, b"second")]
+    assert uncharged(ledger.entries(), sent) == (sent[1],)
+    ledger.reserve(RUN, 1, "d", event)
+    ledger.masked(RUN, 1, "d", b"second")
+    assert uncharged(ledger.entries(), sent) == ()
