@@ -136,13 +136,13 @@ def _check_stand(home: CentreHome, terms: CharterTerms, way: Way) -> None:
 def _follow(folder: Path, before: int, clock: Clock, ended: Callable[[], bool]) -> Progress:
     """Tells of every change until the attempt after number ``before`` is over."""
     started = alive = asked = clock.now()
-    last = None
+    said: dict[str, int] = {}  # a line: the round it was said in; a run looks for sites anew often
     while True:
         progress = read_progress(folder)
         if progress is not None and progress.attempt > before:
-            if (told := _line(progress)) != last:
+            if said.get(told := _line(progress)) != progress.round:
                 say(told)
-                last = told
+                said[told] = progress.round
             if progress.over:
                 return progress
         elif clock.now() - started > STARTING or (clock.now() - asked > ASK and ended()):
@@ -152,7 +152,7 @@ def _follow(folder: Path, before: int, clock: Clock, ended: Callable[[], bool]) 
             )
         if clock.now() - asked > ASK:
             asked = clock.now()
-        if last is None or is_locked(folder / LOCK):
+        if not said or is_locked(folder / LOCK):
             alive = clock.now()
         elif clock.now() - alive > GONE:
             raise RunError("the ServerApp died; the same command with --resume goes on")

@@ -115,6 +115,21 @@ def test_a_run_waits_for_daemons_that_start_and_not_for_ever(tmp_path: Path) -> 
         ran(home, start=lambda h, c: 1, wait=False, clock=clock)
 
 
+def test_a_run_that_looks_for_sites_again_and_again_is_told_of_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, looks = ready(tmp_path), iter(range(100))
+    states = ("running", "waiting", "running", "waiting", "running", "waiting", "done")
+
+    def sleep(_: float) -> None:
+        stands(home, states[min(next(looks), 6)], message="two sites")
+
+    clock = Clock(now=TIME.now, sleep=sleep)
+    ran(home, start=lambda h, c: stands(home, "waiting", message="two sites"), clock=clock)
+    told = [line for line in capsys.readouterr().err.splitlines() if "r1: " in line][1:]
+    assert [line.split()[1] for line in told] == ["waiting,", "running,", "done,"]
+
+
 def test_a_server_app_that_dies_or_never_starts_is_told(tmp_path: Path) -> None:
     home, hands = ready(tmp_path), iter(range(0, 100_000, 10))
     clock = Clock(now=lambda: NOW + next(hands), sleep=lambda _: None)
