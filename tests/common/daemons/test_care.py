@@ -261,7 +261,9 @@ def test_no_daemon_outlives_a_supervisor_however_it_ends(
                                folder=Path({str(tmp_path)!r})) for n in "ab")
         def noted(states):
             pids = [str(one["pid"]) for one in states.values()]
-            Path({str(tmp_path / "pids")!r}).write_text(" ".join(pids))
+            new = Path({str(tmp_path / "new")!r})
+            new.write_text(" ".join(pids))
+            new.rename({str(tmp_path / "pids")!r})
         def heard(name, line):
             print(name, line, flush=True)
         care = Care(heard=heard, noted=noted, patience=Patience(tick=0.02, stop=0.5))
@@ -271,15 +273,18 @@ def test_no_daemon_outlives_a_supervisor_however_it_ends(
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True
     ) as supervisor:
-        assert supervisor.stdout
-        heard = {supervisor.stdout.readline(), supervisor.stdout.readline()}
-        assert heard == {b"a deaf\n", b"b deaf\n"}
-        wait_for(lambda: "None" not in (tmp_path / "pids").read_text("ascii"))
-        numbers = [int(n) for n in (tmp_path / "pids").read_text("ascii").split()]
-        assert len(numbers) == 2
-        assert all(alive(n) for n in numbers)
-        supervisor.send_signal(number)
-        supervisor.wait(timeout=30)
+        try:
+            assert supervisor.stdout
+            heard = {supervisor.stdout.readline(), supervisor.stdout.readline()}
+            assert heard == {b"a deaf\n", b"b deaf\n"}
+            wait_for(lambda: "None" not in (tmp_path / "pids").read_text("ascii"))
+            numbers = [int(n) for n in (tmp_path / "pids").read_text("ascii").split()]
+            assert len(numbers) == 2
+            assert all(alive(n) for n in numbers)
+            supervisor.send_signal(number)
+            supervisor.wait(timeout=30)
+        finally:
+            supervisor.kill()  # or a failure above would be waited for without end
     wait_for(lambda: not any(alive(n) for n in numbers))
 
 
