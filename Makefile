@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 TORCH := 2.13.0
 export PYTHONWARNINGS ?=
+# Two processes; a test that hangs ends the run with every thread's stack.
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --timeout 600 --timeout-method thread
 export FLWR_TELEMETRY_ENABLED := 0
 export FLWR_DISABLE_UPDATE_CHECK := 1
 
@@ -39,7 +41,7 @@ $(VENV)-courier/.ready: pyproject.toml
 	touch $@
 
 test: setup
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 test-slow: setup
 	$(BIN)/python -m pytest -q -m slow
@@ -48,7 +50,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy client common server simulations
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 protos: setup
 	$(BIN)/python -m grpc_tools.protoc -Iprotos/gen=protos \

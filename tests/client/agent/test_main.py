@@ -282,3 +282,16 @@ def test_a_socket_opened_to_a_group_is_open_to_nobody_else(tmp_path: Path) -> No
 def test_a_plain_port_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="mutual TLS"):
         serve(AgentService(Quiet()), "127.0.0.1:0")
+
+
+def test_a_peer_that_answers_no_ping_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("client.agent.main.KEEPALIVE", (1000, 500))
+    agent = serve(AgentService(Quiet()), f"unix:{tmp_path / 'a.sock'}")
+    with agent, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as mute:
+        mute.settimeout(30)
+        mute.connect(str(tmp_path / "a.sock"))
+        mute.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5))
+        while mute.recv(4096):  # settings and pings, read and never answered
+            pass
