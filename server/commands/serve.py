@@ -1,20 +1,20 @@
 """`mascaron-admin serve`: the daemons of the centre, in the foreground until told to stop."""
 
-import fcntl
 import json
 import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from common.daemons.logs import Logs
 from common.daemons.supervisor import Care, Chore, States, Supervisor
-from common.errors import DeploymentError
+from common.errors import BusyError, DeploymentError
 from common.trust.storing import read, replace
 from server.admission.opening import make_ready
 from server.home import CentreHome
+from server.locks import is_locked, locked
 from server.serving.listener import listen
 from server.serving.superlink import daemons, prepare
 from server.serving.upkeep import DAY, Upkeep
@@ -58,19 +58,15 @@ def serve_command(
 def only_one(home: CentreHome) -> Iterator[None]:
     """Holds the lock of ``home``; ``DeploymentError`` if another process has it."""
     home.prepare()
-    descriptor = os.open(home.lock, os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise DeploymentError(
-            f"{home.folder} is being served already; stop that one first, or name another home"
-        ) from None
-    try:
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(home.lock, "a serve of this home"))
+        except BusyError:
+            raise DeploymentError(
+                f"{home.folder} is being served already; stop that one first, or name another home"
+            ) from None
         home.state.unlink(missing_ok=True)  # of a `serve` that was killed
         yield
-    finally:
-        os.close(descriptor)
 
 
 def serving(home: CentreHome) -> dict[str, Any] | None:
@@ -79,17 +75,9 @@ def serving(home: CentreHome) -> dict[str, Any] | None:
     ``{"pid", "since", "gateway": {"host", "port"}, "superlink": port, "daemons": {name: {"state":
     "up" | "starting" | "down", "pid", "starts", "pause"}}}``; asks nobody, reads a file and a lock.
     """
-    try:
-        descriptor = os.open(home.lock, os.O_RDONLY)
-    except OSError:
+    if not is_locked(home.lock):
         return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return None
-    except BlockingIOError:
-        return dict(json.loads(read(home.state) or b"{}")) or None
-    finally:
-        os.close(descriptor)
+    return dict(json.loads(read(home.state) or b"{}")) or None
 
 
 def _free_port() -> int:
