@@ -5,195 +5,31 @@ import json
 import logging
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import AsyncExitStack, ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import DeploymentError
 from server.home import CentreHome
-from server.serving.gateway import FLEET, Gateway, GatewayLimits, address, route
+from server.serving.gateway import FLEET, Gateway, GatewayLimits, route
 from server.serving.listener import Guard, gateway_config, listen, server_tls, upstream_client
 from server.serving.tally import RefusedError, Tally
 from tests.small_door import home_with_keys
-
-LIMITS = GatewayLimits(
-    body=100_000,
-    admission_body=1000,
-    buffered=150_000,
-    address_requests=6,
-    address_connections=12,
-    idle_seconds=0.5,
-    body_seconds=0.5,
-    send_seconds=0.5,
-    upstream_seconds=20,
+from tests.small_gateway import (
+    LIMITS,
+    PULL,
+    Centre,
+    FakeAdmission,
+    framed,
+    refused,
+    request,
+    running,
 )
-PULL = "/v1/fleet/pull-messages"
-
-
-@dataclass
-class FakeSuperLink:
-    """Remembers every request; answers with what it was told to."""
-
-    seen: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
-    status: int = 200
-    answer: bytes = b"answer"
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    hold: threading.Event = field(default_factory=threading.Event)
-    arrived: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-
-    def __post_init__(self) -> None:
-        self.hold.set()
-
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        headers = {k.decode(): v.decode() for k, v in scope["headers"]}
-        self.seen.append((scope["method"], scope["raw_path"].decode(), headers, body))
-        self.arrived.release()
-        while not self.hold.is_set():
-            await asyncio.sleep(0.01)
-        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
-        await send({"type": "http.response.body", "body": self.answer})
-
-
-class FakeAdmission:
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, bytes]] = []
-
-    def answer(self, name: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        self.asked.append((name, body))
-        if name == "broken":
-            raise ValueError("secret path /home/someone")
-        return (200, {"name": name}) if name == "join" else (404, {"reason": "UNKNOWN"})
-
-
-@dataclass
-class Centre:
-    home: CentreHome
-    superlink: FakeSuperLink
-    admission: FakeAdmission
-    tally: Tally
-    port: int
-    stop_superlink: Callable[[], None]
-
-    def client(self) -> httpx.Client:
-        context = ssl.create_default_context(cafile=str(self.home.ca))
-        return httpx.Client(
-            base_url=f"https://localhost:{self.port}", verify=context, trust_env=False, timeout=20
-        )
-
-    def connect(self) -> ssl.SSLSocket:
-        context = ssl.create_default_context(cafile=str(self.home.ca))
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout=20)
-        return context.wrap_socket(plain, server_hostname="localhost")
-
-    def raw(self, request: bytes) -> bytes:
-        """What comes back, up to the end of the connection."""
-        with self.connect() as connection:
-            connection.sendall(request)
-            return read_all(connection)
-
-    @property
-    def quiet(self) -> bool:
-        return not self.superlink.seen and not self.admission.asked
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> CentreHome:
-    return home_with_keys(tmp_path_factory.mktemp("centre"), time.time())
-
-
-@pytest.fixture
-def centre(home: CentreHome) -> Iterator[Centre]:
-    with a_centre(home, LIMITS) as made:
-        yield made
-
-
-@contextmanager
-def a_centre(home: CentreHome, limits: GatewayLimits) -> Iterator[Centre]:
-    """A gateway and a fake SuperLink behind it, each in a thread with a loop of its own."""
-    superlink, admission, tally = FakeSuperLink(), FakeAdmission(), Tally(time.monotonic)
-    with ExitStack() as stack:
-        behind, before = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
-        upstream = upstream_client(home, behind.getsockname()[1], limits)
-        gateway = Gateway(upstream, admission, home.ca.read_bytes(), limits, tally)
-        plain = uvicorn.Config(
-            superlink,  # type: ignore[arg-type]
-            lifespan="off",
-            http="h11",
-            ws="none",
-            log_config=None,
-            ssl_context_factory=lambda _config, _default: server_tls(home),
-        )
-        stop = stack.enter_context(running(plain, behind))
-        config = gateway_config(home, gateway, Guard(limits=limits, tally=tally))
-        stack.enter_context(running(config, before, upstream))
-        stack.callback(superlink.hold.set)
-        port = before.getsockname()[1]
-        yield Centre(home, superlink, admission, tally, port, stop)
-
-
-@contextmanager
-def running(
-    config: uvicorn.Config, sock: socket.socket, upstream: httpx.AsyncClient | None = None
-) -> Iterator[Callable[[], None]]:
-    """A server in a thread of its own, which closes ``upstream`` in its loop."""
-    server = uvicorn.Server(config)
-    config.timeout_graceful_shutdown = 1
-
-    async def serve() -> None:
-        async with upstream or AsyncExitStack():
-            await server.serve(sockets=[sock])
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    while not server.started and thread.is_alive():
-        time.sleep(0.005)
-
-    def stop() -> None:
-        server.should_exit = True
-        thread.join(timeout=20)
-        assert not thread.is_alive()
-
-    try:
-        yield stop
-    finally:
-        stop()
-        sock.close()
-
-
-def read_all(connection: ssl.SSLSocket) -> bytes:
-    pieces = []
-    try:
-        while piece := connection.recv(65536):
-            pieces.append(piece)
-    except ConnectionError:
-        pass
-    return b"".join(pieces)
-
-
-def request(target: str, method: str = "POST", headers: str = "", body: bytes = b"") -> bytes:
-    head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}"
-    return head.encode("latin-1") + b"Content-Length: %d\r\n\r\n" % len(body) + body
-
-
-def framed(target: str, headers: str, body: bytes = b"", method: str = "POST") -> bytes:
-    head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\r\n"
-    return head.encode("latin-1") + body
-
 
 PATHS = (
     "/",
@@ -271,11 +107,6 @@ MALFORMED = {
     "body with get": framed("/health", "Content-Length: 4", b"abcd", method="GET"),
 }
 METHODS = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "CONNECT", "FOO", "post")
-
-
-def refused(answer: bytes) -> bool:
-    """A status of refusal without a word of the request, or a connection cut."""
-    return not answer or (answer[9:10] in b"45" and b"fleet" not in answer)
 
 
 def test_only_what_is_listed_has_a_way_to_the_superlink(centre: Centre) -> None:
@@ -396,30 +227,6 @@ def test_every_answer_is_hardened(centre: Centre) -> None:
         assert "server" not in answer.headers
 
 
-def test_a_body_may_be_as_large_as_the_cap_and_no_larger(centre: Centre) -> None:
-    with centre.client() as client:
-        assert client.post(PULL, content=bytes(LIMITS.body)).status_code == 200
-        assert client.post(PULL, content=bytes(LIMITS.body + 1)).status_code == 413
-        whole = (bytes(LIMITS.body // 10) for _ in range(10))
-        assert client.post(PULL, content=whole).status_code == 200
-    assert [len(body) for *_, body in centre.superlink.seen] == [LIMITS.body, LIMITS.body]
-
-
-def test_an_endless_chunked_body_is_cut_at_the_cap(centre: Centre) -> None:
-    with centre.connect() as connection:
-        connection.sendall(framed(PULL, "Transfer-Encoding: chunked"))
-        piece = b"%x\r\n" % 10_000 + bytes(10_000) + b"\r\n"
-        try:
-            for _ in range(1000):
-                connection.sendall(piece)
-        except OSError:
-            pass
-        else:
-            pytest.fail("ten megabytes were taken")
-    assert centre.quiet
-    assert centre.tally.total["body size"] == 1
-
-
 def test_an_answer_of_the_superlink_comes_through_unchanged(centre: Centre) -> None:
     centre.superlink.answer = bytes(range(256)) * 8192  # 2 MiB
     for centre.superlink.status in (200, 401, 404, 500):
@@ -491,120 +298,6 @@ def test_a_bug_in_admission_tells_nothing(centre: Centre, caplog: pytest.LogCapt
     assert "ValueError" in caplog.text
 
 
-def test_a_head_that_never_ends_is_cut(centre: Centre) -> None:
-    """Before the first request, after one, and one byte at a time."""
-    with centre.connect() as silent, centre.connect() as trickling, centre.connect() as second:
-        second.sendall(framed("/health", "X: y", method="GET"))
-        second.sendall(b"GET /heal")
-        trickling.sendall(b"POST /v1/fleet/pull-messages HTTP/1.1\r\n")
-        trickle(trickling, b"X: y\r\n")
-        assert read_all(silent) == b""
-        assert read_all(second).count(b"HTTP/1.1") == 1
-    assert centre.tally.total["slow head"] == 3
-
-
-def test_a_body_that_never_ends_is_cut(centre: Centre) -> None:
-    with centre.connect() as connection:
-        connection.sendall(framed(PULL, "Content-Length: 1000"))
-        trickle(connection, b"x")
-    with centre.connect() as silent:
-        silent.sendall(framed(PULL, "Content-Length: 1000"))
-        assert read_all(silent).startswith(b"HTTP/1.1 408")
-    assert centre.tally.total["slow body"] == 2
-    assert centre.quiet
-
-
-def trickle(connection: ssl.SSLSocket, piece: bytes) -> None:
-    """Sends ``piece`` again and again until the other side has had enough."""
-    for _ in range(400):
-        try:
-            connection.sendall(piece)
-        except OSError:
-            return
-        time.sleep(0.02)
-    pytest.fail("eight seconds were borne")
-
-
-def test_a_site_that_does_not_read_is_let_go(centre: Centre) -> None:
-    centre.superlink.answer = bytes(64 * 2**20)
-    with centre.connect() as connection:
-        connection.sendall(request(PULL))
-        wait_for(lambda: centre.tally.total["lost"] == 1)
-    with centre.client() as client:
-        centre.superlink.answer = b""
-        assert client.post(PULL).status_code == 200
-
-
-def test_one_address_has_a_bounded_number_of_requests(centre: Centre) -> None:
-    centre.superlink.hold.clear()
-    with ExitStack() as stack:
-        waiting = [stack.enter_context(centre.connect()) for _ in range(LIMITS.address_requests)]
-        for connection in waiting:
-            connection.sendall(request(PULL))
-            assert centre.superlink.arrived.acquire(timeout=20)
-        with centre.client() as client:
-            assert client.get("/mascaron/v1/ca").status_code == 503
-        centre.superlink.hold.set()
-        assert all(read_all(c).startswith(b"HTTP/1.1 200") for c in waiting)
-        with centre.client() as client:
-            assert client.get("/mascaron/v1/ca").status_code == 200
-
-
-def test_all_addresses_together_have_a_bounded_number_of_requests(home: CentreHome) -> None:
-    with a_centre(home, GatewayLimits(requests=1)) as centre:
-        centre.superlink.hold.clear()
-        with centre.connect() as connection, centre.client() as client:
-            connection.sendall(request(PULL))
-            assert centre.superlink.arrived.acquire(timeout=20)
-            assert client.get("/mascaron/v1/ca").status_code == 503
-            centre.superlink.hold.set()
-            assert read_all(connection).startswith(b"HTTP/1.1 200")
-
-
-def test_one_address_has_a_bounded_number_of_connections(centre: Centre) -> None:
-    with ExitStack() as stack:
-        for _ in range(LIMITS.address_connections + 8):
-            try:
-                stack.enter_context(centre.connect())
-            except OSError:
-                continue  # cut before the handshake had ended on this side
-        wait_for(lambda: centre.tally.total["connections of one address"] == 8)
-    with centre.client() as client:
-        wait_for(lambda: client.get("/mascaron/v1/ca").status_code == 200)
-
-
-def test_bodies_together_take_bounded_memory(centre: Centre) -> None:
-    centre.superlink.hold.clear()
-    with centre.connect() as first, centre.client() as client:
-        first.sendall(request(PULL, body=bytes(LIMITS.body)))
-        assert centre.superlink.arrived.acquire(timeout=20)
-        assert client.post(PULL, content=bytes(LIMITS.body)).status_code == 503
-        centre.superlink.hold.set()
-        assert read_all(first).startswith(b"HTTP/1.1 200")
-        assert client.post(PULL, content=bytes(LIMITS.body)).status_code == 200
-
-
-def test_a_flood_leaves_few_lines_and_no_word_of_it(
-    centre: Centre, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.DEBUG, "server"), centre.client() as client:
-        for number in range(80):
-            client.post(f"/v1/control/start-run-{number}", content=b"x")
-    ours = [r.getMessage() for r in caplog.records if r.name.startswith("server")]
-    assert ours == ["refused since the last line: path 1"]
-    assert centre.tally.total["path"] == 80
-
-
-def test_the_tally_tells_again_after_a_while(caplog: pytest.LogCaptureFixture) -> None:
-    clock = iter(range(0, 1000, 10))
-    tally = Tally(lambda: next(clock), seconds=60)
-    with caplog.at_level(logging.WARNING, "server"):
-        for cause in ("path", "method", "path", "path", "method", "path", "path"):
-            tally.note(cause)
-    assert len(caplog.records) == 2
-    assert "method 2, path 4" in caplog.text
-
-
 def test_old_tls_and_no_tls_are_refused(centre: Centre) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(centre.home.ca)
@@ -629,14 +322,6 @@ def test_a_taken_port_is_named(home: CentreHome, tmp_path: Path) -> None:
         assert had.getsockname()[0] == "127.0.0.1"
 
 
-def test_addresses_are_counted_by_what_one_host_may_fill() -> None:
-    assert address({"client": ("10.1.2.3", 5)}) == "10.1.2.3"
-    first = address({"client": ("2001:db8::1", 5)})
-    assert first == address({"client": ("2001:db8::ffff:2", 6)})
-    assert first != address({"client": ("2001:db8:0:1::1", 5)})
-    assert address({}) == address({"client": ("", 0)}) == "unknown"
-
-
 def test_admission_is_asked_for_one_at_a_time(home: CentreHome) -> None:
     inside: list[int] = []
 
@@ -656,11 +341,3 @@ def test_admission_is_asked_for_one_at_a_time(home: CentreHome) -> None:
             return [answer.json() for answer in await asyncio.gather(*calls)]
 
     assert asyncio.run(ask()) == [{"inside": 1}] * 8
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        time.sleep(0.02)
-    pytest.fail("twenty seconds went by")
