@@ -23,7 +23,6 @@ from common.trust import storing
 
 SECONDS = 10.0
 HELLO, LONGEST = "/mascaron/v1/hello", 65536
-UNTOLD = (404, 405)  # of a gateway that does not know the question
 MOST_SKEW = 120.0  # seconds; the centre refuses a node whose clock is five minutes off
 EXPIRED, EARLY, HOSTS = 10, 9, (62, 64)  # what OpenSSL calls these failures
 SET_CLOCK = "let this machine keep time by NTP: timedatectl set-ntp true"
@@ -142,8 +141,8 @@ def _clock(sight: Sight, now: float) -> Finding:
 
 
 def _version(sight: Sight, config: SiteConfig) -> Finding:
-    protocol = sight.hello.get("protocol")
-    if sight.status in UNTOLD or (sight.status == 200 and protocol == wire.PROTOCOL):
+    protocol = sight.hello.get("protocol") if sight.status == 200 else None
+    if protocol == wire.PROTOCOL:
         return well("protocol")
     if type(protocol) is int:
         cause = f"the centre speaks version {protocol} of the protocol, this site {wire.PROTOCOL}"

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from common.errors import MascaronError
 from common.trust import storing
 from common.trust.certificates import expiry, life_left, read_certificate
+from common.wire import PROTOCOL
 from server.admission.authority import RENEW_AT, load_private
 from server.commands.status import seen
 from server.home import CentreConfig, CentreHome
@@ -44,12 +45,14 @@ class Machine:
     """What a check may ask of the world, so that a test can answer.
 
     ``well(port, host)``: whether what listens there shows our certificate and says it is healthy.
+    ``spoken(port, host)``: the version of the protocol that the gateway there tells, or None.
     ``free(host, port)``: whether one could listen there. ``superlink``: its port while the centre
     serves, else None.
     """
 
     now: float  # seconds since 1970
     well: Callable[[int, str], bool]
+    spoken: Callable[[int, str], object]
     free: Callable[[str, int], bool]
     space: Callable[[Path], int]  # bytes
     flwr: str  # version installed, empty for none
@@ -173,9 +176,20 @@ def _daemons(home: CentreHome, machine: Machine) -> Iterator[Finding]:
         yield _wrong("superlink", told, f"see {home.logs / 'superlink.log'}; start serve again")
     if machine.well(config.port, config.bind):
         yield _well("gateway", f"answers on port {config.port}")
+        yield _protocol(machine.spoken(config.port, config.bind))
     else:
         told = f"the gateway does not answer on port {config.port}"
         yield _wrong("gateway", told, f"see {home.logs / 'gateway.log'}; start serve again")
+
+
+def _protocol(spoken: object) -> Finding:
+    """A gateway that was started before an update goes on speaking as it did."""
+    if spoken == PROTOCOL:
+        return _well("protocol", f"the gateway speaks version {PROTOCOL}")
+    version = "no known version" if spoken is None else f"version {spoken}"
+    told = f"the gateway speaks {version} of the protocol, and {PROTOCOL} is installed here"
+    remedy = "start `mascaron-admin serve` again, with the release that the sites have"
+    return _wrong("protocol", told, remedy)
 
 
 def _roster(home: CentreHome, machine: Machine) -> Iterator[Finding]:

@@ -25,12 +25,13 @@ def doctor_command(home: CentreHome, machine: Machine) -> dict[str, Any]:
 
 def this_machine(home: CentreHome, now: float) -> Machine:
     """The world as it is at ``now``, in seconds since 1970."""
-    from server.serving.superlink import is_well
+    from server.serving.superlink import is_well, spoken
 
     state = serving(home)
     return Machine(
         now=now,
         well=lambda port, host: is_well(home, port, host),
+        spoken=lambda port, host: spoken(home, port, host),
         free=is_free,
         space=lambda folder: shutil.disk_usage(_existing(folder)).free,
         flwr=_flwr(),

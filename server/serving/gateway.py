@@ -3,7 +3,8 @@
 Guarantee: whatever arrives, the SuperLink is asked for nothing but the listed fleet calls and its
 health, each rebuilt from a known path, listed headers and a whole body of bounded size. The paths
 that start runs, take tasks or register nodes cannot be reached from here.
-Leaks: that a mascaron centre is here, its CA certificate, and whether its SuperLink is well.
+Leaks: that a mascaron centre is here, its version of the protocol, its CA certificate, and whether
+its SuperLink is well.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 
 import httpx
 
+from common.wire import PROTOCOL
 from server.serving.tally import RefusedError, Tally
 
 Scope = MutableMapping[str, Any]
@@ -40,8 +42,9 @@ FLEET = frozenset(
     }
 )  # all that a SuperNode with a key calls; only the administrator registers or removes a node
 HEAD, MOST_HEADERS = 16 * 2**10, 64  # bytes and lines of a request head
-HEALTH, CA = "/health", "/mascaron/v1/ca"
-_PATHS = {f"/v1/fleet/{name}": "POST" for name in FLEET} | {HEALTH: "GET", CA: "GET"}
+HEALTH, CA, HELLO = "/health", "/mascaron/v1/ca", "/mascaron/v1/hello"
+_PATHS = {f"/v1/fleet/{name}": "POST" for name in FLEET}
+_PATHS |= dict.fromkeys((HEALTH, CA, HELLO), "GET")
 _ADMISSION = re.compile(r"/mascaron/v1/([a-z][a-z0-9-]{0,31})")
 
 # Headers that pass. Everything else, hop-by-hop ones first, ends here.
@@ -58,6 +61,7 @@ _TO_SUPERLINK = frozenset(
     }
 )
 _TO_SITE = frozenset({b"content-encoding", b"content-length", b"content-type"})
+JSON = (b"content-type", b"application/json")
 HARDENED: Headers = [
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -139,10 +143,12 @@ class Gateway:
             if path == CA:
                 kind = [(b"content-type", b"application/x-pem-file")]
                 await self._respond(send, 200, kind, self._ca)
+            elif path == HELLO:  # for doctors, who want to know before they trust anybody
+                told = json.dumps({"protocol": PROTOCOL}).encode()
+                await self._respond(send, 200, [JSON], told)
             elif asked:
                 status, told = await self._admit(asked[1], body)
-                kind = [(b"content-type", b"application/json")]
-                await self._respond(send, status, kind, told)
+                await self._respond(send, status, [JSON], told)
             else:
                 await self._forward(path, scope, body, send)
 

@@ -17,7 +17,7 @@ import shutil
 import ssl
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing
 from functools import partial
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
@@ -35,7 +35,8 @@ from server.serving.launcher import write_launchers
 SUPERLINK, GATEWAY = "superlink", "gateway"
 CONNECTION = "centre"  # its name in Flower's own config.toml
 KEPT = ("HOME", "TMPDIR", "OMP_NUM_THREADS")  # beside what every daemon keeps
-HEALTH_SECONDS = 3.0
+LOOPBACK = "127.0.0.1"
+HEALTH_SECONDS, LONGEST = 3.0, 65536  # of an answer, bytes of it
 
 
 def environment(home: CentreHome, given: Mapping[str, str]) -> dict[str, str]:
@@ -137,19 +138,33 @@ def _line(path: Path) -> str:
     return (read(path) or b"").decode("ascii", "replace")
 
 
-def is_well(home: CentreHome, port: int, host: str = "127.0.0.1") -> bool:
+def is_well(home: CentreHome, port: int, host: str = LOOPBACK) -> bool:
     """Whether what listens there shows our certificate and says that it is healthy."""
+    return _asked(home, port, host, "/health") is not None
+
+
+def spoken(home: CentreHome, port: int, host: str) -> object:
+    """The version of the protocol that the gateway there speaks; None if it does not say."""
+    try:
+        told = json.loads(_asked(home, port, host, "/mascaron/v1/hello") or b"{}")
+    except ValueError:
+        return None
+    return told.get("protocol") if isinstance(told, dict) else None
+
+
+def _asked(home: CentreHome, port: int, host: str, path: str) -> bytes | None:
+    """What is answered there, by whoever has our certificate, if the answer is 200."""
     try:
         context = ssl.create_default_context(cafile=str(home.ca))
         if host in ("0.0.0.0", "::"):  # noqa: S104 - everywhere, so here too
             host = "localhost"
         connection = HTTPSConnection(host, port, timeout=HEALTH_SECONDS, context=context)
-        with suppress(OSError):
-            connection.request("GET", "/health")
-            return connection.getresponse().status == 200
+        with closing(connection):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.read(LONGEST) if answer.status == 200 else None
     except (OSError, HTTPException):
-        pass
-    return False
+        return None
 
 
 def _script(name: str) -> str:

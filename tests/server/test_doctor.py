@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from common.trust.keys import SigningKey
 from common.trust.roster import Roster, SiteEntry
+from common.wire import PROTOCOL
 from server.admission.authority import SERVER_DAYS
 from server.admission.founding import found
 from server.admission.roster import RosterBook
@@ -26,6 +27,7 @@ CONFIG = CentreConfig(name="doors", host="fl.example", port=8443)
 MACHINE = Machine(
     now=NOW,
     well=lambda port, host: True,
+    spoken=lambda port, host: PROTOCOL,
     free=lambda host, port: True,
     space=lambda folder: 2**40,
     flwr="1.41.0",
@@ -60,7 +62,7 @@ def test_a_centre_that_is_well_has_no_faults(home: CentreHome) -> None:
     assert [finding for finding in findings if finding.state != "well"] == []
     assert {finding.check for finding in findings} == {
         *("centre", "keys", "certificate", "host", "clock"),
-        *("disk", "flower", "superlink", "gateway", "roster"),
+        *("disk", "flower", "superlink", "gateway", "protocol", "roster"),
     }
 
 
@@ -83,6 +85,8 @@ def test_a_centre_that_is_well_has_no_faults(home: CentreHome) -> None:
         ),
         ({"well": lambda port, host: port != 18000}, "superlink", "wrong", "SuperLink", "log"),
         ({"well": lambda port, host: port != 8443}, "gateway", "wrong", "gateway", "log"),
+        ({"spoken": lambda port, host: 9}, "protocol", "wrong", "speaks version 9", "serve"),
+        ({"spoken": lambda port, host: None}, "protocol", "wrong", "no known version", "serve"),
         ({"now": NOW + 20 * DAY}, "site", "doubtful", "gate last answered a run 20", "revoke"),
     ],
 )
