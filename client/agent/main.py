@@ -42,6 +42,7 @@ REQUESTS: dict[str, type[Message]] = {
 MAX_MESSAGE = 24 * 2**20  # bytes, either way: the widest tail and what belongs to it fit
 WORKERS, STREAMS = 8, 16  # threads, and calls at once; the next is RESOURCE_EXHAUSTED
 KEEPALIVE = 20_000, 10_000  # ms: who does not answer a ping in time is cut off, and its calls end
+LIFE = 300_000, 610_000  # ms: of a connection, and of calls after it, who may begin and never end
 GRACE = 30.0  # seconds that a round under way may still take when the agent is asked to stop
 UNIX = "unix:"
 LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
@@ -128,6 +129,8 @@ def serve(service: AgentService, address: str, door: Door = OWN_DOOR) -> Running
             ("grpc.keepalive_time_ms", KEEPALIVE[0]),
             ("grpc.http2.ping_timeout_ms", KEEPALIVE[1]),  # keepalive_timeout_ms cuts nobody off
             ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.max_connection_age_ms", LIFE[0]),
+            ("grpc.max_connection_age_grace_ms", LIFE[1]),
             ("grpc.so_reuseport", 0),  # a second agent at the same port is an error, not a rival
         ],
         maximum_concurrent_rpcs=STREAMS,
