@@ -121,8 +121,7 @@ class Charters:
         terms = self._read(signed, offer, now)
         if offer.roster and self._facts.rosters is not None:
             self._facts.rosters.offer(offer.roster)
-        if offer.head:
-            self._check_head(Signed.from_json(offer.head))
+        self.confirm(offer.head)
         if self._policy.yearly_refresh:
             self._ledger.begin_year(datetime.datetime.fromtimestamp(now, datetime.UTC).year)
         self._decide(digest, signed, offer, terms)
@@ -141,6 +140,23 @@ class Charters:
             mac=head.mac.hex(),
         )
         return mine.sign(self._me.identity).to_json()
+
+    def confirm(self, kept: str) -> None:
+        """Holds the ledger to ``kept``, the head that the centre keeps of it; nothing if empty.
+
+        Raises ``RollbackError`` for a ledger that never went through it, from then on always;
+        ``SignatureError`` or ``CharterError`` for a head that is not this site's.
+        """
+        if not kept:
+            return
+        head = read_head(Signed.from_json(kept), self._me.identity.public)
+        if (head.federation, head.site) != (self._me.federation, self._me.site):
+            raise CharterError("the head is of another site")
+        try:
+            self._ledger.confirm(Head(head.sequence, bytes.fromhex(head.mac)))
+        except RollbackError:
+            self.rolled_back = True
+            raise
 
     def check_ledger(self) -> None:
         """Raises ``RollbackError`` once a newer head than the ledger's has been seen."""
@@ -172,16 +188,6 @@ class Charters:
         members = terms.members_with(self._me.site)
         for mechanism in terms.plan.mechanisms:
             self._facts.aggregation.check_terms(terms_of(terms.plan, mechanism, members, 1))
-
-    def _check_head(self, signed: Signed) -> None:
-        head = read_head(signed, self._me.identity.public)
-        if (head.federation, head.site) != (self._me.federation, self._me.site):
-            raise CharterError("the head is of another site")
-        try:
-            self._ledger.confirm(Head(head.sequence, bytes.fromhex(head.mac)))
-        except RollbackError:
-            self.rolled_back = True
-            raise
 
     def _decide(self, digest: str, signed: Signed, offer: Offer, terms: CharterTerms) -> None:
         """Asks the operator where the policy does; never about what is refused anyway."""

@@ -55,6 +55,8 @@ class Trainer(Protocol):
 
     def head(self) -> str: ...
 
+    def confirm(self, kept: str) -> None: ...
+
     def progress(self, run: str, number: int) -> float: ...
 
 
@@ -129,6 +131,7 @@ class AgentService(rpc.AgentServicer):
         self, request: pb.TrainRequest, context: grpc.ServicerContext
     ) -> pb.TrainResponse:
         _checked(request)
+        self._trainer.confirm(request.head)
         run, number, arrays = _run(request), request.round, _decoded(request)
         work = functools.partial(self._trainer.train, run, number, arrays)
         if self.jobs is None:
@@ -150,6 +153,7 @@ class AgentService(rpc.AgentServicer):
         self, request: pb.AggregateRequest, context: grpc.ServicerContext
     ) -> pb.AggregateResponse:
         _checked(request)
+        self._trainer.confirm(request.head)
         asked = Asked(
             run=_run(request),
             round=request.round,

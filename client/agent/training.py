@@ -117,6 +117,10 @@ class Training:
         """The signed head of the ledger as it is now; leaves with an answer, never by itself."""
         return self._charters.head()
 
+    def confirm(self, kept: str) -> None:
+        """Refuses everything from here on if the ledger is older than the head ``kept``."""
+        self._charters.confirm(kept)
+
     def progress(self, run: str, number: int) -> float:
         """The share of a run's rounds that lie before round ``number``.
 

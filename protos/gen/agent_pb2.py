@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16protos/gen/agent.proto\x12\x11mascaron.agent.v1\"B\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\r\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"G\n\x0f\x44\x65scribeRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x11\n\tchallenge\x18\x02 \x01(\x0c\x12\x0f\n\x07request\x18\x0f \x01(\t\"y\n\x10\x44\x65scribeResponse\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x13\n\x0b\x63\x61mera_type\x18\x02 \x01(\t\x12\r\n\x05trunk\x18\x03 \x01(\t\x12\x0e\n\x06people\x18\x04 \x01(\r\x12\x0c\n\x04site\x18\x05 \x01(\t\x12\x11\n\tsignature\x18\x06 \x01(\x0c\"+\n\x0b\x41rrayDigest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"\x93\x01\n\x0e\x43harterRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0f\n\x07\x63harter\x18\x02 \x01(\t\x12\x0c\n\x04head\x18\x03 \x01(\t\x12/\n\x07initial\x18\x04 \x03(\x0b\x32\x1e.mascaron.agent.v1.ArrayDigest\x12\x0e\n\x06roster\x18\x05 \x01(\t\x12\x0f\n\x07request\x18\x0f \x01(\t\"L\n\x0eReviewResponse\x12\x16\n\x0e\x63harter_digest\x18\x01 \x01(\t\x12\x0f\n\x07\x65psilon\x18\x02 \x01(\x01\x12\x11\n\tautomatic\x18\x03 \x01(\x08\"6\n\x0e\x41\x63\x63\x65ptResponse\x12\x16\n\x0e\x63harter_digest\x18\x01 \x01(\t\x12\x0c\n\x04head\x18\x02 \x01(\t\"y\n\x0cTrainRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\r\n\x05round\x18\x03 \x01(\r\x12*\n\x07tensors\x18\x04 \x03(\x0b\x32\x19.mascaron.agent.v1.Tensor\x12\x0f\n\x07request\x18\x0f \x01(\t\"I\n\rTrainResponse\x12*\n\x07tensors\x18\x01 \x03(\x0b\x32\x19.mascaron.agent.v1.Tensor\x12\x0c\n\x04head\x18\x02 \x01(\t\"\xae\x01\n\x10\x41ggregateRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\r\n\x05round\x18\x03 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\r\x12\r\n\x05phase\x18\x05 \x01(\t\x12\x0f\n\x07payload\x18\x06 \x01(\x0c\x12*\n\x07tensors\x18\x07 \x03(\x0b\x32\x19.mascaron.agent.v1.Tensor\x12\x0f\n\x07request\x18\x0f \x01(\t\"2\n\x11\x41ggregateResponse\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x0c\n\x04head\x18\x02 \x01(\t\"4\n\x0f\x45valuateRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0f\n\x07request\x18\x0f \x01(\t\"\"\n\x10\x45valuateResponse\x12\x0e\n\x06people\x18\x01 \x01(\r\"2\n\rStatusRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0f\n\x07request\x18\x0f \x01(\t\"]\n\x0eStatusResponse\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.mascaron.agent.v1.State\x12\x10\n\x08protocol\x18\x02 \x01(\r\x12\x10\n\x08progress\x18\x03 \x01(\x01*i\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTATE_IDLE\x10\x01\x12\x11\n\rSTATE_WORKING\x10\x02\x12\x12\n\x0eSTATE_DRAINING\x10\x03\x12\x12\n\x0eSTATE_REFUSING\x10\x04\x32\xd2\x04\n\x05\x41gent\x12S\n\x08\x44\x65scribe\x12\".mascaron.agent.v1.DescribeRequest\x1a#.mascaron.agent.v1.DescribeResponse\x12U\n\rReviewCharter\x12!.mascaron.agent.v1.CharterRequest\x1a!.mascaron.agent.v1.ReviewResponse\x12U\n\rAcceptCharter\x12!.mascaron.agent.v1.CharterRequest\x1a!.mascaron.agent.v1.AcceptResponse\x12J\n\x05Train\x12\x1f.mascaron.agent.v1.TrainRequest\x1a .mascaron.agent.v1.TrainResponse\x12V\n\tAggregate\x12#.mascaron.agent.v1.AggregateRequest\x1a$.mascaron.agent.v1.AggregateResponse\x12S\n\x08\x45valuate\x12\".mascaron.agent.v1.EvaluateRequest\x1a#.mascaron.agent.v1.EvaluateResponse\x12M\n\x06Status\x12 .mascaron.agent.v1.StatusRequest\x1a!.mascaron.agent.v1.StatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16protos/gen/agent.proto\x12\x11mascaron.agent.v1\"B\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\r\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"G\n\x0f\x44\x65scribeRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x11\n\tchallenge\x18\x02 \x01(\x0c\x12\x0f\n\x07request\x18\x0f \x01(\t\"y\n\x10\x44\x65scribeResponse\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x13\n\x0b\x63\x61mera_type\x18\x02 \x01(\t\x12\r\n\x05trunk\x18\x03 \x01(\t\x12\x0e\n\x06people\x18\x04 \x01(\r\x12\x0c\n\x04site\x18\x05 \x01(\t\x12\x11\n\tsignature\x18\x06 \x01(\x0c\"+\n\x0b\x41rrayDigest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"\x93\x01\n\x0e\x43harterRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0f\n\x07\x63harter\x18\x02 \x01(\t\x12\x0c\n\x04head\x18\x03 \x01(\t\x12/\n\x07initial\x18\x04 \x03(\x0b\x32\x1e.mascaron.agent.v1.ArrayDigest\x12\x0e\n\x06roster\x18\x05 \x01(\t\x12\x0f\n\x07request\x18\x0f \x01(\t\"L\n\x0eReviewResponse\x12\x16\n\x0e\x63harter_digest\x18\x01 \x01(\t\x12\x0f\n\x07\x65psilon\x18\x02 \x01(\x01\x12\x11\n\tautomatic\x18\x03 \x01(\x08\"6\n\x0e\x41\x63\x63\x65ptResponse\x12\x16\n\x0e\x63harter_digest\x18\x01 \x01(\t\x12\x0c\n\x04head\x18\x02 \x01(\t\"\x87\x01\n\x0cTrainRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\r\n\x05round\x18\x03 \x01(\r\x12*\n\x07tensors\x18\x04 \x03(\x0b\x32\x19.mascaron.agent.v1.Tensor\x12\x0c\n\x04head\x18\x05 \x01(\t\x12\x0f\n\x07request\x18\x0f \x01(\t\"I\n\rTrainResponse\x12*\n\x07tensors\x18\x01 \x03(\x0b\x32\x19.mascaron.agent.v1.Tensor\x12\x0c\n\x04head\x18\x02 \x01(\t\"\xbc\x01\n\x10\x41ggregateRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\r\n\x05round\x18\x03 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\r\x12\r\n\x05phase\x18\x05 \x01(\t\x12\x0f\n\x07payload\x18\x06 \x01(\x0c\x12*\n\x07tensors\x18\x07 \x03(\x0b\x32\x19.mascaron.agent.v1.Tensor\x12\x0c\n\x04head\x18\x08 \x01(\t\x12\x0f\n\x07request\x18\x0f \x01(\t\"2\n\x11\x41ggregateResponse\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x0c\n\x04head\x18\x02 \x01(\t\"4\n\x0f\x45valuateRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0f\n\x07request\x18\x0f \x01(\t\"\"\n\x10\x45valuateResponse\x12\x0e\n\x06people\x18\x01 \x01(\r\"2\n\rStatusRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0f\n\x07request\x18\x0f \x01(\t\"]\n\x0eStatusResponse\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.mascaron.agent.v1.State\x12\x10\n\x08protocol\x18\x02 \x01(\r\x12\x10\n\x08progress\x18\x03 \x01(\x01*i\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTATE_IDLE\x10\x01\x12\x11\n\rSTATE_WORKING\x10\x02\x12\x12\n\x0eSTATE_DRAINING\x10\x03\x12\x12\n\x0eSTATE_REFUSING\x10\x04\x32\xd2\x04\n\x05\x41gent\x12S\n\x08\x44\x65scribe\x12\".mascaron.agent.v1.DescribeRequest\x1a#.mascaron.agent.v1.DescribeResponse\x12U\n\rReviewCharter\x12!.mascaron.agent.v1.CharterRequest\x1a!.mascaron.agent.v1.ReviewResponse\x12U\n\rAcceptCharter\x12!.mascaron.agent.v1.CharterRequest\x1a!.mascaron.agent.v1.AcceptResponse\x12J\n\x05Train\x12\x1f.mascaron.agent.v1.TrainRequest\x1a .mascaron.agent.v1.TrainResponse\x12V\n\tAggregate\x12#.mascaron.agent.v1.AggregateRequest\x1a$.mascaron.agent.v1.AggregateResponse\x12S\n\x08\x45valuate\x12\".mascaron.agent.v1.EvaluateRequest\x1a#.mascaron.agent.v1.EvaluateResponse\x12M\n\x06Status\x12 .mascaron.agent.v1.StatusRequest\x1a!.mascaron.agent.v1.StatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.gen.agent_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STATE']._serialized_start=1302
-  _globals['_STATE']._serialized_end=1407
+  _globals['_STATE']._serialized_start=1331
+  _globals['_STATE']._serialized_end=1436
   _globals['_TENSOR']._serialized_start=45
   _globals['_TENSOR']._serialized_end=111
   _globals['_DESCRIBEREQUEST']._serialized_start=113
@@ -47,22 +47,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVIEWRESPONSE']._serialized_end=580
   _globals['_ACCEPTRESPONSE']._serialized_start=582
   _globals['_ACCEPTRESPONSE']._serialized_end=636
-  _globals['_TRAINREQUEST']._serialized_start=638
-  _globals['_TRAINREQUEST']._serialized_end=759
-  _globals['_TRAINRESPONSE']._serialized_start=761
-  _globals['_TRAINRESPONSE']._serialized_end=834
-  _globals['_AGGREGATEREQUEST']._serialized_start=837
-  _globals['_AGGREGATEREQUEST']._serialized_end=1011
-  _globals['_AGGREGATERESPONSE']._serialized_start=1013
-  _globals['_AGGREGATERESPONSE']._serialized_end=1063
-  _globals['_EVALUATEREQUEST']._serialized_start=1065
-  _globals['_EVALUATEREQUEST']._serialized_end=1117
-  _globals['_EVALUATERESPONSE']._serialized_start=1119
-  _globals['_EVALUATERESPONSE']._serialized_end=1153
-  _globals['_STATUSREQUEST']._serialized_start=1155
-  _globals['_STATUSREQUEST']._serialized_end=1205
-  _globals['_STATUSRESPONSE']._serialized_start=1207
-  _globals['_STATUSRESPONSE']._serialized_end=1300
-  _globals['_AGENT']._serialized_start=1410
-  _globals['_AGENT']._serialized_end=2004
+  _globals['_TRAINREQUEST']._serialized_start=639
+  _globals['_TRAINREQUEST']._serialized_end=774
+  _globals['_TRAINRESPONSE']._serialized_start=776
+  _globals['_TRAINRESPONSE']._serialized_end=849
+  _globals['_AGGREGATEREQUEST']._serialized_start=852
+  _globals['_AGGREGATEREQUEST']._serialized_end=1040
+  _globals['_AGGREGATERESPONSE']._serialized_start=1042
+  _globals['_AGGREGATERESPONSE']._serialized_end=1092
+  _globals['_EVALUATEREQUEST']._serialized_start=1094
+  _globals['_EVALUATEREQUEST']._serialized_end=1146
+  _globals['_EVALUATERESPONSE']._serialized_start=1148
+  _globals['_EVALUATERESPONSE']._serialized_end=1182
+  _globals['_STATUSREQUEST']._serialized_start=1184
+  _globals['_STATUSREQUEST']._serialized_end=1234
+  _globals['_STATUSRESPONSE']._serialized_start=1236
+  _globals['_STATUSRESPONSE']._serialized_end=1329
+  _globals['_AGENT']._serialized_start=1439
+  _globals['_AGENT']._serialized_end=2033
 # @@protoc_insertion_point(module_scope)

@@ -101,18 +101,20 @@ class AcceptResponse(_message.Message):
     def __init__(self, charter_digest: _Optional[str] = ..., head: _Optional[str] = ...) -> None: ...
 
 class TrainRequest(_message.Message):
-    __slots__ = ("protocol", "run", "round", "tensors", "request")
+    __slots__ = ("protocol", "run", "round", "tensors", "head", "request")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     ROUND_FIELD_NUMBER: _ClassVar[int]
     TENSORS_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     protocol: int
     run: str
     round: int
     tensors: _containers.RepeatedCompositeFieldContainer[Tensor]
+    head: str
     request: str
-    def __init__(self, protocol: _Optional[int] = ..., run: _Optional[str] = ..., round: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., request: _Optional[str] = ...) -> None: ...
+    def __init__(self, protocol: _Optional[int] = ..., run: _Optional[str] = ..., round: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., head: _Optional[str] = ..., request: _Optional[str] = ...) -> None: ...
 
 class TrainResponse(_message.Message):
     __slots__ = ("tensors", "head")
@@ -123,7 +125,7 @@ class TrainResponse(_message.Message):
     def __init__(self, tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., head: _Optional[str] = ...) -> None: ...
 
 class AggregateRequest(_message.Message):
-    __slots__ = ("protocol", "run", "round", "attempt", "phase", "payload", "tensors", "request")
+    __slots__ = ("protocol", "run", "round", "attempt", "phase", "payload", "tensors", "head", "request")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     ROUND_FIELD_NUMBER: _ClassVar[int]
@@ -131,6 +133,7 @@ class AggregateRequest(_message.Message):
     PHASE_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     TENSORS_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     protocol: int
     run: str
@@ -139,8 +142,9 @@ class AggregateRequest(_message.Message):
     phase: str
     payload: bytes
     tensors: _containers.RepeatedCompositeFieldContainer[Tensor]
+    head: str
     request: str
-    def __init__(self, protocol: _Optional[int] = ..., run: _Optional[str] = ..., round: _Optional[int] = ..., attempt: _Optional[int] = ..., phase: _Optional[str] = ..., payload: _Optional[bytes] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., request: _Optional[str] = ...) -> None: ...
+    def __init__(self, protocol: _Optional[int] = ..., run: _Optional[str] = ..., round: _Optional[int] = ..., attempt: _Optional[int] = ..., phase: _Optional[str] = ..., payload: _Optional[bytes] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., head: _Optional[str] = ..., request: _Optional[str] = ...) -> None: ...
 
 class AggregateResponse(_message.Message):
     __slots__ = ("payload", "head")

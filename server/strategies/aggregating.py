@@ -15,6 +15,8 @@ from common.errors import AggregationError, MascaronError, NotReadyError, WireEr
 from common.secagg import masks, shamir
 from common.secagg.masks import End
 from common.secagg.messages import (
+    BOX,
+    CHECK,
     Boxes,
     Cohort,
     Consent,
@@ -25,6 +27,7 @@ from common.secagg.messages import (
     SiteKeys,
     SiteMessage,
     Survivors,
+    boxed,
     check_of,
     seed_digest,
 )
@@ -67,11 +70,11 @@ class Aggregation:
         }
         self._left = tuple(sorted(self._peers))
         self._phase = 0
-        self._cohort = Cohort(())
+        self._cohort = Cohort((), ())
         self._dealings: dict[str, Dealing] = {}
         self._sum: Words = np.zeros(context.terms.size, context.terms.grid.word)
         self._survivors = Survivors((), ())
-        self._consents = Consents(())
+        self._consents = Consents((), ())
         self._dealers_view = b""
         self._total: NDArray[np.int64] | None = None
 
@@ -127,15 +130,16 @@ class Aggregation:
     def _take_keys(self, replies: dict[str, bytes]) -> None:
         found = self._read(SiteKeys, replies, b"", lambda _: None)
         self._keep(KEYS, found, "sent keys")
-        self._cohort = Cohort(tuple(found[name] for name in self._left))
+        self._cohort = Cohort(self._left, tuple(found[name] for name in self._left))
 
     def _take_dealings(self, replies: dict[str, bytes]) -> None:
-        names = self._cohort.names
+        sites, threshold = len(self._cohort.names), self.context.terms.threshold
 
         def check(dealing: Dealing) -> None:
-            empty = [name for name, box in zip(names, dealing.boxes, strict=True) if not box]
-            if empty != [dealing.site]:
-                raise WireError("a box is missing")
+            if len(dealing.checks) != 2 * CHECK * sites:
+                raise WireError("not two checks for each site")
+            if len(dealing.boxes) != BOX * (sites - threshold):
+                raise WireError("a box is missing, or one too many")
 
         found = self._read(Dealing, replies, self._cohort.view(), check)
         self._keep(SHARES, found, "dealt shares")
@@ -162,13 +166,13 @@ class Aggregation:
         view = self._survivors.view(self._dealers_view)
         found = self._read(Consent, replies, view, lambda _: None)
         self._keep(SURVIVORS, found, "signed the survivors")
-        self._consents = Consents(tuple(found[name] for name in self._left))
+        self._consents = Consents(self._left, tuple(found[name] for name in self._left))
 
     def _take_shares(self, replies: dict[str, bytes]) -> None:
         dealers = tuple(self._dealings)
 
         def check(shares: Shares) -> None:
-            if len(shares.shares) != masks.KEY * len(dealers):
+            if len(shares.shares) != shamir.SIZE * len(dealers):
                 raise WireError("not a share for each dealer")
 
         view = self._survivors.view(self._dealers_view)
@@ -194,12 +198,15 @@ class Aggregation:
                 raise _spoiled(dealer)
             self._sum -= masks.stream(masks.self_key(secret, dealer, attempt), size, grid)
             return
-        keys = {key.site: key.masks for key in self._cohort.keys}
-        if masks.public_of(secret) != keys[dealer]:
+        cohort = zip(self._cohort.names, self._cohort.keys, strict=True)
+        keys = {name: key.masks for name, key in cohort}
+        private = masks.private_of(secret, dealer, attempt)
+        if masks.public_of(private) != keys[dealer]:
             raise _spoiled(dealer)
         own = End(dealer, keys[dealer])
         for name in self._survivors.alive:
-            key = masks.mask_key(secret, own, End(name, keys[name]), attempt)
+            agreed = masks.agreed(private, keys[name])
+            key = masks.mask_key(agreed, own, End(name, keys[name]), attempt)
             mask = masks.stream(key, size, grid)
             if name < dealer:
                 self._sum -= mask
@@ -210,9 +217,10 @@ class Aggregation:
         """The secret of ``dealer`` from the first threshold of shares that are as it dealt them."""
         terms, dealing, good = self.context.terms, self._dealings[dealer], {}
         for keeper, share in shares.items():
-            check = dealing.check_at(self._cohort.names.index(keeper), int(not alive))
+            checks = dealing.checks_at(self._cohort.names.index(keeper))
+            check = checks[:CHECK] if alive else checks[CHECK:]
             if check_of(share, dealer, keeper, self.context.digest) == check:
-                good[terms.members.index(keeper) + 1] = share
+                good[terms.number(keeper)] = share
             else:
                 log.warning("a share of %s kept by %s is not as it was dealt", dealer, keeper)
         if len(good) < terms.threshold:
@@ -221,8 +229,12 @@ class Aggregation:
         return shamir.combine({point: good[point] for point in points}, shamir.weights(points))
 
     def _boxes(self, keeper: str) -> Boxes:
-        at, dealers = self._cohort.names.index(keeper), tuple(self._dealings)
-        return Boxes(dealers, tuple(self._dealings[name].boxes[at] for name in dealers))
+        names, boxes, checks = self._cohort.names, [], []
+        for dealer, dealing in self._dealings.items():
+            some = boxed(names, dealer, self.context.terms.threshold)
+            boxes.append(dealing.box_at(some.index(keeper)) if keeper in some else b"")
+            checks.append(dealing.checks_at(names.index(keeper)))
+        return Boxes(tuple(self._dealings), tuple(boxes), tuple(checks))
 
     def _read(
         self, kind: type[_S], replies: dict[str, bytes], view: bytes, check: Callable[[_S], None]
@@ -232,9 +244,7 @@ class Aggregation:
         for name, reply in replies.items():
             try:
                 message = kind.from_bytes(reply)
-                if message.site != name:
-                    raise WireError("a reply in another's name")
-                message.verify(self._peers[name], self.context, view)
+                message.verify(name, self._peers[name], self.context, view)
                 check(message)
             except (MascaronError, ValueError) as error:
                 reason = getattr(error, "reason", WireError.reason)

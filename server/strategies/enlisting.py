@@ -17,6 +17,7 @@ from common.trust.signed import Signed
 from server.charter import Charter
 from server.checkpoint import PoolArrays
 from server.runs.register import Register
+from server.strategies.countersigning import NodeHeads
 from server.strategies.declined import ABSENT, NO_ANSWER, NOT_ADMITTED, told
 
 log = logging.getLogger(__name__)
@@ -75,29 +76,20 @@ class Enlisting:
         )
         willing = self._willing(described, challenges)
         enlisted.sites = {node: site for node, site in self.known.items() if node in willing}
-        digest = charter_digest(self.signed)
-        for node, answer in sorted(self._offer(willing, enlisted, initial).items()):
+        digest, heads = charter_digest(self.signed), NodeHeads(self.register, enlisted.sites)
+        for node, answer in sorted(self._offer(willing, heads, initial).items()):
             if answer.get(wire.CHARTER_DIGEST) == digest:
                 kind, people = _public(willing[node], enlisted.sites.get(node))
                 pool = kind if plan.pooling == "camera_type" else "all"
                 enlisted.pools.setdefault(pool, []).append(node)
                 enlisted.people[node] = people
-                self.keep_head(enlisted, node, answer)
+                heads.keep(node, answer)
         if len(enlisted.nodes) < plan.cohort:
             raise CohortError(
                 f"{len(enlisted.nodes)} sites accepted the plan, "
                 f"the cohort minimum is {plan.cohort}{told(self._reasons(), digest)}"
             )
         return enlisted
-
-    def keep_head(self, enlisted: Enlisted, node: int, answer: ConfigRecord) -> None:
-        """Keeps the ledger head that came with the ``answer`` of ``node``, if it is the site's."""
-        if self.register is None or node not in enlisted.sites:
-            return
-        try:
-            self.register.heads.keep(enlisted.sites[node], str(answer.get(wire.HEAD, "")))
-        except SignatureError as error:
-            log.warning("node %d sent no ledger head of its own: %s", node, error.reason)
 
     def _reasons(self) -> dict[str, str]:
         """Why sites, or nodes that no site is known behind, do not take part."""
@@ -159,14 +151,12 @@ class Enlisting:
         return entry
 
     def _offer(
-        self, willing: Mapping[int, ConfigRecord], enlisted: Enlisted, initial: PoolArrays
+        self, willing: Mapping[int, ConfigRecord], heads: NodeHeads, initial: PoolArrays
     ) -> Answers:
         digests, offers = ConfigRecord(dict(array_digests(initial))), {}
         text = self.signed.to_json()
         for node in sorted(willing):
-            offers[node] = {wire.CHARTER: text, wire.HEAD: ""}
-            if self.register is not None:
-                offers[node][wire.HEAD] = self.register.heads.last(enlisted.sites[node].name)
+            offers[node] = {wire.CHARTER: text, wire.HEAD: heads.last(node)}
             if self.register is not None and self.charter.members:  # who else is in its sums
                 offers[node][wire.ROSTER] = self.register.text
         return self._ask("query.accept", offers, {wire.INITIAL: digests})

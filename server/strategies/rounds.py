@@ -26,6 +26,7 @@ from server.charter import Charter
 from server.checkpoint import PoolArrays, RunState, write_checkpoint
 from server.runs.register import Register
 from server.strategies import declined
+from server.strategies.countersigning import NodeHeads
 from server.strategies.enlisting import Enlisted, Enlisting
 from server.strategies.named import Optimiser, Standing, averaging
 from server.strategies.secure import SecureRounds
@@ -134,9 +135,6 @@ class RoundLoop:
         if self.register is None:
             raise RunError("a charter with members needs the roster that they are in")
 
-        def heard(node: int, told: ConfigRecord) -> None:
-            self._enlisting().keep_head(roster, node, told)
-
         return SecureRounds(
             charter=self.charter,
             digest=charter_digest(self.signed),
@@ -144,7 +142,7 @@ class RoundLoop:
             folder=self.folder,
             enlisted=roster,
             exchange=self._exchange,
-            heard=heard,
+            heads=NodeHeads(self.register, roster.sites),
         )
 
     def _round(self, current: Round, roster: Enlisted, state: RunState) -> None:
@@ -155,9 +153,10 @@ class RoundLoop:
 
     def _plain_round(self, current: Round, roster: Enlisted, state: RunState) -> None:
         number = current.number
-        replies = self._train(current, roster, state)
+        heads = NodeHeads(self.register, roster.sites)
+        replies = self._train(current, roster, state, heads)
         for reply in replies:
-            self._take_head(roster, reply)
+            self._take_head(heads, reply)
         pooled: dict[str, int] = {}
         heard = {reply.metadata.src_node_id for reply in replies}
         faults = {node: declined.NO_ANSWER for node in roster.nodes if node not in heard}
@@ -197,14 +196,14 @@ class RoundLoop:
         told = declined.told(named, charter_digest(self.signed))
         return f", the cohort minimum is {self.charter.plan.cohort}{told}"
 
-    def _take_head(self, roster: Enlisted, reply: Message) -> None:
+    def _take_head(self, heads: NodeHeads, reply: Message) -> None:
         """Takes the ledger head out of an answer, which the strategy need not know."""
         if reply.has_content() and wire.CONFIG in reply.content:
             told = reply.content[wire.CONFIG]
             rest = {key: record for key, record in reply.content.items() if key != wire.CONFIG}
             reply.content = RecordDict(rest)
             if isinstance(told, ConfigRecord):
-                self._enlisting().keep_head(roster, reply.metadata.src_node_id, told)
+                heads.keep(reply.metadata.src_node_id, told)
 
     def _strategy(self, current: Round, shared: PoolArrays) -> Strategy:
         """What turns the replies to ``current`` into one; moments know no optimiser."""
@@ -234,20 +233,23 @@ class RoundLoop:
             told = f"a pool has fewer than the {plan.honest_sites} sites its noise needs"
             raise CohortError(told)
 
-    def _train(self, current: Round, roster: Enlisted, state: RunState) -> list[Message]:
-        number = current.number
-        config = ConfigRecord(
-            {wire.VERSION: wire.PROTOCOL, wire.RUN: self.charter.run, wire.ROUND: number}
-        )
+    def _train(
+        self, current: Round, roster: Enlisted, state: RunState, heads: NodeHeads
+    ) -> list[Message]:
+        number, seconds = current.number, self.charter.timeout
+        words: dict[str, Any] = {
+            wire.VERSION: wire.PROTOCOL,
+            wire.RUN: self.charter.run,
+            wire.ROUND: number,
+        }
         messages = []
         for pool, nodes in roster.pools.items():
             arrays = phases.request(current, state.pools[pool])
             record = ArrayRecord({name: Array(array) for name, array in arrays.items()})
-            content = RecordDict({wire.ARRAYS: record, wire.CONFIG: config})
-            messages += [
-                Message(content, node, "train", ttl=self.charter.timeout, group_id=str(number))
-                for node in nodes
-            ]
+            for node in nodes:
+                config = ConfigRecord({**words, wire.HEAD: heads.last(node)})
+                content = RecordDict({wire.ARRAYS: record, wire.CONFIG: config})
+                messages.append(Message(content, node, "train", ttl=seconds, group_id=str(number)))
         return self._exchange(messages, str(number))
 
     def _exchange(self, messages: list[Message], group: str) -> list[Message]:

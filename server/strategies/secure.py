@@ -29,6 +29,7 @@ from server.charter import Charter
 from server.checkpoint import PoolArrays
 from server.strategies import declined
 from server.strategies.aggregating import Aggregation
+from server.strategies.countersigning import NodeHeads
 from server.strategies.declined import ABSENT, NO_ANSWER
 from server.strategies.enlisting import Enlisted
 
@@ -54,7 +55,7 @@ class PoolSum:
 class SecureRounds:
     """Makes the secure sums of a run's rounds over the nodes that enlisted.
 
-    ``exchange`` sends messages of a group and waits; ``heard`` is told of every answer.
+    ``exchange`` sends messages of a group and waits; ``heads`` go out and come back with each.
     ``left_out`` has why sites are not in the last sums. Attempts are counted on the disk
     before anybody is asked, so that a centre that died never asks for the same one again.
     """
@@ -65,7 +66,7 @@ class SecureRounds:
     folder: Path
     enlisted: Enlisted
     exchange: Exchange
-    heard: Callable[[int, ConfigRecord], None]
+    heads: NodeHeads
     left_out: dict[str, str] = field(default_factory=dict)
 
     def sums(self, current: Round, pools: Mapping[str, PoolArrays]) -> PoolSums:
@@ -174,8 +175,8 @@ class _Trial:
         for pool, aggregation in live.items():
             for name, payload in aggregation.requests(phase).items():
                 if name in self._nodes:
-                    content = self._content(phase, payload, pools[pool])
                     node = self._nodes[name]
+                    content = self._content(phase, node, payload, pools[pool])
                     messages.append(Message(content, node, KIND, ttl=seconds, group_id=group))
                 else:
                     self._errors.setdefault(name, ABSENT)
@@ -188,10 +189,14 @@ class _Trial:
                 self._errors.setdefault(name, NO_ANSWER)
         return answers
 
-    def _content(self, phase: str, payload: bytes, shared: PoolArrays) -> RecordDict:
+    def _content(self, phase: str, node: int, payload: bytes, shared: PoolArrays) -> RecordDict:
         words: dict[str, Any] = {wire.VERSION: wire.PROTOCOL, wire.RUN: self._rounds.charter.run}
         words |= {wire.ROUND: self._current.number, wire.ATTEMPT: self._attempt}
-        words |= {wire.PHASE: phase, wire.PAYLOAD: payload}
+        words |= {
+            wire.PHASE: phase,
+            wire.PAYLOAD: payload,
+            wire.HEAD: self._rounds.heads.last(node),
+        }
         content = RecordDict({wire.CONFIG: ConfigRecord(words)})
         if phase == VECTOR:
             arrays = phases.request(self._current, shared)
@@ -211,7 +216,7 @@ class _Trial:
         payload = told.get(wire.PAYLOAD)
         if isinstance(payload, bytes):
             answers.setdefault(name, payload)
-        self._rounds.heard(node, told)
+        self._rounds.heads.keep(node, told)
 
     def _note(self, aggregation: Aggregation) -> None:
         """Why sites are not in the sum, in the words of whoever refused first."""

@@ -61,6 +61,9 @@ class Quiet:
     def head(self) -> str:
         return ""
 
+    def confirm(self, kept: str) -> None:
+        pass
+
     def progress(self, run: str, number: int) -> float:
         return 0.0
 
@@ -222,6 +225,8 @@ class Working:
         return {"done": np.ones(1, np.float32)}
     def head(self):
         return "head"
+    def confirm(self, kept):
+        pass
     def progress(self, run, number):
         return 0.5
 service = AgentService(Working(), Jobs())

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client.agent.charters import Offer, Review
+from client.agent.jobs import Jobs
 from client.agent.main import REQUESTS, SERVICE, Door, serve
 from client.agent.service import AgentService
 from client.agent.statuses import STATUS
@@ -21,12 +22,14 @@ from client.agent.tls import Tls, make_end
 from client.app import dial
 from common import errors, wire
 from common.trust.charter import charter_digest
+from common.trust.heads import SignedHead
+from common.trust.keys import SigningKey
 from common.trust.signed import Signed
 from protos.gen import agent_pb2 as pb
 from protos.gen import agent_pb2_grpc as rpc
 from simulations.stub import InProcessStub
 from tests.fakes import TRUNK
-from tests.small_site import RUN, Site, frame, mean_plan, offer
+from tests.small_site import FEDERATION, RUN, Site, frame, mean_plan, offer
 
 CANARY = "/faces/Alice Example/1.jpg"
 OURS = [
@@ -57,6 +60,9 @@ class FakeTrainer:
 
     def head(self) -> str:
         return "head"
+
+    def confirm(self, kept: str) -> None:
+        self.shown = kept
 
     def progress(self, run: str, number: int) -> float:
         return 0.25
@@ -244,6 +250,35 @@ def test_whatever_a_tensor_says_it_is_read_or_refused(
         assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
     else:
         assert (list(back.shape), back.data) == (shape, data)
+
+
+def test_a_request_with_a_newer_head_than_the_ledgers_ends_all_releases(
+    site: Site, tmp_path: Path
+) -> None:
+    room = site.training()
+    told = {"federation": FEDERATION, "site": "north", "sequence": 9, "mac": "0" * 64}
+    newer = SignedHead(**told).sign(site.identity).to_json()  # type: ignore[arg-type]
+    forged = SignedHead(**told).sign(SigningKey.generate()).to_json()  # type: ignore[arg-type]
+    room.accept(offer(mean_plan()))
+    asked = question(run=RUN)
+    for name, array in frame().items():
+        encoded = wire.encode(array)
+        asked.tensors.add(name=name, dtype="float32", shape=encoded.shape, data=encoded.data)
+    sums = pb.AggregateRequest(protocol=wire.PROTOCOL, run=RUN, round=1, attempt=1, phase="keys")
+    with through_a_socket(AgentService(room, Jobs()), tmp_path) as stub:
+        for text, reason in ((forged, "SIGNATURE_INVALID"), ("x" * 2**20, "SIGNATURE_INVALID")):
+            asked.head = sums.head = text
+            assert refusal(lambda: stub.Train(asked))[1] == reason
+            assert refusal(lambda: stub.Aggregate(sums))[1] == reason
+        asked.head = newer
+        assert refusal(lambda: stub.Train(asked))[1] == "ROLLBACK_DETECTED"
+        asked.head = ""  # kept back by whoever is in between: too late
+        for call in (lambda: stub.Train(asked), lambda: stub.Aggregate(sums)):
+            sums.head = ""
+            assert refusal(call)[1] == "ROLLBACK_DETECTED"
+        status = stub.Status(pb.StatusRequest(protocol=wire.PROTOCOL))
+        assert status.state == pb.STATE_REFUSING
+    assert site.kinds() == ["accept"]
 
 
 def test_a_real_site_answers_the_same_bytes_in_process_and_through_a_socket(

@@ -280,7 +280,7 @@ def test_an_older_head_or_one_of_somebody_else_does_not_replace_the_one_kept(
     assert [path.name for path in tmp_path.iterdir()] == ["north.json"]
 
 
-def test_heads_that_come_with_a_round_are_kept_too(tmp_path: Path) -> None:
+def test_each_round_shows_a_site_its_own_last_head_and_keeps_the_next(tmp_path: Path) -> None:
     nodes = Nodes(("north", "south"))
     app = nodes.app()
 
@@ -288,6 +288,7 @@ def test_heads_that_come_with_a_round_are_kept_too(tmp_path: Path) -> None:
     def train(message: Message, context: Context) -> Message:
         nodes.rows = 9
         number = int(context.node_config["partition-id"])
+        nodes.shown[number] = str(message.content.config_records[wire.CONFIG][wire.HEAD])
         answer = reply(message, {SUM: np.array([1, 2], np.float32)})
         records = {**answer.content, wire.CONFIG: ConfigRecord({wire.HEAD: nodes.head(number)})}
         answer.content = RecordDict(records)
@@ -303,4 +304,5 @@ def test_heads_that_come_with_a_round_are_kept_too(tmp_path: Path) -> None:
         RunState(plan=plan.digest), dict(INITIAL)
     )
     np.testing.assert_allclose(state.pools["all"][SUM], [2, 4])
+    assert nodes.shown == {0: head("north", 1), 1: head("south", 1)}  # those of the acceptance
     assert store.last("south") == head("south", 9)

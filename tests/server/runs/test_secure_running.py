@@ -10,8 +10,8 @@ from server.clock import Clock
 from server.runs.progress import Progress, read_rounds
 from server.runs.running import Running
 from tests.small_afternoon import Afternoon, Hooked
-from tests.small_site import initial
-from tests.small_sums import NAMES
+from tests.small_site import initial, long_plan
+from tests.small_sums import NAMES, shared_mean
 
 
 @dataclass
@@ -104,3 +104,30 @@ def test_every_answer_leaves_a_ledger_head_with_the_centre(tmp_path: Path) -> No
     for name in NAMES:
         kept = json.loads((tmp_path / "heads" / f"{name}.json").read_text("utf-8"))
         assert json.loads(kept["content"])["sequence"] == 3  # accept, reserve, masked
+
+
+def test_a_ledger_restored_in_the_middle_of_a_run_takes_part_in_nothing_more(
+    tmp_path: Path,
+) -> None:
+    it = Afternoon(tmp_path, shared_mean(mechanisms=long_plan().mechanisms[:2]))
+    older: dict[Path, bytes] = {}
+
+    def before(number: int, attempt: int, phase: str) -> None:
+        if (number, phase) == (1, KEYS):
+            it.kill("east")
+            older.update({path: path.read_bytes() for path in tmp_path.glob("east.db*")})
+        elif (number, phase) == (2, KEYS):
+            it.sites.ledgers["east"].close()
+            for path in tmp_path.glob("east.db*"):
+                path.unlink()
+            for path, content in older.items():
+                path.write_bytes(content)
+            it.kill("east")
+
+    it.before = before
+    assert go(it).state == "done"
+    first, second = read_rounds(tmp_path)
+    assert (first["answered"], first["refused"]) == (list(NAMES), {})
+    assert second["refused"] == {"east": "ROLLBACK_DETECTED"}
+    assert it.sites.kinds("east") == ["accept"]  # nothing was charged, because nothing was drawn
+    assert not it.sites.rooms["east"].usable
