@@ -90,7 +90,7 @@ def _cast(value: Any, expected: Any, where: str) -> Any:
             raise ConfigError(f"{where}: expected a table, got {value!r}")
         return build(typing.cast("type[Any]", expected), value, where)
     if expected is float and type(value) is int:
-        return float(value)
+        return _float(value, where)
     if expected is Path and type(value) is str:
         return Path(value)
     if expected is not Any and type(value) is not expected:
@@ -98,6 +98,13 @@ def _cast(value: Any, expected: Any, where: str) -> Any:
             f"{where}: expected {getattr(expected, '__name__', expected)}, got {value!r}"
         )
     return value
+
+
+def _float(value: int, where: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise ConfigError(f"{where}: the number is too large") from None
 
 
 def _cast_tuple(value: Any, arguments: tuple[Any, ...], where: str) -> tuple[Any, ...]:

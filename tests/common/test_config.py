@@ -37,6 +37,7 @@ def test_a_good_file_becomes_its_dataclass(tmp_path: Path) -> None:
     [
         ("flors = 2\ndoor = []", "unknown key 'flors'; did you mean 'floors'?"),
         ("floors = 2", "missing door"),
+        (f"[[door]]\nname = 'x'\nwidth = 1{'0' * 400}", "width: the number is too large"),
         ("floors = '2'\ndoor = []", "floors: expected int, got '2'"),
         ("floors = 0\ndoor = []", "floors must be at least 1"),
         ("[[door]]\nnmae = 'a'", "door[0]: unknown key 'nmae'; did you mean 'name'?"),
