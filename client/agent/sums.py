@@ -23,7 +23,7 @@ from client.privacy.account import Accepted
 from client.privacy.entropy import Entropy
 from client.privacy.ledger import Ledger
 from common import wire
-from common.errors import AggregationError, PlanError, WireError
+from common.errors import AggregationError, PlanError, ReplayError, WireError
 from common.privacy.plan import Round
 from common.secagg.phases import VECTOR
 from common.secagg.terms import AggregationTerms, Context, terms_of
@@ -71,12 +71,14 @@ class Sums:
         self, facts: SiteFacts, policy: SitePolicy, ledger: Ledger, entropy: Entropy
     ) -> None:
         self._facts, self._policy, self._ledger, self._entropy = facts, policy, ledger, entropy
+        self._drawn: dict[str, str] = {}  # of a run, what its last vector was made of
 
     def answer(self, accepted: Accepted, asked: Asked) -> bytes:
         """This site's signed words in the phase of ``asked``.
 
         Raises what ``SecureAggregation.answer`` does, ``PlanError`` for a round that is not in the
-        plan, and ``BudgetError`` where the attempt cannot be paid for.
+        plan, ``BudgetError`` where the attempt cannot be paid for, and ``ReplayError`` for a
+        vector that was made of other arrays.
         """
         aggregation, plan = self._facts.aggregation, accepted.plan
         if aggregation is None or not accepted.members or plan.noise != "distributed":
@@ -102,12 +104,15 @@ class Sums:
         def release() -> NDArray[np.int64]:
             steps = self._release(accepted, current, asked, terms)
             drawn.append(len(steps))
+            self._drawn[asked.run] = asked.contents
             return steps
 
         said = aggregation.answer(context, asked.phase, asked.payload, release)
         if drawn:  # and not a repeat, whose bytes are stored
             self._ledger.masked(asked.run, asked.round, asked.contents, said)
             log.info("round %d: %d masked bytes released", asked.round, len(said))
+        elif asked.phase == VECTOR and self._drawn.get(asked.run) != asked.contents:
+            raise ReplayError("the vector of this attempt was made of other arrays")
         return said
 
     def _terms(self, accepted: Accepted, current: Round) -> AggregationTerms:
