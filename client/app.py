@@ -46,7 +46,7 @@ def dial(context: Context) -> Any:
     A port is dialled with mutual TLS: ``agent-tls`` names a folder with the courier's key and
     certificate and the agent's certificate.
     """
-    limits = [("grpc.max_receive_message_length", wire.MAX_ELEMENTS)]
+    limits = [("grpc.max_receive_message_length", wire.MAX_ELEMENTS), ("grpc.enable_http_proxy", 0)]
     address = context.node_config.get("agent-address")
     if address is None:
         folder = Path(str(context.run_config["agent-folder"]))

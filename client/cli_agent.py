@@ -20,16 +20,12 @@ delta_option = click.option(
 @click.command()
 @at_home
 @click.option("--group", help="Name or number; its members may connect to the socket too.")
-@click.option("--listen", metavar="127.0.0.1:PORT", help="A port with mutual TLS, no socket.")
 @told
-def serve(home: SiteHome, group: str | None, listen: str | None) -> None:
+def serve(home: SiteHome, group: str | None) -> None:
     """Run this site's agent until SIGTERM; every person in the faces folder takes part."""
-    from client.commands.serve import Listening, serve_site
+    from client.commands.serve import serve_site
 
-    if group is not None and listen is not None:
-        raise click.UsageError("--group is for the socket, --listen does without one")
-    listening = Listening(address=listen, group=group)
-    serve_site(home, listening, lambda line: click.echo(line, err=True))
+    serve_site(home, group, lambda line: click.echo(line, err=True))
 
 
 @click.group()

@@ -22,6 +22,7 @@ at_home = home_option(SiteHome, DEFAULT, VARIABLE, "site")
 @click.option("--faces", type=FILE, help="Folder of faces: <person>/<picture>.")
 @click.option("--trunk", type=FILE, help="trunk.toml of the frozen network.")
 @click.option("--public", type=FILE, help="Pack or folder of public faces.")
+@click.option("--agent", metavar="127.0.0.1:PORT", help="The agent listens there, by no socket.")
 @click.option("--aligned", is_flag=True, default=None, help="Both hold aligned crops already.")
 @click.option("--later", is_flag=True, help="Make the keys, leave the network alone.")
 @told

@@ -41,7 +41,7 @@ class Machine:
     space: Callable[[Path], int]  # bytes free there
     processor: Path = Path("/proc/cpuinfo")
     architecture: str = platform.machine()
-    ask_agent: Callable[[str], str]  # "" if the agent at an address answers, else the reason
+    ask_agent: Callable[[SiteHome, SiteConfig], str]  # "" if the agent answers, else the reason
 
 
 Check = Callable[[SiteHome, SiteConfig, Machine], Iterable[Finding]]
@@ -98,7 +98,7 @@ def check_keys(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator
     """Keys are there, and nobody but their owner reads them."""
     for path in (home.identity_key, home.ledger_key, home.node_key):
         name = f"key {path.name}"
-        if not _visible(path.parent):
+        if not visible(path.parent):
             continue  # of the other side of the house, whose user sees to it
         try:
             mode = stat.S_IMODE(path.lstat().st_mode)
@@ -125,7 +125,7 @@ def check_trust(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterato
 
 def check_faces(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
     """Whether the folder or pack of faces can be read; not what is in it."""
-    if not _visible(home.agent):
+    if not visible(home.agent):
         return  # the courier's user, who must not read faces
     path = config.faces
     needed = os.R_OK | (os.X_OK if path.is_dir() else 0)
@@ -138,40 +138,9 @@ def check_faces(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterato
         yield well("faces")
 
 
-def check_socket(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
-    """Who may speak to the agent."""
-    path = home.socket(config)
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return  # the agent's check tells
-    if not stat.S_ISSOCK(mode):
-        yield wrong("socket", f"{path} is not a socket", f"remove it, then start the agent: {path}")
-    elif mode & 0o007:
-        yield wrong("socket", f"every user may speak to the agent at {path}", f"chmod o= {path}")
-    elif not os.access(path, os.R_OK | os.W_OK):
-        remedy = "start the agent with a group that the courier's user is in, or as this user"
-        yield wrong("socket", f"this user may not speak to the agent at {path}", remedy)
-    else:
-        yield well("socket")
-
-
-def check_agent(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
-    """Whether the agent answers the way a courier asks."""
-    reason = machine.ask_agent(f"unix://{home.socket(config)}")
-    if reason == "PROTOCOL_VERSION":
-        remedy = "install the same release for both, then start both again"
-        yield wrong("agent", "the agent speaks another version of the protocol", remedy)
-    elif reason:
-        remedy = "start it with `mascaron-site serve`; its log says why it ended"
-        yield wrong("agent", f"the agent does not answer ({reason})", remedy)
-    else:
-        yield well("agent")
-
-
 def check_node(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
     """Whether the centre knows this node, and takes it."""
-    roster, mine = known_roster(home), _visible(home.courier)
+    roster, mine = known_roster(home), visible(home.courier)
     entry = roster.site(config.name) if roster else None
     line = storing.read(home.node_public) if mine else None
     if entry is not None and entry.state == "revoked":
@@ -209,7 +178,7 @@ def _words(line: bytes) -> list[str]:
     return line.decode("ascii", "replace").split()[:2]
 
 
-def _visible(folder: Path) -> bool:
+def visible(folder: Path) -> bool:
     """Unless it is the other side's: a folder that is not there is everybody's business."""
     return not folder.exists() or os.access(folder, os.R_OK | os.X_OK)
 
@@ -224,7 +193,4 @@ ON_THIS_MACHINE: tuple[Check, ...] = (
     check_keys,
     check_trust,
     check_faces,
-    check_socket,
-    check_agent,
-    check_node,
 )

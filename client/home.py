@@ -14,6 +14,7 @@ from common.trust.roster import check_name
 
 DEFAULT = Path("~/.mascaron/site")
 VARIABLE = "MASCARON_SITE"
+LOOPBACK = re.compile(r"127\.0\.0\.1|\[::1\]")  # by number: a name could be sent elsewhere
 HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]+\])")
 PRIVATE, SHARED = 0o700, 0o755
 
@@ -31,6 +32,7 @@ class SiteConfig:
     public: Path
     aligned: bool = False  # faces and public are folders of square, aligned crops already
     socket: Path | None = None  # of the agent; run/agent.sock unless said otherwise
+    agent: str | None = None  # "127.0.0.1:port" in place of a socket, with mutual TLS
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -43,6 +45,18 @@ class SiteConfig:
             raise ConfigError("camera_type must be 1-64 printable characters")
         if self.people < 1:
             raise ConfigError(f"people must be at least 1, got {self.people}")
+        if self.agent is not None:
+            self._check_agent(self.agent)
+
+    def _check_agent(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        if not LOOPBACK.fullmatch(host) or not _is_port(port):
+            raise ConfigError(
+                "agent must be a port of this machine alone, 127.0.0.1:port or [::1]:port with "
+                f"a port from 1 to 65535, got {address!r}"
+            )
+        if self.socket is not None:
+            raise ConfigError("the agent has one door: say either socket or agent, not both")
 
     @property
     def host(self) -> str:
@@ -98,8 +112,18 @@ class SiteHome:
         return self.agent / "accepted"
 
     @property
+    def agent_tls(self) -> Path:
+        """The agent's end of its port, where it has one: agent.key and agent.crt."""
+        return self.agent / "tls"
+
+    @property
     def courier(self) -> Path:
         return self.folder / "courier"
+
+    @property
+    def courier_tls(self) -> Path:
+        """The courier's end: courier.key, courier.crt and a link to the agent's certificate."""
+        return self.courier / "tls"
 
     @property
     def node_key(self) -> Path:
@@ -152,6 +176,16 @@ class SiteHome:
         return self.trust / "site.crt"
 
     @property
+    def agent_certificate(self) -> Path:
+        """Whom a courier takes for the agent at its port."""
+        return self.trust / "agent.crt"
+
+    @property
+    def courier_certificate(self) -> Path:
+        """Whom the agent lets in at its port; not the courier's to write."""
+        return self.trust / "courier.crt"
+
+    @property
     def fabs(self) -> Path:
         """The allow-list: SHA-256 of every bundle that may start a courier here."""
         return self.trust / "fabs"
@@ -176,26 +210,32 @@ class SiteHome:
         """Where the agent listens, absolute."""
         return config.socket or self.run.absolute() / "agent.sock"
 
+    def agent_address(self, config: SiteConfig) -> str:
+        """Where the agent answers, as gRPC dials it."""
+        return config.agent or f"unix://{self.socket(config)}"
+
     def prepare(self) -> None:
         """Makes the folders that are not there and narrows their modes; what is in them stays.
 
         Raises ``DeploymentError`` if a folder cannot be made or is a link to somewhere else.
         """
         for folder in (self.folder, self.trust, self.run):
-            _folder(folder, SHARED)
+            make_folder(folder, SHARED)
         for folder in (self.agent, self.features, self.accepted):
-            _folder(folder, PRIVATE)
+            make_folder(folder, PRIVATE)
         self.prepare_courier()
 
     def prepare_courier(self) -> None:
         """The part of ``prepare`` that a courier's user may do."""
         for folder in (self.courier, self.flwr_home, self.bin, self.logs):
-            _folder(folder, PRIVATE)
+            make_folder(folder, PRIVATE)
 
 
-def _folder(path: Path, mode: int) -> None:
-    """Makes the folder, or narrows the one there; a link in its place is never followed, since
-    root does this in a folder of the courier's too."""
+def make_folder(path: Path, mode: int) -> None:
+    """Makes the folder, or narrows the one there; ``DeploymentError`` if that cannot be done.
+
+    A link in its place is never followed, since root does this in a folder of the courier's too.
+    """
     made = False
     try:
         with suppress(FileExistsError):

@@ -98,7 +98,7 @@ def supernode_command(home: SiteHome, config: SiteConfig, port: int) -> tuple[st
         *("--isolation", "process"),
         *("--superexec-auth-secret-file", str(home.superexec_secret.absolute())),
         *("--host", LOOPBACK, "--port", str(port)),
-        *("--node-config", f'agent-address="{agent_address(home, config)}"'),
+        *("--node-config", node_config(home, config)),
     )
 
 
@@ -111,12 +111,17 @@ def superexec_command(home: SiteHome, port: int) -> tuple[str, ...]:
     )
 
 
-def agent_address(home: SiteHome, config: SiteConfig) -> str:
-    """Where the courier dials the agent; ``ConfigError`` if Flower could not carry the path."""
-    path = str(home.socket(config))
-    if UNFIT.search(path):
-        raise ConfigError(f"the socket's path must not hold quotes or control characters: {path!r}")
-    return f"unix://{path}"
+def node_config(home: SiteHome, config: SiteConfig) -> str:
+    """Where the courier dials the agent, as Flower carries it; ``ConfigError`` if it cannot."""
+    told = {"agent-address": home.agent_address(config)}
+    if config.agent is not None:
+        told["agent-tls"] = str(home.courier_tls.absolute())
+    if unfit := [value for value in told.values() if UNFIT.search(value)]:
+        raise ConfigError(
+            "the path of the socket, or of the home, must not hold quotes or control characters: "
+            f"{unfit[0]!r}"
+        )
+    return " ".join(f'{name}="{value}"' for name, value in told.items())
 
 
 def _flower(name: str) -> tuple[str, ...]:

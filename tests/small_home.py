@@ -1,5 +1,10 @@
 """The home of a small site: keys, policy, noise for faces, and the starter's trunk."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +26,7 @@ from common.trust.keys import SigningKey
 
 STARTER = Path(__file__).parents[1] / "simulations" / "starter" / "trunk.toml"
 K, D = 3, 192
+SERVE = "from client.cli import main; main()"
 POLICY = """\
 epsilon = 8.0
 delta = 1e-4
@@ -85,6 +91,21 @@ def make_home(folder: Path, policy: str = POLICY) -> Home:
     make_end(folder, "ca")
     home.ca.write_bytes((folder / "ca.crt").read_bytes())
     return Home(home, centre)
+
+
+@contextmanager
+def serving(made: Home, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`mascaron-site serve` in a process of its own, and the address it answers at."""
+    command = [sys.executable, "-c", SERVE, "serve", "--home", str(made.home.folder), *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        try:
+            told = process.stderr.readline()
+            assert told.startswith("serving at "), told + process.stderr.read()
+            yield process, told.removeprefix("serving at ").strip()
+        finally:
+            process.kill()
 
 
 def crops_folder(path: Path, people: int = 3, *, broken: bool = False) -> None:

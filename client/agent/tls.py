@@ -1,6 +1,8 @@
 """Mutual TLS on loopback: each end shows a certificate that the other end was given as a file."""
 
 import datetime
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +17,19 @@ from common.trust import storing
 
 NAME = "mascaron-agent"  # that the certificate is for; a courier asks for it whatever the port
 DAYS = 3650
+OPTIONS = (
+    ("grpc.ssl_target_name_override", NAME),
+    ("grpc.enable_http_proxy", 0),  # this machine is not reached through another one
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Tls:
     """PEM files of one end: its own key and certificate, and the one certificate it trusts.
 
-    Guarantee: who cannot prove to hold the key of ``peer`` is refused before a byte of a request
-    is read.
+    Guarantee: who can prove to hold neither the key of ``peer`` nor that of this end itself is
+    refused before a byte of a request is read. A certificate that is replaced counts from the next
+    connection on.
     """
 
     key: Path
@@ -30,19 +37,34 @@ class Tls:
     peer: Path
 
     def server(self) -> grpc.ServerCredentials:
-        """What the agent listens with; ``ConfigError`` if a file cannot be read."""
-        pair = (_read(self.key), _read(self.certificate))
-        return grpc.ssl_server_credentials([pair], _read(self.peer), require_client_auth=True)
+        """What the agent listens with; ``ConfigError`` if its own files cannot be read.
+
+        A peer that has made no certificate yet is let in as soon as it has.
+        """
+        return grpc.dynamic_ssl_server_credentials(
+            self._identity(), self._identity, require_client_authentication=True
+        )
+
+    def channel(self, address: str) -> grpc.Channel:
+        """To the agent at ``address``, as this end; ``ConfigError`` if a file cannot be read."""
+        own = _read(self.key), _read(self.certificate)
+        credentials = grpc.ssl_channel_credentials(_read(self.peer), *own)
+        return grpc.secure_channel(address, credentials, OPTIONS)
+
+    def _identity(self) -> grpc.ServerCertificateConfiguration:
+        own = _read(self.certificate)  # its holder looks after this site: `status`, `doctor`
+        trusted = own + (storing.read(self.peer) or b"")
+        return grpc.ssl_server_certificate_configuration([(_read(self.key), own)], trusted)
 
 
-def make_end(folder: Path, name: str) -> None:
+def make_end(folder: Path, name: str, clock: Callable[[], float] = time.time) -> None:
     """A new EC P-256 key and a certificate by itself, ``name.key`` (0600) and ``name.crt``.
 
-    The two public halves are what an operator copies to the other end.
+    The two public halves are what is given to the other end.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"mascaron {name}")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.fromtimestamp(clock(), datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -65,5 +87,5 @@ def make_end(folder: Path, name: str) -> None:
 def _read(path: Path) -> bytes:
     content = storing.read(path)
     if content is None:
-        raise ConfigError(f"no file {path}: `serve --make-tls` makes keys and certificates")
+        raise ConfigError(f"there is no {path}: `mascaron-site serve` and `join` make such files")
     return content

@@ -9,20 +9,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from client.doctor import ON_THIS_MACHINE, Finding, Machine, examine
+from client.doctor import ON_THIS_MACHINE, Finding, Machine, check_node, examine
+from client.doctor_agent import check_agent, check_door
 from client.doctor_centre import check_centre
-from client.home import SiteHome
+from client.ends import channel_to
+from client.home import SiteConfig, SiteHome
 from common import wire
 from protos.gen import agent_pb2 as pb
 from protos.gen import agent_pb2_grpc as rpc
 
 SECONDS = 5.0
+CHECKS = (*ON_THIS_MACHINE, check_door, check_agent, check_node, check_centre)
 
 
 def doctor_command(home: SiteHome) -> list[Finding]:
     """Everything found about the site in ``home``, from near to far."""
     machine = Machine(now=time.time, space=free_space, ask_agent=ask_agent)
-    return examine(home, machine, (*ON_THIS_MACHINE, check_centre))
+    return examine(home, machine, CHECKS)
 
 
 def show(findings: list[Finding], console: Console) -> None:
@@ -42,9 +45,12 @@ def free_space(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
-def ask_agent(address: str) -> str:
-    """Asks the agent at ``address`` to describe itself; its reason if it does not, else ""."""
-    with grpc.insecure_channel(address) as channel:
+def ask_agent(home: SiteHome, config: SiteConfig) -> str:
+    """Asks the agent of ``home`` to describe itself; its reason if it does not, else "".
+
+    Raises ``DeploymentError`` for a user who holds the key of neither end of its port.
+    """
+    with channel_to(home, config) as channel:
         stub = rpc.AgentStub(channel)  # type: ignore[no-untyped-call]
         try:
             stub.Describe(pb.DescribeRequest(protocol=wire.PROTOCOL), timeout=SECONDS)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from client.contact import Centre, fetch_ca
+from client.ends import make_ends
 from client.home import SiteConfig, SiteHome
 from client.supernode import make_node_key
 from common.config import read_toml
@@ -58,6 +59,7 @@ class Asked:
     faces: Path | None = None
     trunk: Path | None = None
     public: Path | None = None
+    agent: str | None = None
     aligned: bool | None = None
 
 
@@ -74,6 +76,8 @@ def init_command(
     home.prepare()
     config = _settings(home, asked)
     key = _keys(home, config)
+    if config.agent is not None:
+        make_ends(home, clock())
     told = {"site": config.name, "fingerprint": spoken(key.public.fingerprint)}
     if later:
         return {**told, "state": "not sent", "next": "the same command without --later"}

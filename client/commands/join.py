@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from client import standing
-from client.home import SiteHome
+from client.ends import make_ends
+from client.home import SiteConfig, SiteHome
 from client.launcher import allow_own_bundle, write_launchers
 from client.standing import Listener
 from client.supernode import daemons, make_secret
@@ -57,13 +58,13 @@ def join_command(home: SiteHome, user: str | None, around: Surroundings) -> dict
     config = home.config()
     courier = OsUser.named(user) if user else None
     _await_admission(home, around)
-    _prepare(home, courier)
+    _prepare(home, config, courier)
     if courier is not None and os.geteuid() != courier.uid:
         become(courier)
     around.say(f"the courier runs as {'uid ' + str(os.geteuid()) if user is None else user}")
     confine()
     os.umask(0o077)
-    _check_readable(home)
+    _check_readable(home, config)
     with _alone(home):
         make_secret(home)
         write_launchers(home)
@@ -86,15 +87,17 @@ def prepare_command(home: SiteHome, user: str | None) -> dict[str, Any]:
     courier needs to write nowhere else. Raises ``DeploymentError`` before `init`.
     """
     config = home.config()
-    _prepare(home, OsUser.named(user) if user else None)
+    _prepare(home, config, OsUser.named(user) if user else None)
     return {"site": config.name, "prepared": str(home.courier)}
 
 
-def _prepare(home: SiteHome, courier: OsUser | None) -> None:
+def _prepare(home: SiteHome, config: SiteConfig, courier: OsUser | None) -> None:
     home.prepare_courier()
     if not home.node_key.exists():
         raise DeploymentError(f"there is no {home.node_key}: run `mascaron-site init` again")
     allow_own_bundle(home)
+    if config.agent is not None:
+        make_ends(home, time.time())
     if courier is not None and os.geteuid() != courier.uid:
         hand_over(home.courier, courier)
 
@@ -171,7 +174,11 @@ def _ask(home: SiteHome, around: Surroundings) -> tuple[Admission | None, str]:
         return None, f"the centre cannot be asked{before}: {error}"
 
 
-def _check_readable(home: SiteHome) -> None:
+def _check_readable(home: SiteHome, config: SiteConfig) -> None:
+    if config.agent is not None and not home.agent_certificate.exists():
+        raise DeploymentError(
+            f"there is no {home.agent_certificate}: start the agent once, `mascaron-site serve`"
+        )
     for path in (home.ca, home.fabs, home.node_key, Path(sys.executable), Path(__file__)):
         if not os.access(path, os.R_OK):
             raise DeploymentError(

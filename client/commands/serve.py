@@ -8,41 +8,30 @@ import os
 import resource
 import signal
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client.home import SiteConfig, SiteHome
 from common.daemons.users import NUMBER
 from common.errors import ConfigError
-from common.trust import storing
 from common.trust.keys import SigningKey
 
 if TYPE_CHECKING:
     from client.agent.main import Door
-    from client.agent.tls import Tls
 
 LOOK = 1.0  # seconds between two looks for an admission
 _DUMPABLE = 4  # PR_SET_DUMPABLE
-_TLS = "tls"  # folder of the agent's end, and of the courier's
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Listening:
-    """Where couriers reach the agent: its socket, opened to ``group`` as well where one is named,
-    or the loopback address ``address`` with mutual TLS."""
-
-    address: str | None = None
-    group: str | None = None
-
-
-def serve_site(home: SiteHome, listening: Listening, say: Callable[[str], None]) -> None:
+def serve_site(home: SiteHome, group: str | None, say: Callable[[str], None]) -> None:
     """Opens the site in ``home`` and answers until SIGTERM, then drains.
 
-    Before the site is admitted it waits for that. ``say`` is told a line of progress, and the
-    address as soon as it is answered at. Raises ``ConfigError``,
-    ``LedgerError``, ``TrunkError`` or ``DataSetError``, whose messages name nobody.
+    ``group`` may connect to the socket besides this user. Before the site is admitted it waits for
+    that. ``say`` is told a line of progress, and the address as soon as it is answered at.
+    Raises ``ConfigError``, ``DeploymentError``, ``LedgerError``, ``TrunkError`` or
+    ``DataSetError``, whose messages name nobody.
     Guarantee: this process leaves no core file, and processes of the same user that are not its
     parent cannot read its memory (Linux).
     Leaks: logs hold reasons and numbers of rounds, at most so many lines a minute.
@@ -58,7 +47,7 @@ def serve_site(home: SiteHome, listening: Listening, say: Callable[[str], None])
     _limit_logs()
     config = home.config()
     SigningKey.load(home.identity_key)
-    address, door = _door(home, config, listening)
+    address, door = _door(home, config, group)
     if not await_admission(home, say):
         return
     site = open_site(home, say)
@@ -108,30 +97,20 @@ def _limit_logs() -> None:
     logging.getLogger("client").setLevel(logging.INFO)
 
 
-def _door(home: SiteHome, config: SiteConfig, listening: Listening) -> "tuple[str, Door]":
+def _door(home: SiteHome, config: SiteConfig, name: str | None) -> "tuple[str, Door]":
     from client.agent.main import Door
+    from client.ends import agent_end, make_ends
 
-    if listening.address is not None:
-        return listening.address, Door(tls=_tls(home))
+    if config.agent is not None:
+        if name is not None:
+            raise ConfigError(f"--group opens a socket, and {home.settings} says agent: drop one")
+        make_ends(home, time.time())
+        return config.agent, Door(tls=agent_end(home))
     socket, group = home.socket(config), None
-    if listening.group is not None:
-        group = _group(listening.group)
+    if name is not None:
+        group = _group(name)
         _open_folder(socket.parent, group)
     return f"unix:{socket}", Door(group=group)
-
-
-def _tls(home: SiteHome) -> "Tls":
-    """Both ends' files, made where they are missing; the courier's lie in the courier's folder."""
-    from client.agent.tls import Tls, make_end
-
-    mine, theirs = home.agent / _TLS, home.courier / _TLS
-    for folder, end in ((mine, "agent"), (theirs, "courier")):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not (folder / f"{end}.crt").exists():
-            make_end(folder, end)
-    public = (mine / "agent.crt").read_bytes()
-    storing.replace(theirs / "agent.crt", public, storing.PUBLIC)
-    return Tls(key=mine / "agent.key", certificate=mine / "agent.crt", peer=theirs / "courier.crt")
 
 
 def _group(name: str) -> int:

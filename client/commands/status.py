@@ -4,8 +4,9 @@ import math
 from typing import Any
 
 from client.commands.ledger import Book
-from client.home import SiteHome
+from client.home import SiteConfig, SiteHome
 from common.config import load
+from common.errors import MascaronError
 from common.privacy import accountant
 
 SECONDS = 2.0  # that the agent has to answer
@@ -25,7 +26,7 @@ def show_status(home: SiteHome) -> dict[str, Any]:
     period = "year" if policy.yearly_refresh else "life"
     told: dict[str, Any] = {
         "site": config.name,
-        "agent": _state(f"unix://{home.socket(config)}"),
+        "agent": _state(home, config),
         "budget": {"epsilon": policy.epsilon, "delta": policy.delta, "of a": period},
     }
     if not home.ledger.is_file():
@@ -43,17 +44,18 @@ def _finite(epsilon: float) -> float | None:
     return epsilon if math.isfinite(epsilon) else None
 
 
-def _state(address: str) -> str:
+def _state(home: SiteHome, config: SiteConfig) -> str:
     import grpc
 
+    from client.ends import channel_to
     from common import wire
     from protos.gen import agent_pb2 as pb
     from protos.gen import agent_pb2_grpc as rpc
 
-    with grpc.insecure_channel(address) as channel:
-        stub = rpc.AgentStub(channel)  # type: ignore[no-untyped-call]
-        try:
+    try:
+        with channel_to(home, config) as channel:
+            stub = rpc.AgentStub(channel)  # type: ignore[no-untyped-call]
             answer = stub.Status(pb.StatusRequest(protocol=wire.PROTOCOL), timeout=SECONDS)
-        except grpc.RpcError:
-            return "UNREACHABLE"
+    except (grpc.RpcError, MascaronError):
+        return "UNREACHABLE"
     return str(pb.State.Name(answer.state)).removeprefix("STATE_")

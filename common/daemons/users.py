@@ -4,6 +4,8 @@ import os
 import pwd
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +54,29 @@ def become(user: OsUser) -> None:
     os.setgroups([user.gid])
     os.setresgid(user.gid, user.gid, user.gid)
     os.setresuid(user.uid, user.uid, user.uid)
+
+
+@contextmanager
+def acting_as(uid: int, gid: int) -> Iterator[None]:
+    """Root has no more rights than user ``uid`` of group ``gid`` while the block runs; whoever is
+    not root stays as they are.
+
+    Guarantee: a trap that the user laid in its own folders (a link to a file of root's) catches
+    nothing that the user could not have reached.
+    """
+    if os.geteuid() != 0 or uid == 0:
+        yield
+        return
+    groups, group = os.getgroups(), os.getegid()
+    os.setgroups([gid])
+    os.setegid(gid)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def hand_over(folder: Path, user: OsUser) -> None:

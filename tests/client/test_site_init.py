@@ -67,6 +67,18 @@ def test_a_second_init_makes_nothing_new_and_asks_the_same(
     assert len(centre.members.table(NOW)["waiting"]) == 1
 
 
+def test_a_site_with_a_port_gets_both_ends_of_it(
+    wire: Wire, home: SiteHome, centre: PaperCentre
+) -> None:
+    with pytest.raises(ConfigError, match="of this machine alone"):
+        init(home, centre, dataclasses.replace(ASKED, agent="0.0.0.0:9443"))
+    init(home, centre, dataclasses.replace(ASKED, agent="127.0.0.1:9443"))
+    assert home.agent_address(home.config()) == "127.0.0.1:9443"
+    keys = {path.name: path.stat().st_mode & 0o777 for path in home.folder.rglob("tls/*.key")}
+    assert keys == {"agent.key": 0o600, "courier.key": 0o600}
+    assert not any(b"PRIVATE" in path.read_bytes() for path in home.trust.iterdir())
+
+
 def test_init_works_without_a_network_and_goes_on_with_one(
     wire: Wire, home: SiteHome, centre: PaperCentre
 ) -> None:

@@ -102,6 +102,12 @@ def test_the_courier_learns_where_the_agent_is_and_nothing_else(home: SiteHome, 
     assert parse_config_args([told.node_config]) == {"agent-address": f"unix://{path}"}
 
 
+def test_a_courier_of_a_port_learns_where_its_own_end_is(home: SiteHome) -> None:
+    command = supernode.supernode_command(home, config(agent="127.0.0.1:9443"), 9)
+    told = parse_config_args([supernode_arguments().parse_args(command[3:]).node_config])
+    assert told == {"agent-address": "127.0.0.1:9443", "agent-tls": str(home.courier_tls)}
+
+
 @pytest.mark.parametrize("path", ['/run/a" x="/b.sock', "/run/a'b.sock", "/run/a\nb.sock"])
 def test_a_path_that_could_add_settings_is_refused(home: SiteHome, path: str) -> None:
     with pytest.raises(ConfigError, match="socket"):

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from client import doctor
 from client.cli import main
-from client.commands.doctor import ask_agent, doctor_command
+from client.commands.doctor import CHECKS, ask_agent, doctor_command
 from client.doctor import Finding, Machine, examine
 from client.home import SiteHome
 from client.launcher import bundle_hash
@@ -69,13 +69,13 @@ def machine(home: SiteHome, **changes: object) -> Machine:
         space=lambda path: 2**40,
         processor=home.folder / "cpuinfo",
         architecture="x86_64",
-        ask_agent=lambda address: "",
+        ask_agent=lambda *_: "",
     )
     return dataclasses.replace(healthy, **changes)  # type: ignore[arg-type]
 
 
 def found(home: SiteHome, world: Machine | None = None) -> list[Finding]:
-    return examine(home, world or machine(home), doctor.ON_THIS_MACHINE)
+    return examine(home, world or machine(home), CHECKS[:-1])
 
 
 def the_wrong_one(findings: Iterable[Finding]) -> Finding:
@@ -186,16 +186,17 @@ def test_what_is_the_other_users_is_not_looked_at(
     ("reason", "told"), [("UNAVAILABLE", "does not answer"), ("PROTOCOL_VERSION", "version")]
 )
 def test_an_agent_that_does_not_answer_is_told(home: SiteHome, reason: str, told: str) -> None:
-    finding = the_wrong_one(found(home, machine(home, ask_agent=lambda address: reason)))
+    finding = the_wrong_one(found(home, machine(home, ask_agent=lambda *_: reason)))
     assert finding.name == "agent"
     assert told in finding.cause
 
 
-def test_the_agent_is_asked_at_its_socket(tmp_path: Path) -> None:
-    path = tmp_path / "a.sock"
-    assert ask_agent(f"unix://{path}") == "UNAVAILABLE"
+def test_the_agent_is_asked_at_its_socket(home: SiteHome) -> None:
+    path = home.run / "agent.sock"
+    path.unlink()
+    assert ask_agent(home, home.config()) == "UNAVAILABLE"
     with describing_agent(path, lambda: None):
-        assert ask_agent(f"unix://{path}") == ""
+        assert ask_agent(home, home.config()) == ""
 
 
 @pytest.mark.parametrize(

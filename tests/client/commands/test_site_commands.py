@@ -22,26 +22,10 @@ from common import wire
 from common.privacy import accountant
 from protos.gen import agent_pb2 as pb
 from protos.gen import agent_pb2_grpc as rpc
-from tests.small_home import POLICY, Home, crops_folder, frame, make_home, plan
+from tests.small_home import POLICY, SERVE, Home, crops_folder, frame, make_home, plan, serving
 
-SERVE = "from client.cli import main; main()"
 ASKED = POLICY.replace("epsilon = 8.0\nrounds = 10", "epsilon = 0.0\nrounds = 0")
 NAMES = b"canary person"
-
-
-@contextmanager
-def serving(made: Home, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`mascaron-site serve` in a process of its own, and the address it answers at."""
-    command = [sys.executable, "-c", SERVE, "serve", "--home", str(made.home.folder), *options]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stderr is not None
-        try:
-            told = process.stderr.readline()
-            assert told.startswith("serving at "), told + process.stderr.read()
-            yield process, told.removeprefix("serving at ").strip()
-        finally:
-            process.kill()
 
 
 @contextmanager
@@ -210,34 +194,10 @@ def test_pictures_that_are_left_out_are_counted_for_the_operator_alone(tmp_path:
     assert not any(b"skipped" in path.read_bytes() for path in kept)
 
 
-def test_over_a_port_only_the_couriers_own_certificate_is_let_in(tmp_path: Path) -> None:
-    made = make_home(tmp_path)
-    with serving(made, "--listen", "127.0.0.1:0") as (_, address):
-        request = pb.StatusRequest(protocol=wire.PROTOCOL)
-        with courier(address) as plain, pytest.raises(grpc.RpcError):
-            plain.Status(request, timeout=5)
-        from client.agent.tls import NAME
-
-        ends = made.home.courier / "tls"
-        trusted = (ends / "agent.crt").read_bytes()
-        pair = ((ends / "courier.key").read_bytes(), (ends / "courier.crt").read_bytes())
-        named = [("grpc.ssl_target_name_override", NAME)]
-        for own, welcome in ((pair, True), ((None, None), False)):
-            credentials = grpc.ssl_channel_credentials(trusted, *own)
-            with grpc.secure_channel(address, credentials, named) as channel:
-                stub = rpc.AgentStub(channel)  # type: ignore[no-untyped-call]
-                if welcome:
-                    assert stub.Status(request, timeout=30).state == pb.STATE_IDLE
-                else:
-                    with pytest.raises(grpc.RpcError):
-                        stub.Status(request, timeout=5)
-
-
 def test_a_home_that_is_not_ready_is_told_and_serves_nothing(tmp_path: Path) -> None:
     made = make_home(tmp_path)
     made.home.identity_key.unlink()
     assert "CONFIG_INVALID" in ask(made, "serve", code=2)
-    assert "CONFIG_INVALID" in ask(made, "serve", "--listen", "0.0.0.0:1", code=2)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")

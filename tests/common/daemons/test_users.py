@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.daemons.users import OsUser, become, hand_over
+from common.daemons.users import OsUser, acting_as, become, hand_over
 from common.errors import DeploymentError
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -44,6 +44,21 @@ def exit_code_of(inside: object) -> int:
             os._exit(1)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+
+
+@as_root
+def test_root_that_acts_as_a_user_may_what_that_user_may_and_is_root_again(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    before = os.geteuid(), os.getegid(), os.getgroups()
+    user = nobody()
+    with acting_as(user.uid, user.gid):
+        assert (os.geteuid(), os.getegid(), os.getgroups()) == (user.uid, user.gid, [user.gid])
+        with pytest.raises(PermissionError):
+            (tmp_path / "x").write_text("x", "utf-8")
+    assert (os.geteuid(), os.getegid(), os.getgroups()) == before
+    with pytest.raises(ZeroDivisionError), acting_as(user.uid, user.gid):
+        _ = 1 / 0
+    assert os.geteuid() == 0
 
 
 @as_root
