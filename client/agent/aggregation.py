@@ -111,7 +111,9 @@ class SecureAggregation:
             if PHASES[len(attempt.said)] != phase:
                 raise NotReadyError(f"phase {phase} does not follow what was said before")
             message = self._message(attempt, phase, payload, release)
-            answered = message.signed(self._member.key, context, attempt.view).to_bytes()
+            answered = message.signed(
+                self._member.name, self._member.key, context, attempt.view
+            ).to_bytes()
             attempt.said[phase] = (payload, answered)
             return answered
 
@@ -175,11 +177,12 @@ class SecureAggregation:
         context, peers = attempt.context, self._peers(attempt.context)
         _check_names(cohort.names, set(peers), "the cohort")
         context.terms.check_cohort(len(cohort.keys), "are in the cohort")
-        for keys in cohort.keys:
-            keys.verify(peers[keys.site], context)
+        shown = dict(zip(cohort.names, cohort.keys, strict=True))
+        for name, keys in shown.items():
+            keys.verify(name, peers[name], context)
         _check_names((self._member.name,), set(cohort.names), "this site")
-        own = attempt.secrets.keys()
-        if all((own.masks, own.shares) != (keys.masks, keys.shares) for keys in cohort.keys):
+        own, seen = attempt.secrets.keys(), shown[self._member.name]
+        if (own.masks, own.shares) != (seen.masks, seen.shares):
             raise AggregationError("the cohort has other keys for this site than it made")
         every = [key for keys in cohort.keys for key in (keys.masks, keys.shares)]
         if len(set(every)) != len(every):
@@ -197,7 +200,7 @@ class SecureAggregation:
         steps = release()
         if steps.shape != (terms.size,) or steps.dtype != np.int64:
             raise AggregationError("the release is not of the size the plan implies")
-        masked = Masked(self._member.name, attempt.secrets.masked(steps))
+        masked = Masked(attempt.secrets.masked(steps))
         attempt.dealers, attempt.view = boxes.dealers, boxes.view(attempt.view)
         return masked
 
@@ -212,21 +215,20 @@ class SecureAggregation:
         _check_names((self._member.name,), alive, "this site")
         attempt.context.terms.check_cohort(len(alive), "survived")
         attempt.survivors, attempt.view = survivors, survivors.view(attempt.view)
-        return Consent(self._member.name)
+        return Consent()
 
     def _opening(self, attempt: _Attempt, consents: Consents) -> SiteMessage:
         context, survivors = attempt.context, attempt.survivors
         if survivors is None:
             raise NotReadyError("no survivors were signed")
-        names = tuple(consent.site for consent in consents.consents)
-        _check_names(names, set(survivors.alive), "the signers")
-        context.terms.check_cohort(len(names), "signed the survivors")
+        _check_names(consents.names, set(survivors.alive), "the signers")
+        context.terms.check_cohort(len(consents.names), "signed the survivors")
         peers = self._peers(context)
-        for consent in consents.consents:
-            if consent.site not in peers:
+        for name, consent in zip(consents.names, consents.consents, strict=True):
+            if name not in peers:
                 raise AggregationError("a signer has left the roster")
-            consent.verify(peers[consent.site], context, attempt.view)
-        return Shares(self._member.name, attempt.secrets.opening(attempt.dealers, survivors))
+            consent.verify(name, peers[name], context, attempt.view)
+        return Shares(attempt.secrets.opening(attempt.dealers, survivors))
 
     def _peers(self, context: Context) -> dict[str, PublicKey]:
         """The members of the charter that the pinned roster admits, with their keys."""

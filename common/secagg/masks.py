@@ -1,27 +1,26 @@
-"""Keys and key streams of a secure sum: X25519, HKDF-SHA256, ChaCha20, ChaCha20-Poly1305.
+"""Keys, pads and key streams of a secure sum: X25519, HKDF-SHA256, ChaCha20.
 
 Every derived key names what it is for, the attempt and both ends, and is used once, so nonces are
-constant. Nothing here draws randomness.
+constant. Nothing here draws randomness. Secrets that are shared out have 16 bytes: 128 bits of
+security, about what X25519 has; a guess can be tried against one site and one attempt at a time.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
 from common import wire
 from common.errors import AggregationError
+from common.secagg import shamir
 from common.secagg.fixed_point import FixedPoint
+from common.secagg.terms import VERSION
 
-KEY = 32  # bytes of every key and secret
-BOX = 2 * KEY + 16  # bytes of two encrypted shares
-_ONCE = bytes(12)
+KEY = 32  # bytes of every key
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +31,48 @@ class End:
     key: bytes
 
 
-def public_of(secret: bytes) -> bytes:
-    """The X25519 public key of 32 secret bytes."""
-    return X25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
+def private_of(secret: bytes, name: str, attempt: bytes) -> X25519PrivateKey:
+    """The key for masks that a site's shared ``secret`` stands for in this attempt."""
+    return X25519PrivateKey.from_private_bytes(_derive(secret, "private key", attempt, name))
 
 
-def mask_key(secret: bytes, own: End, peer: End, attempt: bytes) -> bytes:
+def public_of(private: X25519PrivateKey) -> bytes:
+    """The 32 bytes of the public half."""
+    return private.public_key().public_bytes_raw()
+
+
+def agreed(private: X25519PrivateKey, public: bytes) -> bytes:
+    """What the holders of two keys both know; ``AggregationError`` for a key that is none."""
+    try:
+        return private.exchange(X25519PublicKey.from_public_bytes(public))
+    except ValueError:  # of small order: the result would be no secret
+        raise AggregationError("a site's X25519 key is not one") from None
+
+
+def mask_key(shared: bytes, one: End, other: End, attempt: bytes) -> bytes:
     """The key of the mask between two sites: the same from both ends."""
-    first, second = sorted((own, peer), key=lambda end: end.name)
-    return _derive(_agreed(secret, peer.key), "pair mask", attempt, first, second)
+    first, second = sorted((one, other), key=lambda end: end.name)
+    return _derive(shared, "pair mask", attempt, first.name, first.key, second.name, second.key)
 
 
-def box_key(secret: bytes, ends: tuple[End, End], peer: bytes, attempt: bytes) -> bytes:
-    """The key for shares from ``ends[0]`` to ``ends[1]``; ``peer`` is the other's public key."""
-    return _derive(_agreed(secret, peer), "shares", attempt, *ends)
+def pads(
+    shared: bytes, ends: tuple[End, End], cohort: bytes, attempt: bytes
+) -> tuple[bytes, bytes]:
+    """Two elements of the field, for shares from ``ends[0]`` to ``ends[1]`` in this cohort.
+
+    Guarantee: to who has not ``shared``, uniform and independent of all other pads.
+    """
+    dealer, keeper = ends
+    parts = (cohort, dealer.name, dealer.key, keeper.name, keeper.key)
+    return (
+        shamir.reduced(_derive(shared, "pad of the seed", attempt, *parts)),
+        shamir.reduced(_derive(shared, "pad of the mask secret", attempt, *parts)),
+    )
 
 
 def self_key(seed: bytes, name: str, attempt: bytes) -> bytes:
     """The key of a site's own mask."""
-    return _derive(seed, "self mask", attempt, End(name, b""))
+    return _derive(seed, "self mask", attempt, name)
 
 
 def stream(key: bytes, size: int, grid: FixedPoint) -> NDArray[np.unsignedinteger]:
@@ -59,30 +81,6 @@ def stream(key: bytes, size: int, grid: FixedPoint) -> NDArray[np.unsignedintege
     return np.frombuffer(cipher.update(bytes(size * grid.word.itemsize)), grid.word)
 
 
-def shut(key: bytes, shares: bytes, bound_to: bytes) -> bytes:
-    """``shares`` encrypted; opens only with the same key and ``bound_to``."""
-    return ChaCha20Poly1305(key).encrypt(_ONCE, shares, bound_to)
-
-
-def opened(key: bytes, box: bytes, bound_to: bytes) -> bytes:
-    """Undoes :func:`shut`; ``AggregationError`` if anything was changed."""
-    try:
-        return ChaCha20Poly1305(key).decrypt(_ONCE, box, bound_to)
-    except InvalidTag:
-        raise AggregationError(
-            "shares from another site do not open: they were altered, or made for another attempt"
-        ) from None
-
-
-def _agreed(secret: bytes, public: bytes) -> bytes:
-    try:
-        key = X25519PublicKey.from_public_bytes(public)
-        return X25519PrivateKey.from_private_bytes(secret).exchange(key)
-    except ValueError:  # of small order: the result would be no secret
-        raise AggregationError("a site's X25519 key is not one") from None
-
-
-def _derive(secret: bytes, use: str, attempt: bytes, *ends: End) -> bytes:
-    parts = [part for end in ends for part in (end.name, end.key)]
-    info = bytes.fromhex(wire.digest("mascaron secure aggregation v1", use, attempt, *parts))
+def _derive(secret: bytes, use: str, attempt: bytes, *parts: str | bytes) -> bytes:
+    info = bytes.fromhex(wire.digest(VERSION, use, attempt, *parts))
     return HKDF(SHA256(), KEY, None, info).derive(secret)

@@ -1,100 +1,59 @@
 """What sites and the centre say to each other in a secure sum, and who signed it.
 
-A site's words carry its Ed25519 signature over purpose, attempt and *view* (a digest of all that
-the site was shown before), so they are good in one place of one attempt only. What the centre
-says needs no signature: it forwards what sites signed, or proposes what sites have to agree on.
+A site's words carry its Ed25519 signature over purpose, attempt, its name and *view* (a digest of
+all that the site was shown before), so they are good in one place of one attempt only; whose they
+are is known from whom was asked, so no name travels with them. What the centre says needs no
+signature: it forwards what sites signed, or proposes what sites have to agree on.
 """
 
 import dataclasses
-import struct
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import ClassVar, TypeVar
 
 from common import wire
-from common.errors import ConfigError, SignatureError, WireError
-from common.secagg.masks import BOX, KEY
-from common.secagg.terms import MOST_SITES, MOST_WORDS, Context
+from common.errors import SignatureError, WireError
+from common.secagg import shamir
+from common.secagg.masks import KEY
+from common.secagg.packing import Message
+from common.secagg.terms import MOST_SITES, Context
 from common.trust.keys import PublicKey, SigningKey
-from common.trust.roster import check_name
 
 SIGNATURE = 64
-CHECK = 8  # bytes of a share's digest: it finds the liar, the secret's own digest decides
-LONGEST = 8 * MOST_WORDS + 2**16
+DIGEST = 16  # bytes of a seed's digest
+CHECK = 6  # bytes of a share's digest; to make another share with it takes 2^48 tries in one phase
+BOX = 2 * shamir.SIZE  # bytes that a site sends for one other, of those it sends any for
 
-_M = TypeVar("_M", bound="Message")
 _S = TypeVar("_S", bound="SiteMessage")
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """Base: fields are text, bytes, or tuples of text, bytes or messages, and lengths agree."""
-
-    def to_bytes(self) -> bytes:
-        """Canonical bytes, for a protobuf field or a Flower record."""
-        parts: list[bytes] = []
-        for entry in dataclasses.fields(self):
-            value = getattr(self, entry.name)
-            items = value if isinstance(value, tuple) else (value,)
-            raw = [_raw(item) for item in items]
-            parts.append(struct.pack("<I", len(raw)))
-            parts += [struct.pack("<I", len(item)) + item for item in raw]
-        return b"".join(parts)
-
-    @classmethod
-    def from_bytes(cls: type[_M], content: bytes) -> _M:
-        """Reads ``to_bytes``; ``WireError`` for anything else."""
-        if len(content) > LONGEST:
-            raise WireError("a message is too long")
-        values: dict[str, Any] = {}
-        at = 0
-        for entry in dataclasses.fields(cls):
-            items, at = _items(content, at)
-            args = get_args(entry.type)
-            if args:
-                values[entry.name] = tuple(_value(args[0], item) for item in items)
-            elif len(items) == 1:
-                values[entry.name] = _value(entry.type, items[0])
-            else:
-                raise WireError("a message has one part too many or too few")
-        if at != len(content):
-            raise WireError("trailing bytes")
-        return cls(**values)
-
-
-@dataclass(frozen=True, slots=True)
 class SiteMessage(Message):
-    """What a site says: its name, its signature, and what the phase is about."""
+    """What a site says: its signature, and what the phase is about."""
 
     purpose: ClassVar[str]
-    site: str
     signature: bytes = field(default=b"", kw_only=True)
 
     def __post_init__(self) -> None:
-        try:
-            check_name(self.site)
-        except ConfigError:
-            raise WireError("not the name of a site") from None
         _check(len(self.signature) in (0, SIGNATURE))
 
-    def signed(self: _S, key: SigningKey, context: Context, view: bytes = b"") -> _S:
-        """The same with the signature of ``key``."""
-        return dataclasses.replace(
-            self, signature=key.sign(self.purpose, self._content(context, view))
-        )
+    def signed(self: _S, site: str, key: SigningKey, context: Context, view: bytes = b"") -> _S:
+        """The same with the signature of ``site`` by its ``key``."""
+        content = self._content(site, context, view)
+        return dataclasses.replace(self, signature=key.sign(self.purpose, content))
 
-    def verify(self, key: PublicKey, context: Context, view: bytes = b"") -> None:
-        """Raises ``SignatureError`` unless ``key`` signed this, in this attempt and view."""
+    def verify(self, site: str, key: PublicKey, context: Context, view: bytes = b"") -> None:
+        """Raises ``SignatureError`` unless ``site`` signed this, in this attempt and view."""
         try:
-            key.verify(self.purpose, self._content(context, view), self.signature)
+            key.verify(self.purpose, self._content(site, context, view), self.signature)
         except SignatureError:
             raise SignatureError(
-                f"{self.site}: the signature of its {self.purpose} is not over this, or not by "
+                f"{site}: the signature of its {self.purpose} is not over this, or not by "
                 "the key in the roster"
             ) from None
 
-    def _content(self, context: Context, view: bytes) -> bytes:
+    def _content(self, site: str, context: Context, view: bytes) -> bytes:
         bare = dataclasses.replace(self, signature=b"").to_bytes()
-        return bytes.fromhex(wire.digest(context.digest, view, bare))
+        return bytes.fromhex(wire.digest(context.digest, site, view, bare))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,57 +71,59 @@ class SiteKeys(SiteMessage):
 
 @dataclass(frozen=True, slots=True)
 class Cohort(Message):
-    """Phase 2, centre: the keys of all sites that are there, by name."""
+    """Phase 2, centre: the sites that are there, by name, and the keys of each."""
 
+    names: tuple[str, ...]
     keys: tuple[SiteKeys, ...]
 
     def __post_init__(self) -> None:
-        _check(len(self.keys) <= MOST_SITES)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(key.site for key in self.keys)
+        _check(len(self.names) == len(self.keys) <= MOST_SITES)
 
     def view(self) -> bytes:
-        """What is signed along from phase 2 on."""
+        """What is signed along from phase 2 on, and what shares are bound to."""
         return bytes.fromhex(wire.digest("cohort", self.to_bytes()))
 
 
 @dataclass(frozen=True, slots=True)
 class Dealing(SiteMessage):
-    """Phase 2, site: its two secrets in encrypted shares, one box a site of the cohort.
+    """Phase 2, site: its two secrets in shares, as far as they have to be sent.
 
-    ``checks`` has two digests a site, of the share of the seed and of that of the mask key: the
-    centre sees from them whose share is wrong. ``seed_digest`` tells whether the seed is right.
-    The box for itself is empty: it keeps its own shares.
+    ``boxes`` has, for each site that :func:`boxed` names, what is to be added to the two pads of
+    the pair; the pads of all others are their shares as they are. ``checks`` has two digests a
+    site of the cohort, of the share of the seed and of that of the mask secret: from them a site
+    sees that its shares are those dealt, and the centre whose share is wrong. ``seed_digest``
+    tells whether the seed is right.
     """
 
     purpose: ClassVar[str] = "secure sum shares"
     seed_digest: bytes
-    boxes: tuple[bytes, ...]
+    boxes: bytes
     checks: bytes
 
     def __post_init__(self) -> None:
         SiteMessage.__post_init__(self)
-        _check(len(self.seed_digest) == KEY and len(self.boxes) <= MOST_SITES)
-        _check(all(len(box) in (0, BOX) for box in self.boxes))
-        _check(len(self.checks) == 2 * CHECK * len(self.boxes))
+        _check(len(self.seed_digest) == DIGEST and len(self.checks) <= 2 * CHECK * MOST_SITES)
+        _check(len(self.boxes) % BOX == len(self.checks) % (2 * CHECK) == 0)
 
-    def check_at(self, place: int, which: int) -> bytes:
-        """The digest of the share for the site at ``place``: 0 of the seed, 1 of the mask key."""
-        start = (2 * place + which) * CHECK
-        return self.checks[start : start + CHECK]
+    def box_at(self, place: int) -> bytes:
+        """The box of the ``place``-th site that gets one."""
+        return self.boxes[place * BOX : (place + 1) * BOX]
+
+    def checks_at(self, place: int) -> bytes:
+        """Both digests of the shares for the site at ``place`` in the cohort."""
+        return self.checks[2 * place * CHECK : 2 * (place + 1) * CHECK]
 
 
 @dataclass(frozen=True, slots=True)
 class Boxes(Message):
-    """Phase 3, centre to one site: who dealt, and each dealer's box for it (empty: its own)."""
+    """Phase 3, centre to one site: who dealt, and of each its box (or nothing) and its checks."""
 
     dealers: tuple[str, ...]
     boxes: tuple[bytes, ...]
+    checks: tuple[bytes, ...]
 
     def __post_init__(self) -> None:
-        _check(len(self.dealers) == len(self.boxes) <= MOST_SITES)
+        _check(len(self.dealers) == len(self.boxes) == len(self.checks) <= MOST_SITES)
 
     def view(self, cohort: bytes) -> bytes:
         """What is signed along from phase 3 on: the cohort and who of it dealt."""
@@ -198,28 +159,39 @@ class Consent(SiteMessage):
 
 @dataclass(frozen=True, slots=True)
 class Consents(Message):
-    """Phase 5, centre: the signatures of at least a threshold of survivors."""
+    """Phase 5, centre: the signatures of at least a threshold of survivors, by name."""
 
+    names: tuple[str, ...]
     consents: tuple[Consent, ...]
 
     def __post_init__(self) -> None:
-        _check(len(self.consents) <= MOST_SITES)
+        _check(len(self.names) == len(self.consents) <= MOST_SITES)
 
 
 @dataclass(frozen=True, slots=True)
 class Shares(SiteMessage):
-    """Phase 5, site: a share a dealer: of the seed if it is alive, of the mask key if dead."""
+    """Phase 5, site: a share a dealer: of the seed if it is alive, of the mask secret if dead."""
 
     purpose: ClassVar[str] = "secure sum opening"
     shares: bytes
 
     def __post_init__(self) -> None:
         SiteMessage.__post_init__(self)
-        _check(len(self.shares) % KEY == 0 and len(self.shares) <= KEY * MOST_SITES)
+        _check(len(self.shares) % shamir.SIZE == 0)
+        _check(len(self.shares) <= shamir.SIZE * MOST_SITES)
 
     def share_at(self, place: int) -> bytes:
         """The share for the dealer at ``place``."""
-        return self.shares[place * KEY : (place + 1) * KEY]
+        return self.shares[place * shamir.SIZE : (place + 1) * shamir.SIZE]
+
+
+def boxed(cohort: tuple[str, ...], dealer: str, threshold: int) -> tuple[str, ...]:
+    """The sites of ``cohort`` that ``dealer`` sends a box for: the others but the first T - 1.
+
+    With its secret, the pads of ``threshold`` - 1 sites fix the polynomial, so these sites have
+    their shares already. Which they are follows from the cohort; any choice is as good.
+    """
+    return tuple(name for name in cohort if name != dealer)[threshold - 1 :]
 
 
 def check_of(share: bytes, dealer: str, keeper: str, attempt: bytes) -> bytes:
@@ -229,49 +201,12 @@ def check_of(share: bytes, dealer: str, keeper: str, attempt: bytes) -> bytes:
 
 def seed_digest(seed: bytes, dealer: str, attempt: bytes) -> bytes:
     """What a site publishes of its seed."""
-    return bytes.fromhex(wire.digest("seed", attempt, dealer, seed))
+    return bytes.fromhex(wire.digest("seed", attempt, dealer, seed))[:DIGEST]
 
 
 def view_of(before: bytes, what: str, names: tuple[str, ...]) -> bytes:
     """A digest over an earlier view and a list of sites."""
     return bytes.fromhex(wire.digest(what, before, *names))
-
-
-def _items(content: bytes, at: int) -> tuple[list[bytes], int]:
-    count, at = _number(content, at)
-    if count > 2 * MOST_SITES:
-        raise WireError("a message has too many parts")
-    items = []
-    for _ in range(count):
-        length, at = _number(content, at)
-        if length > len(content) - at:
-            raise WireError("a message is truncated")
-        items.append(content[at : at + length])
-        at += length
-    return items, at
-
-
-def _number(content: bytes, at: int) -> tuple[int, int]:
-    if at + 4 > len(content):
-        raise WireError("a message is truncated")
-    return struct.unpack_from("<I", content, at)[0], at + 4
-
-
-def _raw(value: object) -> bytes:
-    if isinstance(value, Message):
-        return value.to_bytes()
-    return value.encode() if isinstance(value, str) else bytes(value)  # type: ignore[call-overload]
-
-
-def _value(kind: Any, raw: bytes) -> Any:
-    if kind is bytes:
-        return raw
-    if kind is not str:
-        return kind.from_bytes(raw)
-    try:
-        return raw.decode("ascii")
-    except UnicodeDecodeError:
-        raise WireError("a name is not text") from None
 
 
 def _check(holds: bool) -> None:

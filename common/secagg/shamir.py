@@ -1,15 +1,18 @@
 """Shamir's secret sharing: any ``threshold`` shares make a secret, fewer say nothing of it.
 
-Shamir 1979, over the field of the largest prime below 2^256, so that a share has the 32 bytes of
-the secret. A member's share is the polynomial's value at its number from 1.
+Shamir 1979, over the field of the largest prime below 2^128, so that a share has the 16 bytes of
+the secret: as hard to guess as the keys made of it. A member's share is the polynomial's value at
+its number from 1. The polynomial is not drawn by coefficients: it goes through the secret at 0 and
+through ``threshold`` - 1 values that dealer and keepers know already, which need not be sent then.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 from common.errors import AggregationError
 
-PRIME = 2**256 - 189
-SIZE = 32  # bytes of a secret, and of a share
+PRIME = 2**128 - 159
+SIZE = 16  # bytes of a secret, and of a share
 
 
 def draw(random: Callable[[int], bytes]) -> bytes:
@@ -20,22 +23,43 @@ def draw(random: Callable[[int], bytes]) -> bytes:
             return candidate
 
 
-def share(
-    secret: bytes, threshold: int, members: int, random: Callable[[int], bytes]
-) -> tuple[bytes, ...]:
-    """``members`` shares of a secret of ``draw``, for the numbers 1, 2, ...
+def reduced(wide: bytes) -> bytes:
+    """An element of the field from uniform bytes; of 32 bytes, uniform but for 2^-128."""
+    return _bytes(int.from_bytes(wide, "big"))
 
-    Guarantee: ``threshold`` - 1 of them are independent of the secret.
+
+def plus(one: bytes, other: bytes) -> bytes:
+    """The sum in the field; ``AggregationError`` for what is not of it, as everywhere here."""
+    return _bytes(_number(one) + _number(other))
+
+
+def minus(one: bytes, other: bytes) -> bytes:
+    """The difference in the field."""
+    return _bytes(_number(one) - _number(other))
+
+
+def share(secret: bytes, given: Mapping[int, bytes], numbers: Iterable[int]) -> dict[int, bytes]:
+    """The shares of a secret of ``draw`` for ``numbers``, beside those ``given`` by number.
+
+    One polynomial of degree ``len(given)`` takes these values; with T - 1 given, any T of all
+    shares make the secret.
+    Guarantee: where the given ones are uniform and independent, T - 1 of all shares, whichever,
+    are independent of the secret: to each secret and each T - 1 shares belongs one choice of the
+    given ones. Where they are pseudo-random, this holds against who cannot tell them apart.
     """
-    slopes = [_number(draw(random)) for _ in range(threshold - 1)]
-    coefficients = (*slopes, _number(secret))  # from the highest power down
-    shares = []
-    for point in range(1, members + 1):
+    points = (0, *given)
+    slopes = [_number(secret), *map(_number, given.values())]
+    for order in range(1, len(points)):  # Newton's divided differences, in place
+        for at in range(len(points) - 1, order - 1, -1):
+            rise, run = slopes[at] - slopes[at - 1], points[at] - points[at - order]
+            slopes[at] = rise * _inverse(run) % PRIME
+    shares = {}
+    for number in numbers:
         value = 0
-        for coefficient in coefficients:
-            value = (value * point + coefficient) % PRIME
-        shares.append(value.to_bytes(SIZE, "big"))
-    return tuple(shares)
+        for point, slope in zip(reversed(points), reversed(slopes), strict=True):
+            value = (value * (number - point) + slope) % PRIME
+        shares[number] = _bytes(value)
+    return shares
 
 
 def weights(points: tuple[int, ...]) -> dict[int, int]:
@@ -56,12 +80,20 @@ def combine(shares: Mapping[int, bytes], weights: Mapping[int, int]) -> bytes:
 
     Wrong shares give a wrong secret: compare it with a digest of the right one.
     """
-    total = sum(_number(share) * weights[point] for point, share in shares.items())
-    return (total % PRIME).to_bytes(SIZE, "big")
+    return _bytes(sum(_number(share) * weights[point] for point, share in shares.items()))
 
 
-def _number(secret: bytes) -> int:
-    number = int.from_bytes(secret, "big")
-    if len(secret) != SIZE or number >= PRIME:
+@lru_cache(maxsize=256)
+def _inverse(number: int) -> int:
+    return pow(number, -1, PRIME)
+
+
+def _number(element: bytes) -> int:
+    number = int.from_bytes(element, "big")
+    if len(element) != SIZE or number >= PRIME:
         raise AggregationError("a share or secret is not of the field")
     return number
+
+
+def _bytes(number: int) -> bytes:
+    return (number % PRIME).to_bytes(SIZE, "big")

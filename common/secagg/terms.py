@@ -8,6 +8,7 @@ from common.errors import CohortError, PlanError
 from common.privacy.plan import Mechanism, PrivacyPlan
 from common.secagg.fixed_point import FixedPoint, finest
 
+VERSION = "secure aggregation v2"  # in every digest and key
 LEAST_SITES = 3  # of two, each learns the other's by taking its own away
 MOST_SITES = 64
 MOST_WORDS = 4 * 2**20
@@ -59,6 +60,10 @@ class AggregationTerms:
         """How many sites may be lost, each at any phase."""
         return len(self.members) - self.threshold
 
+    def number(self, name: str) -> int:
+        """Where the polynomials have the share of member ``name``; its place, from 1."""
+        return self.members.index(name) + 1
+
     def check_cohort(self, sites: int, what: str) -> None:
         """Raises ``CohortError`` if fewer than the threshold are left."""
         if sites < self.threshold:
@@ -86,7 +91,7 @@ class Context:
         numbers = (self.round, self.attempt, terms.threshold, terms.colluders, terms.size)
         more = (grid.clip.hex(), grid.units, grid.sigma.hex(), grid.people, grid.sites)
         parts = (self.federation, self.charter, self.run, *numbers, *more, grid.honest, grid.bits)
-        text = ("secure aggregation v1", *map(str, parts), *terms.members)
+        text = (VERSION, *map(str, parts), *terms.members)
         return bytes.fromhex(wire.digest(*text))
 
 

@@ -114,7 +114,7 @@ def test_a_failed_attempt_is_over_and_the_next_one_works(tmp_path: Path) -> None
 
 
 def spoil_shares(message: Shares) -> Shares:
-    return dataclasses.replace(message, shares=bytes(32) + message.shares[32:])
+    return dataclasses.replace(message, shares=bytes(16) + message.shares[16:])
 
 
 def test_a_site_that_opens_a_wrong_share_is_found_out_and_not_needed(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_site_that_opens_a_wrong_share_is_found_out_and_not_needed(tmp_path: P
     centre = federation.until(OPENING, context)
     answers, liar = federation.answers(centre, OPENING), federation.names[0]
     lie = spoil_shares(Shares.from_bytes(answers[liar]))
-    answers[liar] = lie.signed(federation.keys[liar], context, view(centre)).to_bytes()
+    answers[liar] = lie.signed(liar, federation.keys[liar], context, view(centre)).to_bytes()
     centre.take(OPENING, answers)
     assert np.array_equal(centre.total, federation.plain_sum({}))
 
@@ -133,7 +133,7 @@ def test_too_many_wrong_shares_are_an_error_and_no_sum(tmp_path: Path) -> None:
     answers = federation.answers(centre, OPENING)
     for liar in federation.names[:2]:
         lie = spoil_shares(Shares.from_bytes(answers[liar]))
-        answers[liar] = lie.signed(federation.keys[liar], context, view(centre)).to_bytes()
+        answers[liar] = lie.signed(liar, federation.keys[liar], context, view(centre)).to_bytes()
     with pytest.raises(AggregationError, match="site-00 cannot be put together"):
         centre.take(OPENING, answers)
 
@@ -144,8 +144,8 @@ def test_a_dealer_whose_digest_fits_another_seed_is_named(tmp_path: Path) -> Non
     answers, liar = federation.answers(centre, SHARES), federation.names[2]
     dealing = Dealing.from_bytes(answers[liar])
     cohort = centre._cohort.view()
-    lie = dataclasses.replace(dealing, seed_digest=bytes(32), signature=b"")
-    answers[liar] = lie.signed(federation.keys[liar], context, cohort).to_bytes()
+    lie = dataclasses.replace(dealing, seed_digest=bytes(16), signature=b"")
+    answers[liar] = lie.signed(liar, federation.keys[liar], context, cohort).to_bytes()
     centre.take(SHARES, answers)
     for phase in (VECTOR, SURVIVORS):
         centre.take(phase, federation.answers(centre, phase))
@@ -159,8 +159,10 @@ def test_masks_that_do_not_cancel_are_an_error_and_no_sum(tmp_path: Path) -> Non
         federation.vectors[name] = np.zeros(200, np.int64)
     centre = federation.until(VECTOR, context)
     answers, liar = federation.answers(centre, VECTOR), federation.names[1]
-    lie = Masked(liar, np.random.default_rng(0).bytes(800))
-    answers[liar] = lie.signed(federation.keys[liar], context, centre._dealers_view).to_bytes()
+    lie = Masked(np.random.default_rng(0).bytes(800))
+    answers[liar] = lie.signed(
+        liar, federation.keys[liar], context, centre._dealers_view
+    ).to_bytes()
     centre.take(VECTOR, answers)
     centre.take(SURVIVORS, federation.answers(centre, SURVIVORS))
     with pytest.raises(AggregationError, match="out of range"):
@@ -207,11 +209,12 @@ def test_a_stranger_and_a_revoked_site_are_not_asked(tmp_path: Path) -> None:
 
 
 def test_a_share_is_bound_to_its_keeper() -> None:
-    assert check_of(b"s" * 32, "a", "b", b"x") != check_of(b"s" * 32, "b", "a", b"x")
+    assert check_of(b"s" * 16, "a", "b", b"x") != check_of(b"s" * 16, "b", "a", b"x")
 
 
 def view(centre: Aggregation) -> bytes:
     """What the sites of ``centre`` signed along in the last phase."""
     assert isinstance(centre._survivors, Survivors)
-    boxes = Boxes(tuple(centre._dealings), (b"",) * len(centre._dealings))
+    none = (b"",) * len(centre._dealings)
+    boxes = Boxes(tuple(centre._dealings), none, none)
     return centre._survivors.view(boxes.view(centre._cohort.view()))

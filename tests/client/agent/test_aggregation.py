@@ -19,7 +19,7 @@ from common.errors import (
     SignatureError,
     WireError,
 )
-from common.secagg.messages import Boxes, Cohort, Consents, SiteKeys, Survivors
+from common.secagg.messages import Boxes, Cohort, Consent, Consents, SiteKeys, Survivors
 from common.secagg.phases import KEYS, OPENING, PHASES, SHARES, SURVIVORS, VECTOR
 from common.secagg.terms import Context
 from common.trust.keys import SigningKey
@@ -44,25 +44,30 @@ def ask(federation: SmallFederation, centre: Aggregation, phase: str, payload: b
     return federation.answer(FIRST, centre.context, phase, payload)
 
 
+def cohort_with(cohort: Cohort, keys: SiteKeys) -> Cohort:
+    """``cohort`` with other keys for the second site."""
+    return dataclasses.replace(cohort, keys=(cohort.keys[0], keys, *cohort.keys[2:]))
+
+
 def cohort_of(centre: Aggregation) -> Cohort:
     return Cohort.from_bytes(centre.requests(SHARES)[FIRST])
 
 
 def substituted(cohort: Cohort, **other: object) -> Cohort:
     keys = dataclasses.replace(cohort.keys[1], **other)  # type: ignore[arg-type]
-    return Cohort((cohort.keys[0], keys, *cohort.keys[2:]))
+    return cohort_with(cohort, keys)
 
 
 def test_substituted_keys_are_refused(federation: SmallFederation, context: Context) -> None:
     centre = federation.until(SHARES, context)
     cohort, own = cohort_of(centre), bytes(range(32))
     forger = SigningKey.generate()
-    forged = SiteKeys(SECOND, own, own).signed(forger, context)
+    forged = SiteKeys(own, own).signed(SECOND, forger, context)
     lies = [
         substituted(cohort, masks=own),
         substituted(cohort, shares=own),
         substituted(cohort, masks=own, signature=b""),
-        Cohort((cohort.keys[0], forged, *cohort.keys[2:])),
+        cohort_with(cohort, forged),
     ]
     for lie in lies:
         with pytest.raises(SignatureError):
@@ -84,9 +89,8 @@ def test_keys_of_another_round_attempt_run_or_charter_are_refused(
         small_context(dataclasses.replace(context.terms, threshold=5)),
     ]
     for other in others:
-        keys = SiteKeys(SECOND, cohort.keys[1].masks, cohort.keys[1].shares)
-        old = keys.signed(federation.keys[SECOND], other)
-        lie = Cohort((cohort.keys[0], old, *cohort.keys[2:]))
+        keys = SiteKeys(cohort.keys[1].masks, cohort.keys[1].shares)
+        lie = cohort_with(cohort, keys.signed(SECOND, federation.keys[SECOND], other))
         with pytest.raises(SignatureError, match=SECOND):
             ask(federation, centre, SHARES, lie.to_bytes())
 
@@ -109,7 +113,8 @@ def test_a_cohort_below_the_threshold_is_too_small(
     kept: int, federation: SmallFederation, context: Context
 ) -> None:
     centre = federation.until(SHARES, context)
-    lie = Cohort(cohort_of(centre).keys[:kept])
+    cohort = cohort_of(centre)
+    lie = Cohort(cohort.names[:kept], cohort.keys[:kept])
     with pytest.raises(CohortError) as refused:
         ask(federation, centre, SHARES, lie.to_bytes())
     assert refused.value.reason == "COHORT_TOO_SMALL"
@@ -118,7 +123,7 @@ def test_a_cohort_below_the_threshold_is_too_small(
 def test_too_few_dealers_are_too_small(federation: SmallFederation, context: Context) -> None:
     centre = federation.until(VECTOR, context)
     boxes = Boxes.from_bytes(centre.requests(VECTOR)[FIRST])
-    lie = Boxes(boxes.dealers[:2], boxes.boxes[:2])
+    lie = Boxes(boxes.dealers[:2], boxes.boxes[:2], boxes.checks[:2])
     with pytest.raises(CohortError):
         ask(federation, centre, VECTOR, lie.to_bytes())
     assert not federation.charged
@@ -146,17 +151,17 @@ def test_strangers_doubles_and_twin_keys_in_the_cohort_are_refused(
 ) -> None:
     centre = federation.until(SHARES, context)
     cohort = cohort_of(centre)
-    stranger = SiteKeys("zz", b"a" * 32, b"b" * 32).signed(SigningKey.generate(), context)
-    first = cohort.keys[0]
-    twin = SiteKeys(SECOND, first.masks, first.shares).signed(federation.keys[SECOND], context)
-    own = SiteKeys(FIRST, b"a" * 32, b"b" * 32).signed(federation.keys[FIRST], context)
+    stranger = SiteKeys(b"a" * 32, b"b" * 32).signed("zz", SigningKey.generate(), context)
+    first, keys = cohort.keys[0], federation.keys
+    twin = SiteKeys(first.masks, first.shares).signed(SECOND, keys[SECOND], context)
+    own = SiteKeys(b"a" * 32, b"b" * 32).signed(FIRST, keys[FIRST], context)
     for lie in (
-        Cohort((*cohort.keys, stranger)),
-        Cohort((*cohort.keys, cohort.keys[-1])),
-        Cohort(cohort.keys[::-1]),
-        Cohort((first, twin, *cohort.keys[2:])),
-        Cohort(cohort.keys[1:]),
-        Cohort((own, *cohort.keys[1:])),
+        Cohort((*cohort.names, "zz"), (*cohort.keys, stranger)),
+        Cohort((*cohort.names, LAST), (*cohort.keys, cohort.keys[-1])),
+        Cohort(cohort.names[::-1], cohort.keys[::-1]),
+        cohort_with(cohort, twin),
+        Cohort(cohort.names[1:], cohort.keys[1:]),
+        Cohort(cohort.names, (own, *cohort.keys[1:])),
     ):
         with pytest.raises(AggregationError):
             ask(federation, centre, SHARES, lie.to_bytes())
@@ -166,9 +171,8 @@ def test_a_key_of_small_order_is_refused(federation: SmallFederation, context: C
     centre = federation.until(SHARES, context)
     cohort = cohort_of(centre)
     good, one = cohort.keys[1], b"\1" + bytes(31)
-    for weak in (SiteKeys(SECOND, one, good.shares), SiteKeys(SECOND, good.masks, bytes(32))):
-        signed = weak.signed(federation.keys[SECOND], context)
-        lie = Cohort((cohort.keys[0], signed, *cohort.keys[2:]))
+    for weak in (SiteKeys(one, good.shares), SiteKeys(good.masks, bytes(32))):
+        lie = cohort_with(cohort, weak.signed(SECOND, federation.keys[SECOND], context))
         with pytest.raises(AggregationError, match="not one"):
             ask(federation, centre, SHARES, lie.to_bytes())
 
@@ -176,16 +180,42 @@ def test_a_key_of_small_order_is_refused(federation: SmallFederation, context: C
 def test_shares_that_were_swapped_or_altered_are_refused_before_anything_is_charged(
     federation: SmallFederation, context: Context
 ) -> None:
+    """Of the last site, which gets a box from every other, and of the first, which gets none."""
     centre = federation.until(VECTOR, context)
-    boxes = Boxes.from_bytes(centre.requests(VECTOR)[FIRST])
-    swapped = (boxes.boxes[0], boxes.boxes[2], boxes.boxes[1], *boxes.boxes[3:])
-    altered = (*boxes.boxes[:-1], boxes.boxes[-1][:-1] + bytes([boxes.boxes[-1][-1] ^ 1]))
-    others = Boxes.from_bytes(centre.requests(VECTOR)[SECOND]).boxes
-    for lie in (swapped, altered, others, (b"",) * SITES):
-        with pytest.raises(AggregationError, match="do not open"):
-            ask(federation, centre, VECTOR, Boxes(boxes.dealers, lie).to_bytes())
+    boxes = Boxes.from_bytes(centre.requests(VECTOR)[LAST])
+    sent, checks = boxes.boxes, boxes.checks
+    assert [len(box) for box in sent] == [32] * (SITES - 1) + [0]
+    none = Boxes.from_bytes(centre.requests(VECTOR)[FIRST])
+    assert set(none.boxes) == {b""}
+    fifth = Boxes.from_bytes(centre.requests(VECTOR)[names(SITES)[4]])
+    lies = [
+        (LAST, boxes, {"boxes": (sent[1], sent[0], *sent[2:])}),
+        (LAST, boxes, {"boxes": (sent[1], sent[0], *sent[2:]), "checks": swapped(checks)}),
+        (LAST, boxes, {"boxes": (*sent[:4], changed(sent[4]), b"")}),
+        (LAST, boxes, {"boxes": (b"\xff" * 32, *sent[1:])}),
+        (LAST, boxes, {"checks": (changed(checks[0]), *checks[1:])}),
+        (LAST, boxes, {"checks": (checks[0][:6], *checks[1:])}),
+        (LAST, boxes, {"boxes": fifth.boxes}),
+        (LAST, boxes, {"boxes": (b"",) * SITES}),
+        (LAST, boxes, {"boxes": (bytes(32),) * (SITES - 1) + (b"",)}),
+        (FIRST, none, {"boxes": (b"", bytes(32), *none.boxes[2:])}),
+        (FIRST, none, {"checks": swapped(none.checks)}),
+    ]
+    for name, told, lie in lies:
+        request = dataclasses.replace(told, **lie).to_bytes()  # type: ignore[arg-type]
+        with pytest.raises(AggregationError, match=r"do not open|not of the field"):
+            federation.answer(name, context, VECTOR, request)
     assert not federation.charged
-    assert ask(federation, centre, VECTOR, boxes.to_bytes())
+    for name, told in ((LAST, boxes), (FIRST, none)):
+        assert federation.answer(name, context, VECTOR, told.to_bytes())
+
+
+def swapped(parts: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    return (*parts[:1], parts[2], parts[1], *parts[3:])
+
+
+def changed(raw: bytes) -> bytes:
+    return raw[:-1] + bytes([raw[-1] ^ 1])
 
 
 SURVIVOR_LIES: dict[str, tuple[Callable[[tuple[str, ...]], Survivors], type[MascaronError]]] = {
@@ -230,7 +260,8 @@ def test_a_second_opening_with_other_signers_is_refused_and_the_same_one_repeate
     request = centre.requests(OPENING)[FIRST]
     answered = ask(federation, centre, OPENING, request)
     assert ask(federation, centre, OPENING, request) == answered
-    fewer = Consents(Consents.from_bytes(request).consents[:-1])
+    consents = Consents.from_bytes(request)
+    fewer = Consents(consents.names[:-1], consents.consents[:-1])
     with pytest.raises(ReplayError):
         ask(federation, centre, OPENING, fewer.to_bytes())
 
@@ -249,18 +280,17 @@ def test_nothing_is_opened_without_a_threshold_of_signatures_on_the_same_survivo
         group: [federation.answer(name, context, SURVIVORS, survivors.to_bytes()) for name in group]
         for group, survivors in lists.items()
     }
-    read = {group: Consents.from_bytes(packed(raw)) for group, raw in signed.items()}
     with pytest.raises(CohortError, match="signed the survivors"):
-        ask(federation, centre, OPENING, read[some].to_bytes())
-    mixed = Consents((*read[some].consents, *read[others].consents[:1]))
+        ask(federation, centre, OPENING, packed(some, signed[some]))
+    mixed = packed((*some, others[0]), [*signed[some], signed[others][0]])
     with pytest.raises(SignatureError):
-        ask(federation, centre, OPENING, mixed.to_bytes())
-    again = Consents((*read[some].consents, read[some].consents[-1]))
+        ask(federation, centre, OPENING, mixed)
+    again = packed((*some, some[-1]), [*signed[some], signed[some][-1]])
     with pytest.raises(AggregationError, match="each there once"):
-        ask(federation, centre, OPENING, again.to_bytes())
+        ask(federation, centre, OPENING, again)
+    lost = packed((*some, LAST), [*signed[some], signed[others][-1]])
     with pytest.raises(AggregationError, match="signers"):
-        lost = Consents((*read[some].consents, read[others].consents[-1]))
-        ask(federation, centre, OPENING, lost.to_bytes())
+        ask(federation, centre, OPENING, lost)
 
 
 def test_sites_that_were_shown_other_dealers_do_not_open_for_each_other(
@@ -271,22 +301,21 @@ def test_sites_that_were_shown_other_dealers_do_not_open_for_each_other(
     for name, payload in centre.requests(VECTOR).items():
         boxes = Boxes.from_bytes(payload)
         if name == FIRST:
-            boxes = Boxes(boxes.dealers[:-1], boxes.boxes[:-1])
+            boxes = Boxes(boxes.dealers[:-1], boxes.boxes[:-1], boxes.checks[:-1])
         federation.answer(name, context, VECTOR, boxes.to_bytes())
     alive, dead = names(SITES)[:-1], names(SITES)[-1:]
     signed = []
     for name in alive:
         shown = Survivors(alive, () if name == FIRST else dead)
         signed.append(federation.answer(name, context, SURVIVORS, shown.to_bytes()))
-    consents = packed(signed)
+    consents = packed(alive, signed)
     for name in (FIRST, SECOND):
         with pytest.raises(SignatureError, match="survivors"):
             federation.answer(name, context, OPENING, consents)
 
 
-def packed(consents: list[bytes]) -> bytes:
-    raw = [len(item).to_bytes(4, "little") + item for item in consents]
-    return len(raw).to_bytes(4, "little") + b"".join(raw)
+def packed(names: tuple[str, ...], consents: list[bytes]) -> bytes:
+    return Consents(names, tuple(map(Consent.from_bytes, consents))).to_bytes()
 
 
 def test_a_replayed_round_is_refused(federation: SmallFederation, context: Context) -> None:

@@ -20,7 +20,7 @@ from client.agent.secrets import RoundSecrets
 from common.errors import AggregationError, ReplayError
 from common.secagg import masks, shamir
 from common.secagg.masks import End
-from common.secagg.messages import Boxes, Consents, Masked, Shares, Survivors
+from common.secagg.messages import Boxes, Consent, Consents, Masked, Shares, Survivors
 from common.secagg.phases import OPENING, PHASES, SURVIVORS, VECTOR
 from common.secagg.terms import Context
 from server.strategies.aggregating import Aggregation
@@ -93,15 +93,14 @@ class Spy:
         self.federation, self.context = federation, context
         self.centre = federation.until(VECTOR, context)
         self.vectors = federation.answers(self.centre, VECTOR)
-        self.keys = {key.site: key for key in self.centre._cohort.keys}
+        self.keys = dict(zip(names(5), self.centre._cohort.keys, strict=True))
 
     def opened(self, survivors: Survivors) -> dict[str, Shares]:
         """The shares of all survivors, by site."""
         ask, alive = self.federation.answer, survivors.alive
         lists = {n: ask(n, self.context, SURVIVORS, survivors.to_bytes()) for n in alive}
-        raw = [lists[name] for name in alive]
-        packed = b"".join(len(item).to_bytes(4, "little") + item for item in raw)
-        consents = Consents.from_bytes(len(raw).to_bytes(4, "little") + packed).to_bytes()
+        signed = tuple(Consent.from_bytes(lists[name]) for name in alive)
+        consents = Consents(alive, signed).to_bytes()
         said = {n: ask(n, self.context, OPENING, consents) for n in alive}
         return {n: Shares.from_bytes(raw) for n, raw in said.items()}
 
@@ -117,9 +116,11 @@ class Spy:
         grid, attempt = self.context.terms.grid, self.context.digest
         words = np.frombuffer(Masked.from_bytes(self.vectors[VICTIM]).words, grid.word).copy()
         own = End(VICTIM, self.keys[VICTIM].masks)
+        private = masks.private_of(mask_secret, VICTIM, attempt)
         for name in self.context.terms.members[1:]:
             peer = End(name, self.keys[name].masks)
-            words -= masks.stream(masks.mask_key(mask_secret, own, peer, attempt), len(words), grid)
+            key = masks.mask_key(masks.agreed(private, peer.key), own, peer, attempt)
+            words -= masks.stream(key, len(words), grid)
         return words
 
 

@@ -166,7 +166,8 @@ def test_a_repeat_in_an_attempt_has_the_same_bytes_and_costs_nothing(four: Shari
     said = four.answer("north", VECTOR, payload)
     assert four.answer("north", VECTOR, payload) == said
     assert four.kinds("north") == ["accept", "reserve", "masked"]
-    Masked.from_bytes(said).verify(four.keys["north"].public, centre.context, centre._dealers_view)
+    key, view = four.keys["north"].public, centre._dealers_view
+    Masked.from_bytes(said).verify("north", key, centre.context, view)
 
 
 def test_a_second_attempt_has_other_noise_and_other_masks(four: Sharing) -> None:
