@@ -1,11 +1,9 @@
 """`mascaron-site join`: waits for admission, then runs the courier until asked to stop."""
 
-import fcntl
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +18,7 @@ from common.daemons.leash import confine
 from common.daemons.supervisor import Care, Chore, Patience, Supervisor
 from common.daemons.users import OsUser, become, hand_over
 from common.errors import AdmissionError, DeploymentError, MascaronError
+from common.locks import locked
 
 PATIENCE = Patience(longest_pause=15.0, stop=10.0)
 
@@ -65,7 +64,7 @@ def join_command(home: SiteHome, user: str | None, around: Surroundings) -> dict
     confine()
     os.umask(0o077)
     _check_readable(home, config)
-    with _alone(home):
+    with locked(home.courier / "lock", "a courier of this home"):
         make_secret(home)
         write_launchers(home)
         listener = Listener(home, time.time, around.say)
@@ -185,14 +184,3 @@ def _check_readable(home: SiteHome, config: SiteConfig) -> None:
                 f"the courier's user may not read {path}: let that user into the folders above it "
                 "(chmod o+x), or keep it where all may read, such as below /opt or /var/lib"
             )
-
-
-@contextmanager
-def _alone(home: SiteHome) -> Iterator[None]:
-    """Holds the courier's folder; two couriers of one node would fight over its messages."""
-    with (home.courier / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DeploymentError("a courier of this home is running already: stop it") from None
-        yield

@@ -4,12 +4,11 @@ Everything else about a site (revocation list, waiting room, Flower's registrati
 it and is put right after it, so a crash leaves the old federation or the new one.
 """
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from common.errors import DeploymentError
+from common.locks import locked
 from common.trust import storing
 from common.trust.certificates import fingerprint, read_certificate
 from common.trust.keys import SigningKey
@@ -48,15 +47,5 @@ class RosterBook:
     @contextmanager
     def changing(self) -> Iterator[Roster]:
         """The roster, while no other process may change it."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            lock = os.open(self._home.folder / "roster.lock", flags, storing.PRIVATE)
-        except OSError as error:
-            raise DeploymentError(
-                f"cannot open {self._home.folder / 'roster.lock'}: {error.strerror}"
-            ) from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self._home.folder / "roster.lock", "a change of the roster", patient=True):
             yield self.read()
-        finally:
-            os.close(lock)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import ConfigError, DeploymentError, RunError, SignatureError
+from common.locks import is_locked
 from common.outputs import check_file
 from common.trust import storing
 from server.backup import Generation, collect, generation_of, lay_out, renumber
 from server.home import CentreHome
-from server.locks import is_locked
 from server.sealed import LARGEST, seal, unseal
 from server.standing import federation_of, roster_of
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import BusyError, CharterError, CohortError, DeploymentError, RunError
+from common.locks import is_locked
 from common.trust.charter import CharterTerms
 from server.charter import CHARTER
 from server.checkpoint import CHECKPOINT, read_checkpoint
 from server.clock import Clock
 from server.commands.charter import find, say
 from server.home import CentreHome
-from server.locks import is_locked
 from server.runs.progress import LOCK, Progress, read_progress
 from server.runs.proposal import check_run
 from server.standing import daemon_states, roster_of

@@ -11,10 +11,10 @@ from typing import Any
 from common.daemons.logs import Logs
 from common.daemons.supervisor import Care, Chore, States, Supervisor
 from common.errors import BusyError, DeploymentError
+from common.locks import is_locked, locked
 from common.trust.storing import read, replace
 from server.admission.opening import make_ready
 from server.home import CentreHome
-from server.locks import is_locked, locked
 from server.serving.listener import listen
 from server.serving.superlink import daemons, prepare
 from server.serving.upkeep import DAY, Upkeep

@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from common.locks import is_locked
 from common.trust.roster import Roster
 from server.commands.charter import list_command
 from server.home import CentreHome
-from server.locks import is_locked
 from server.runs.progress import LOCK, Progress, read_progress
 from server.standing import daemon_states, roster_of
 

@@ -11,11 +11,11 @@ from typing import Any
 from flwr.serverapp import Grid
 
 from common.errors import AggregationError, CohortError, MascaronError, RunError
+from common.locks import locked
 from common.trust.signed import Signed
 from server.charter import Charter
 from server.checkpoint import CHECKPOINT, PoolArrays, RunState, read_checkpoint
 from server.clock import Clock
-from server.locks import locked
 from server.runs.progress import (
     LOCK,
     Progress,

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from common.daemons.supervisor import Supervisor
 from common.errors import MascaronError
+from common.locks import is_locked
 from common.trust.storing import read
 from server.admission.opening import make_ready
 from server.home import CentreHome
-from server.locks import is_locked
 from server.runs.progress import LOCK
 from server.serving.superlink import GATEWAY, SUPERLINK, follow_nodes
 

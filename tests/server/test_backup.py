@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import ConfigError, MascaronError, RunError, SignatureError
+from common.locks import locked
 from common.trust.heads import SignedHead
 from common.trust.keys import SigningKey
 from common.trust.roster import Roster, read_roster
@@ -18,7 +19,6 @@ from server.checkpoint import RunState, write_checkpoint
 from server.cli import main
 from server.commands.backup import backup_command, read_passphrase, restore_command
 from server.home import CentreConfig, CentreHome
-from server.locks import locked
 from server.sealed import MAGIC, seal, unseal
 from server.standing import federation_of, roster_of, signing_key
 from tests.small_centre import NOW, admit, centre, signed

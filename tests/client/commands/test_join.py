@@ -17,7 +17,7 @@ from client.home import SiteHome
 from client.launcher import COMMANDS, bundle_hash, read_allowed
 from client.standing import STOPPED, Standing
 from client.supernode import make_node_key
-from common.errors import AdmissionError, DeploymentError, SignatureError
+from common.errors import AdmissionError, BusyError, DeploymentError, SignatureError
 
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatch:DeprecationWarning")  # flwr's own
 
@@ -142,7 +142,7 @@ def test_without_a_node_key_the_remedy_is_told(world: World) -> None:
 def test_a_second_courier_of_a_home_is_refused(world: World) -> None:
     with (world.home.courier / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(DeploymentError, match="running already"):
+        with pytest.raises(BusyError, match="a courier of this home is at work already"):
             world.join(Told("admitted"))
     assert world.started == 0
 

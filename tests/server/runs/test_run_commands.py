@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from common.errors import BusyError, CharterError, CohortError, DeploymentError, RunError
+from common.locks import locked
 from server.checkpoint import RunState, write_checkpoint
 from server.cli import main
 from server.clock import Clock
@@ -16,7 +17,6 @@ from server.commands.rounds import rounds_command
 from server.commands.run import Way, run_command
 from server.commands.status import status_command
 from server.home import CentreConfig, CentreHome
-from server.locks import locked
 from server.runs.progress import LOCK, Progress, RoundNote, note_round, write_progress
 from tests.small_centre import NOW, admit, centre, proposed, signed
 

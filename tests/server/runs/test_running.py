@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from common.errors import BusyError, RunError
+from common.locks import is_locked, locked
 from common.trust.charter import CharterTerms
 from server.app import app, run_of_centre
 from server.checkpoint import PoolArrays, read_checkpoint
 from server.clock import Clock
 from server.home import CentreHome
-from server.locks import is_locked, locked
 from server.runs.progress import LOCK, ROUNDS, Progress, read_progress, read_rounds
 from server.runs.register import open_register
 from server.runs.running import Running

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from common.errors import DeploymentError
-from server.locks import locked
+from common.locks import locked
 from server.runs.progress import LOCK
 from server.serving import superlink, upkeep
 from server.serving.superlink import follow_nodes

@@ -10,14 +10,17 @@ from common.errors import BusyError, DeploymentError
 
 
 @contextmanager
-def locked(path: Path, what: str) -> Iterator[None]:
+def locked(path: Path, what: str, *, patient: bool = False) -> Iterator[None]:
     """Holds ``path`` while the block runs; ``BusyError`` if another process holds it.
 
-    ``what`` is what two of would do harm.
+    ``what`` is what two of would do harm. ``patient`` is for blocks so short that a second one
+    waits for the first.
     """
     descriptor = _open(path)
     try:
-        if not _take(descriptor):
+        if patient:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        elif not _take(descriptor):
             raise BusyError(f"{what} is at work already: wait for it, or stop it first")
         yield
     finally:
