@@ -1,10 +1,12 @@
 """The operator's desk: charters that wait for a decision, and those the operator accepted."""
 
 import json
+import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from common.errors import CharterError
 from common.trust import storing
@@ -12,6 +14,14 @@ from common.trust.signed import Signed
 
 MOST_WAITING = 50  # then new ones are only refused: the disk is not the centre's to fill
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What the plan of a charter costs by itself: ``epsilon`` at ``delta``."""
+
+    epsilon: float
+    delta: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,7 @@ class Desk:
 
     waiting: Path
     accepted: Path
+    price: Callable[[Signed], Price] | None = None  # of a charter, told by the agent as it waits
 
     def approved(self, digest: str) -> bool:
         """Whether the operator accepted the charter of this digest."""
@@ -38,7 +49,9 @@ class Desk:
         """Keeps a charter for the operator to see, while there is room on the desk."""
         path = self._waiting(digest)
         if not path.exists() and len(list(self.waiting.glob("*.json"))) < MOST_WAITING:
-            table = {"charter": signed.to_json(), "initial": dict(initial)}
+            table: dict[str, Any] = {"charter": signed.to_json(), "initial": dict(initial)}
+            if self.price is not None:
+                table["price"] = asdict(self.price(signed))
             storing.replace(path, json.dumps(table).encode())
 
     def digests(self) -> list[str]:
@@ -52,6 +65,23 @@ class Desk:
 
     def charter(self, digest: str) -> tuple[Signed, dict[str, str]]:
         """The charter of this digest and its arrays'; ``CharterError`` if it is not here."""
+        table = self._table(digest)
+        try:
+            return Signed.from_json(table["charter"]), dict(table["initial"])
+        except (ValueError, KeyError, TypeError):
+            raise self._damaged(digest) from None
+
+    def told_price(self, digest: str) -> Price | None:
+        """What the agent reckoned when it put the charter here, so that a list of many needs no
+        accountant; None if it did not. ``CharterError`` as ``charter`` raises it."""
+        try:
+            price = Price(**self._table(digest)["price"])
+        except (KeyError, TypeError):
+            return None
+        figures = price.epsilon, price.delta
+        return price if all(type(x) is float and math.isfinite(x) for x in figures) else None
+
+    def _table(self, digest: str) -> dict[str, Any]:
         content = storing.read(self._waiting(digest))
         if content is None:
             raise CharterError(
@@ -60,9 +90,14 @@ class Desk:
             )
         try:
             table = json.loads(content)
-            return Signed.from_json(table["charter"]), dict(table["initial"])
-        except (ValueError, KeyError, TypeError):
-            raise CharterError(f"{self._waiting(digest)} is damaged: remove it") from None
+        except ValueError:
+            raise self._damaged(digest) from None
+        if not isinstance(table, dict):
+            raise self._damaged(digest)
+        return table
+
+    def _damaged(self, digest: str) -> CharterError:
+        return CharterError(f"{self._waiting(digest)} is damaged: remove it")
 
     def _waiting(self, digest: str) -> Path:
         return self.waiting / f"{_checked(digest)}.json"

@@ -4,6 +4,7 @@ Training consent: until enrolment records it, every person in the faces folder c
 so the operator may put only those there who are.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from client.admission import known_roster
 from client.agent.aggregation import Member, SecureAggregation
 from client.agent.attempts import Attempts
-from client.agent.desk import Desk
+from client.agent.desk import Desk, Price
 from client.agent.facts import Membership, SiteFacts
 from client.agent.people import SitePeople
 from client.agent.rosters import Rosters
@@ -25,9 +26,12 @@ from client.policy import SitePolicy
 from client.privacy.ledger import LEAST_KEY, Budget, Ledger
 from common.config import load
 from common.errors import ConfigError
+from common.privacy import accountant
+from common.privacy.plan import PrivacyPlan
 from common.trust import storing
 from common.trust.certificates import fingerprint, read_certificate
 from common.trust.keys import PublicKey, SigningKey
+from common.trust.signed import Signed
 
 if TYPE_CHECKING:
     from common.faces.faceset import FaceSet
@@ -85,11 +89,19 @@ def ledger_key(home: SiteHome) -> bytes:
     return key
 
 
-def open_desk(home: SiteHome) -> Desk:
-    """Where charters wait for the operator."""
+def open_desk(home: SiteHome, policy: SitePolicy | None = None) -> Desk:
+    """Where charters wait for the operator; with ``policy``, priced at its delta."""
     waiting = home.agent / WAITING
     waiting.mkdir(mode=0o700, exist_ok=True)
-    return Desk(waiting, home.accepted)
+    if policy is None:
+        return Desk(waiting, home.accepted)
+    return Desk(waiting, home.accepted, lambda signed: _price(signed, policy.delta))
+
+
+def _price(signed: Signed, delta: float) -> Price:
+    """Of a charter that was verified before it is put on the desk."""
+    plan = PrivacyPlan.from_json(json.dumps(json.loads(signed.content)["plan"]))
+    return Price(accountant.epsilon(plan.events(), delta), delta)
 
 
 def open_rosters(home: SiteHome, membership: Membership) -> Rosters:
@@ -127,7 +139,7 @@ def open_site(home: SiteHome, say: Callable[[str], None] = lambda line: None) ->
 
     config = home.config()
     policy, membership = open_policy(home, config), open_membership(home, config)
-    desk, cache = open_desk(home), SealedFeatures(home.features)
+    desk, cache = open_desk(home, policy), SealedFeatures(home.features)
     rosters = open_rosters(home, membership)
     trunk, _ = load_trunk(config.trunk)
     faces, public = (

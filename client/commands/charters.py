@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from common.trust.charter import CharterTerms, read_charter, shape_of
 from common.trust.keys import PublicKey
 from common.trust.signed import Signed
 
+if TYPE_CHECKING:
+    from client.agent.desk import Price
+
 
 def list_charters(home: SiteHome) -> dict[str, Any]:
     """Every charter that asked for the operator, and whether it was accepted."""
@@ -29,7 +32,8 @@ def list_charters(home: SiteHome) -> dict[str, Any]:
     for digest in desk.digests():
         terms = _terms(home, desk.charter(digest)[0])
         state = "accepted" if desk.approved(digest) else "waiting"
-        found.append({"digest": digest, "run": terms.run, "state": state, **_price(home, terms)})
+        price = _price(home, terms, desk.told_price(digest))
+        found.append({"digest": digest, "run": terms.run, "state": state, **price})
     return {"charters": found}
 
 
@@ -90,12 +94,18 @@ def _sums(home: SiteHome, terms: CharterTerms) -> dict[str, Any]:
     }
 
 
-def _price(home: SiteHome, terms: CharterTerms) -> dict[str, Any]:
-    """What the plan costs by itself at the policy's delta, which the ledger charges at."""
+def _price(home: SiteHome, terms: CharterTerms, known: "Price | None" = None) -> dict[str, Any]:
+    """What the plan costs by itself at the policy's delta, which the ledger charges at.
+
+    ``known`` is taken where it is at that delta: reckoning sampled rounds takes seconds.
+    """
     from client.policy import SitePolicy
 
     delta = load(SitePolicy, home.policy).delta
-    cost = accountant.epsilon(terms.plan.events(), delta)
+    if known is not None and known.delta == delta:
+        cost = known.epsilon
+    else:
+        cost = accountant.epsilon(terms.plan.events(), delta)
     return {
         "epsilon": cost if math.isfinite(cost) else None,
         "delta": delta,

@@ -1,11 +1,14 @@
 """The operator's desk: what waits there, how much of it, and whose word counts."""
 
+import dataclasses
+import json
+import math
 from pathlib import Path
 
 import pytest
 
 from client.agent import desk as room
-from client.agent.desk import Desk
+from client.agent.desk import Desk, Price
 from common.errors import CharterError
 from common.trust.charter import charter_digest
 from common.trust.signed import Signed
@@ -55,6 +58,26 @@ def test_the_operators_word_is_about_one_charter_that_was_seen(desk: Desk) -> No
     for name in ("", "..", "../accepted", "A" * 64, first + "\n"):
         with pytest.raises(CharterError):
             desk.charter(name)
+
+
+def test_the_price_that_the_agent_reckoned_lies_beside_the_charter(desk: Desk) -> None:
+    first = put(desk, "r1")
+    assert desk.told_price(first) is None
+    priced = dataclasses.replace(desk, price=lambda signed: Price(2.5, 1e-4))
+    second = put(priced, "r2")
+    assert desk.told_price(second) == Price(2.5, 1e-4)
+    assert desk.charter(second)[1] == offer(mean_plan(), "r2").initial
+
+
+@pytest.mark.parametrize(
+    "price", ["x", {}, {"epsilon": "0", "delta": 1e-4}, {"epsilon": math.inf, "delta": 1e-4}]
+)
+def test_a_price_that_is_none_is_not_told(desk: Desk, price: object) -> None:
+    digest = put(desk, "r1")
+    path = desk.waiting / f"{digest}.json"
+    table = {**json.loads(path.read_bytes()), "price": price}
+    path.write_text(json.dumps(table), "utf-8")
+    assert desk.told_price(digest) is None
 
 
 @pytest.mark.parametrize(
