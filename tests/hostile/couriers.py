@@ -41,6 +41,7 @@ class Scene:
     trunk: str
     federation: str
     centre: str = ""  # file with the key that signs charters
+    identity: str = ""  # the site's public key, as in the roster
     loot: Path = Path()  # folder for what is caught
 
     def to_json(self) -> str:
@@ -141,11 +142,12 @@ class Catch:
             return told
         kinds = {"Describe": pb.DescribeResponse, "Evaluate": pb.EvaluateResponse}
         kinds |= {"AcceptCharter": pb.AcceptResponse, "ReviewCharter": pb.ReviewResponse}
-        kinds |= {"Status": pb.StatusResponse}
+        kinds |= {"Status": pb.StatusResponse, "Aggregate": pb.AggregateResponse}
         return kinds[method].FromString(answer) if method in kinds else answer
 
     def accept(self, channel: grpc.Channel, offer: Offer, review: bool = False) -> Any:
-        request = pb.CharterRequest(protocol=wire.PROTOCOL, charter=offer.charter, head=offer.head)
+        words = {"charter": offer.charter, "head": offer.head, "roster": offer.roster}
+        request = pb.CharterRequest(protocol=wire.PROTOCOL, **words)
         for name, digest in offer.initial.items():
             request.initial.add(name=name, digest=digest)
         return self.ask(channel, "ReviewCharter" if review else "AcceptCharter", request)
@@ -164,7 +166,7 @@ class Attack:
     """One idea, what has to be the answer to it, and whether it needs a user of its own.
 
     With ``some`` not all of ``reasons`` have to be met with. ``dies``: it kills its own process.
-    ``slow`` ones take more than a few seconds.
+    ``slow`` ones take more than a few seconds; a ``last`` one leaves the site to no other.
     """
 
     do: Idea
@@ -174,6 +176,7 @@ class Attack:
     releases: int = 0
     dies: bool = False
     slow: bool = False
+    last: bool = False
 
 
 ATTACKS: dict[str, Attack] = {}
@@ -200,7 +203,9 @@ def train_request(run: str, number: int = 1, arrays: Arrays | None = None) -> pb
 def load_rooms() -> None:
     """All ideas: also what an interpreter of root's cannot load any more under another user."""
     import tests.hostile.courier_askers
+    import tests.hostile.courier_attempts
     import tests.hostile.courier_floods
+    import tests.hostile.courier_relays
     import tests.hostile.courier_thieves  # noqa: F401
 
 

@@ -4,6 +4,7 @@ An interpreter below root's home cannot be started by another user, so each proc
 user, loads what it needs, and becomes the other one before anything of the site is opened.
 """
 
+import dataclasses
 import itertools
 import json
 import os
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,10 @@ from common.models.tail import BIAS, WEIGHT
 from common.models.trunk import load_trunk
 from common.moments.names import SHIFT
 from common.privacy.plan import GradientMechanism, PrivacyPlan
+from common.trust.keys import SigningKey
 from tests.hostile.canaries import Canaries
 from tests.hostile.couriers import Catch, Scene
+from tests.hostile.party import PEERS
 from tests.small_home import POLICY, STARTER, Home, initial, make_home, starter_hash
 
 ROOT = Path(__file__).parents[2]
@@ -102,7 +105,18 @@ class Deployed:
     scene: Scene
     canaries: Canaries
     worker: Worker
+    agents: ExitStack  # ends the one that runs
     delta: float = 1e-4
+
+    def killed(self) -> None:
+        """SIGKILL to the agent."""
+        self.agents.close()
+
+    def restart(self) -> None:
+        """SIGKILL if it runs, and another agent on what is on the disk."""
+        self.killed()
+        process, address = self.agents.enter_context(serving(self.made, self.worker.separate))
+        self.scene = dataclasses.replace(self.scene, pid=process.pid, address=address)
 
     def spending(self) -> Spending:
         """The ledger as it stands on the disk, its chain checked."""
@@ -110,12 +124,13 @@ class Deployed:
 
     def released(self) -> set[str]:
         """SHA-256 of every payload that the ledger says has left."""
-        rows = [entry for entry in self.spending().entries if entry.kind == "release"]
+        kinds = ("release", "masked")
+        rows = [entry for entry in self.spending().entries if entry.kind in kinds]
         return {str(entry.payload_digest) for entry in rows}
 
 
 @contextmanager
-def deployed() -> Iterator[Deployed]:
+def deployed(policy: str = LIMITS) -> Iterator[Deployed]:
     """A site as `init` and `join` leave it, served by the real command; all of it ends here."""
     folder = Path(tempfile.mkdtemp(prefix="mascaron"))
     separate = separable()
@@ -123,13 +138,14 @@ def deployed() -> Iterator[Deployed]:
     try:
         folder.chmod(0o755)
         (folder / "deployed").mkdir(mode=0o755)
-        made = make_home(folder / "deployed", LIMITS)
+        made = make_home(folder / "deployed", policy)
         canaries = planted(made)
         if separate:
             hand_out(made, folder)
-        with serving(made, separate) as (process, address):
+        with ExitStack() as agents:
+            process, address = agents.enter_context(serving(made, separate))
             scene = scene_of(folder, made, process.pid, address)
-            yield Deployed(made=made, scene=scene, canaries=canaries, worker=worker)
+            yield Deployed(made=made, scene=scene, canaries=canaries, worker=worker, agents=agents)
     finally:
         worker.close()
         shutil.rmtree(folder)
@@ -140,8 +156,10 @@ def scene_of(folder: Path, made: Home, pid: int, address: str) -> Scene:
     theirs.mkdir()
     made.centre.save(theirs / "centre.key")
     owner = os.geteuid()
+    for name in PEERS:
+        SigningKey.generate().save(theirs / f"{name}.key")
     if separable():
-        for path in (theirs, theirs / "centre.key"):
+        for path in (theirs, *theirs.iterdir()):
             os.chown(path, COURIER, NOBODY)
         owner = AGENT
     return Scene(
@@ -152,6 +170,7 @@ def scene_of(folder: Path, made: Home, pid: int, address: str) -> Scene:
         trunk=starter_hash(),
         federation=made.federation,
         centre=str(theirs / "centre.key"),
+        identity=SigningKey.load(made.home.identity_key).public.text,
         loot=theirs,
     )
 

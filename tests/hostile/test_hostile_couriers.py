@@ -5,67 +5,23 @@ Courier and centre are hostile together: the courier has the key that signs char
 
 from collections.abc import Iterator
 
-import grpc
-import numpy as np
 import pytest
 
-from client.privacy.account import accepted_of
-from common import wire
-from common.privacy import accountant
 from common.trust.charter import PURPOSE
 from common.trust.keys import SigningKey
-from protos.gen import agent_pb2 as pb
-from protos.gen import agent_pb2_grpc as rpc
-from tests.hostile.couriers import ATTACKS, Catch, load_rooms
-from tests.hostile.deployed import Deployed, deployed, separable, told
+from tests.hostile.couriers import ATTACKS
+from tests.hostile.deployed import Deployed, deployed, told
+from tests.hostile.trials import ideas, tried
 
-load_rooms()
 LEAST = 25  # ideas
-QUICK = [name for name, how in ATTACKS.items() if not (how.slow or how.dies)]
+ROOMS = ("courier_askers", "courier_floods", "courier_thieves")
+QUICK = [name for name in ideas(*ROOMS) if not (ATTACKS[name].slow or ATTACKS[name].dies)]
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Deployed]:
     with deployed() as made:
         yield made
-
-
-def tried(site: Deployed, name: str) -> Catch:
-    """What ``name`` brought in, once it is certain that it was nothing."""
-    attack, before = ATTACKS[name], site.spending()
-    if attack.separate and not separable():
-        pytest.skip("needs root, to run agent and courier as two users")
-    catch = site.worker.do(site.scene, name)
-    assert catch is not None, "the courier died"
-    assert site.canaries.found_in_file(catch.file) == set()
-    for numbers in catch.note.get("arrays", []):
-        assert not site.canaries.near(np.array(numbers))
-        assert not site.canaries.along(np.array(numbers))
-    check_books(site, catch)
-    check_answers(site)
-    assert len(site.spending().entries) >= len(before.entries)
-    return catch
-
-
-def check_books(site: Deployed, catch: Catch) -> None:
-    """Whatever came out is a row that was paid for, and no more was paid than was accepted."""
-    spending, limit = site.spending(), 8.0  # of the policy
-    assert set(catch.released) <= site.released()
-    accepted = [e for e in spending.entries if e.kind == "accept"]
-    plans = [accepted_of(e.detail).plan.events() for e in accepted]
-    promised = accountant.canonical(event for events in plans for event in events)
-    assert spending.epsilon(site.delta) <= accountant.epsilon(promised, site.delta) + 1e-9 <= limit
-    rounds = [(e.run, e.round) for e in spending.entries if e.kind == "release"]
-    assert len(rounds) == len(set(rounds))
-
-
-def check_answers(site: Deployed) -> None:
-    """The agent lives, works for the next one, and its ledger takes rows."""
-    with grpc.insecure_channel(site.scene.address) as channel:
-        agent = rpc.AgentStub(channel)  # type: ignore[no-untyped-call]
-        state = agent.Status(pb.StatusRequest(protocol=wire.PROTOCOL), timeout=20).state
-        assert state in (pb.STATE_IDLE, pb.STATE_WORKING)
-        assert agent.Describe(pb.DescribeRequest(protocol=wire.PROTOCOL), timeout=20).people == 10
 
 
 @pytest.mark.parametrize("name", QUICK)
