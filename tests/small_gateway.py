@@ -15,8 +15,10 @@ import pytest
 import uvicorn
 
 from server.home import CentreHome
-from server.serving.gateway import Gateway, GatewayLimits
-from server.serving.listener import Guard, gateway_config, server_tls, upstream_client
+from server.serving.door import Door
+from server.serving.gateway import Gateway
+from server.serving.guard import GatewayLimits, Guard
+from server.serving.listener import Shown, gateway_config, server_tls, upstream_client
 from server.serving.tally import Tally
 
 LIMITS = GatewayLimits(
@@ -78,19 +80,20 @@ class Centre:
     home: CentreHome
     superlink: FakeSuperLink
     admission: FakeAdmission
-    tally: Tally
+    guard: Guard
+    shown: Shown
     port: int
     stop_superlink: Callable[[], None]
 
-    def client(self) -> httpx.Client:
+    def client(self, sender: str = "127.0.0.1") -> httpx.Client:
         context = ssl.create_default_context(cafile=str(self.home.ca))
-        return httpx.Client(
-            base_url=f"https://localhost:{self.port}", verify=context, trust_env=False, timeout=20
-        )
+        way = httpx.HTTPTransport(verify=context, trust_env=False, local_address=sender)
+        return httpx.Client(base_url=f"https://localhost:{self.port}", transport=way, timeout=20)
 
-    def connect(self) -> ssl.SSLSocket:
+    def connect(self, sender: str = "127.0.0.1") -> ssl.SSLSocket:
         context = ssl.create_default_context(cafile=str(self.home.ca))
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        to = ("127.0.0.1", self.port)
+        plain = socket.create_connection(to, timeout=20, source_address=(sender, 0))
         return context.wrap_socket(plain, server_hostname="localhost")
 
     def raw(self, request: bytes) -> bytes:
@@ -100,6 +103,10 @@ class Centre:
             return read_all(connection)
 
     @property
+    def tally(self) -> Tally:
+        return self.guard.tally
+
+    @property
     def quiet(self) -> bool:
         return not self.superlink.seen and not self.admission.asked
 
@@ -107,11 +114,12 @@ class Centre:
 @contextmanager
 def a_centre(home: CentreHome, limits: GatewayLimits) -> Iterator[Centre]:
     """A gateway and a fake SuperLink behind it, each in a thread with a loop of its own."""
-    superlink, admission, tally = FakeSuperLink(), FakeAdmission(), Tally(time.monotonic)
+    superlink, admission = FakeSuperLink(), FakeAdmission()
+    guard, shown = Guard.of(limits, time.monotonic), Shown(home)
     with ExitStack() as stack:
         behind, before = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
         upstream = upstream_client(home, behind.getsockname()[1], limits)
-        gateway = Gateway(upstream, admission, home.ca.read_bytes(), limits, tally)
+        gateway = Gateway(upstream, admission, home.ca.read_bytes(), guard)
         plain = uvicorn.Config(
             superlink,  # type: ignore[arg-type]
             lifespan="off",
@@ -121,11 +129,11 @@ def a_centre(home: CentreHome, limits: GatewayLimits) -> Iterator[Centre]:
             ssl_context_factory=lambda _config, _default: server_tls(home),
         )
         stop = stack.enter_context(running(plain, behind))
-        config = gateway_config(home, gateway, Guard(limits=limits, tally=tally))
-        stack.enter_context(running(config, before, upstream))
+        door = Door(before, guard)
+        stack.enter_context(running(gateway_config(shown, gateway, guard), door, upstream))
         stack.callback(superlink.hold.set)
-        port = before.getsockname()[1]
-        yield Centre(home, superlink, admission, tally, port, stop)
+        port = door.getsockname()[1]
+        yield Centre(home, superlink, admission, guard, shown, port, stop)
 
 
 @contextmanager

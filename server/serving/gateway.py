@@ -13,14 +13,13 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any, Protocol
 
 import httpx
 
 from common.wire import PROTOCOL
-from server.serving.tally import RefusedError, Tally
+from server.serving.guard import Guard, address
+from server.serving.tally import RefusedError
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -41,6 +40,7 @@ FLEET = frozenset(
         "send-node-heartbeat",
     }
 )  # all that a SuperNode with a key calls; only the administrator registers or removes a node
+MEMBERS_ONLY = "/v1/fleet/pull-messages"  # answered with 200 to nodes of the roster alone
 HEAD, MOST_HEADERS = 16 * 2**10, 64  # bytes and lines of a request head
 HEALTH, CA, HELLO = "/health", "/mascaron/v1/ca", "/mascaron/v1/hello"
 _PATHS = {f"/v1/fleet/{name}": "POST" for name in FLEET}
@@ -78,23 +78,6 @@ class Admission(Protocol):
         """The HTTP status and the JSON object for the request ``name``."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GatewayLimits:
-    """What one gateway bears. Sizes in bytes, times in seconds."""
-
-    body: int = 32 * 2**20  # Flower cuts arrays into objects of 5 MiB
-    admission_body: int = 64 * 2**10
-    buffered: int = 256 * 2**20  # of all bodies together
-    requests: int = 256  # at a time
-    address_requests: int = 64  # at a time, of one address; several sites may share one
-    connections: int = 1024
-    address_connections: int = 256
-    idle_seconds: float = 30.0  # until a connection has sent a whole request head
-    body_seconds: float = 120.0
-    send_seconds: float = 60.0  # for one piece of an answer to be taken
-    upstream_seconds: float = 60.0  # for one piece of the SuperLink's answer to come
-
-
 class Gateway:
     """The ASGI application. ``upstream`` is a client that knows where the SuperLink is."""
 
@@ -103,12 +86,10 @@ class Gateway:
         upstream: httpx.AsyncClient,
         admission: Admission,
         ca: bytes,
-        limits: GatewayLimits,
-        tally: Tally,
+        guard: Guard,
     ) -> None:
         self._upstream, self._admission, self._ca = upstream, admission, ca
-        self._limits, self._tally = limits, tally
-        self._busy: Counter[str] = Counter()  # requests under way, by address
+        self._guard, self._limits, self._tally = guard, guard.limits, guard.tally
         self._buffered = 0
         self._admitting = asyncio.Lock()
 
@@ -171,14 +152,20 @@ class Gateway:
         async with aclosing(answer):
             if answer.has_redirect_location:
                 raise RefusedError(502, "SuperLink redirects")
-            kept = [(n.lower(), v) for n, v in answer.headers.raw if n.lower() in _TO_SITE]
-            await self._start(send, answer.status_code, kept)
-            try:
-                async for piece in answer.aiter_raw():
-                    await self._send(send, piece, more=True)
-            except httpx.HTTPError:
-                raise ConnectionError from None  # too late for a status: the connection ends
-            await self._send(send, b"", more=False)
+            if path == MEMBERS_ONLY and answer.status_code == 200:
+                self._guard.members.note(address(scope))
+            async with asyncio.timeout(self._limits.answer_seconds):
+                await self._pass_on(answer, send)
+
+    async def _pass_on(self, answer: httpx.Response, send: Send) -> None:
+        kept = [(n.lower(), v) for n, v in answer.headers.raw if n.lower() in _TO_SITE]
+        await self._start(send, answer.status_code, kept)
+        try:
+            async for piece in answer.aiter_raw():
+                await self._send(send, piece, more=True)
+        except httpx.HTTPError:
+            raise ConnectionError from None  # too late for a status: the connection ends
+        await self._send(send, b"", more=False)
 
     @asynccontextmanager
     async def _body(self, scope: Scope, receive: Receive, cap: int) -> AsyncIterator[bytes]:
@@ -214,17 +201,13 @@ class Gateway:
 
     @contextmanager
     def _turn(self, sender: str) -> Iterator[None]:
-        if self._busy.total() >= self._limits.requests:
-            raise RefusedError(503, "requests")
-        if self._busy[sender] >= self._limits.address_requests:
-            raise RefusedError(503, "requests of one address")
-        self._busy[sender] += 1
+        cause = self._guard.requests.take(sender)
+        if cause is not None:
+            raise RefusedError(503, cause)
         try:
             yield
         finally:
-            self._busy[sender] -= 1
-            if not self._busy[sender]:
-                del self._busy[sender]
+            self._guard.requests.leave(sender)
 
     async def _respond(self, send: Send, status: int, headers: Headers, body: bytes = b"") -> None:
         await self._start(send, status, [*headers, (b"content-length", b"%d" % len(body))])
@@ -260,13 +243,3 @@ def route(scope: Scope) -> str:
     if names[b"upgrade"] or framing > 1:
         raise RefusedError(400, "framing")
     return str(path)
-
-
-def address(scope: Scope) -> str:
-    """Who is counted together: one IPv4 address, or one /64 of IPv6, which one host may fill."""
-    host = (scope.get("client") or ("",))[0]
-    try:
-        found = ip_address(host)
-    except ValueError:
-        return "unknown"
-    return host if found.version == 4 else found.exploded[:19]

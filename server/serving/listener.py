@@ -1,7 +1,7 @@
 """How the gateway listens: TLS 1.2 or newer, one HTTP/1.1 parser, nobody waits for long.
 
-Guarantee: a connection that has not sent a whole request head in time, or is one too many of its
-address, is cut; no request text is ever logged.
+Guarantee: a connection that has not sent a whole request head in time is cut; a renewed certificate
+is shown to whoever connects from then on, and only if it is whole; no request text is ever logged.
 Leaks: to whoever connects, the server's certificate.
 """
 
@@ -10,30 +10,23 @@ import logging
 import socket
 import ssl
 import time
-from collections import Counter
-from dataclasses import dataclass, field
 
 import httpx
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from common.errors import DeploymentError
+from common.trust.storing import read
 from server.home import CentreHome
-from server.serving.gateway import HEAD, Admission, Gateway, GatewayLimits, address
-from server.serving.tally import Tally
+from server.serving.door import Door
+from server.serving.gateway import HEAD, Admission, Gateway
+from server.serving.guard import GatewayLimits, Guard
+
+log = logging.getLogger(__name__)
 
 DEFAULTS = GatewayLimits()
 BACKLOG = 256
 DRAIN_SECONDS = 10  # for requests under way when the gateway is told to stop
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Guard:
-    """What all connections of one gateway share."""
-
-    limits: GatewayLimits
-    tally: Tally
-    open: Counter[str] = field(default_factory=Counter)  # connections, by address
 
 
 class GuardedProtocol(H11Protocol):
@@ -43,22 +36,14 @@ class GuardedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._sender = address({"client": self.client})
-        self.guard.open[self._sender] += 1
         self._since = self.loop.time()
         self._watch: asyncio.TimerHandle | None = None
-        if self.guard.open[self._sender] > self.guard.limits.address_connections:
-            self._cut("connections of one address")
-        else:
-            self._look()
+        self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         if self._watch is not None:
             self._watch.cancel()
-        self.guard.open[self._sender] -= 1
-        if not self.guard.open[self._sender]:
-            del self.guard.open[self._sender]
 
     def on_response_complete(self) -> None:
         self._since = self.loop.time()
@@ -71,17 +56,44 @@ class GuardedProtocol(H11Protocol):
         if self.cycle is None or self.cycle.response_complete:
             left = self._since + allowed - self.loop.time()
         if left <= 0:
-            self._cut("slow head")
+            self.guard.tally.note("slow head")
+            self.transport.abort()
         else:
             self._watch = self.loop.call_later(left, self._look)
 
-    def _cut(self, cause: str) -> None:
-        self.guard.tally.note(cause)
-        self.transport.abort()
+
+class Shown:
+    """The certificate of ``home`` as sites are shown it, in a TLS context that lives on."""
+
+    def __init__(self, home: CentreHome) -> None:
+        self._home = home
+        self._seen = read(home.server_certificate)
+        self.context = server_tls(home)
+
+    def look(self) -> None:
+        """Takes a renewed certificate; one that is not of the key leaves the old one in place."""
+        home = self._home
+        try:
+            found = read(home.server_certificate)
+            if found == self._seen:
+                return
+            self._seen = found
+            server_tls(home)  # tried on a context that nobody is shown
+            self.context.load_cert_chain(home.server_certificate, home.server_key)
+        except OSError as error:  # those of TLS are such, too
+            log.error("the renewed certificate cannot be shown: %s", type(error).__name__)
+        else:
+            log.warning("the renewed certificate is shown from now on")
+
+    async def keep_looking(self, seconds: float) -> None:
+        """Looks every so many ``seconds`` until cancelled."""
+        while True:
+            await asyncio.sleep(seconds)
+            self.look()
 
 
-def gateway_config(home: CentreHome, app: Gateway, guard: Guard) -> uvicorn.Config:
-    """uvicorn's settings for ``app`` with the certificate of ``home``."""
+def gateway_config(shown: Shown, app: Gateway, guard: Guard) -> uvicorn.Config:
+    """uvicorn's settings for ``app`` with the certificate that is ``shown``."""
     protocol = type("BoundProtocol", (GuardedProtocol,), {"guard": guard})
     limits = guard.limits
     return uvicorn.Config(
@@ -100,7 +112,7 @@ def gateway_config(home: CentreHome, app: Gateway, guard: Guard) -> uvicorn.Conf
         timeout_graceful_shutdown=DRAIN_SECONDS,
         backlog=BACKLOG,
         h11_max_incomplete_event_size=HEAD,
-        ssl_context_factory=lambda _config, _default: server_tls(home),
+        ssl_context_factory=lambda _config, _default: shown.context,
     )
 
 
@@ -150,8 +162,14 @@ async def run_gateway(
     """Serves sites on ``sock`` until SIGTERM; the SuperLink is on ``port`` of this machine."""
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # one line a request, at a flood's rate
-    tally = Tally(time.monotonic)
+    guard, shown = Guard.of(limits, time.monotonic), Shown(home)
     async with upstream_client(home, port, limits) as upstream:
-        app = Gateway(upstream, admission, home.ca.read_bytes(), limits, tally)
-        config = gateway_config(home, app, Guard(limits=limits, tally=tally))
-        await uvicorn.Server(config).serve(sockets=[sock])
+        door = Door(sock, guard)
+        app = Gateway(upstream, admission, home.ca.read_bytes(), guard)
+        config = gateway_config(shown, app, guard)
+        looking = asyncio.create_task(shown.keep_looking(limits.look_seconds))
+        try:
+            await uvicorn.Server(config).serve(sockets=[door])
+        finally:
+            looking.cancel()
+            door.close()

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from server.home import CentreHome
-from server.serving.gateway import GatewayLimits, address
+from server.serving.guard import GatewayLimits
 from server.serving.tally import Tally
 from tests.small_gateway import LIMITS, PULL, Centre, a_centre, framed, read_all, request, wait_for
 
@@ -149,11 +149,3 @@ def test_the_tally_tells_again_after_a_while(caplog: pytest.LogCaptureFixture) -
             tally.note(cause)
     assert len(caplog.records) == 2
     assert "method 2, path 4" in caplog.text
-
-
-def test_addresses_are_counted_by_what_one_host_may_fill() -> None:
-    assert address({"client": ("10.1.2.3", 5)}) == "10.1.2.3"
-    first = address({"client": ("2001:db8::1", 5)})
-    assert first == address({"client": ("2001:db8::ffff:2", 6)})
-    assert first != address({"client": ("2001:db8:0:1::1", 5)})
-    assert address({}) == address({"client": ("", 0)}) == "unknown"

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from common.errors import DeploymentError
 from server.home import CentreHome
-from server.serving.gateway import FLEET, Gateway, GatewayLimits, route
-from server.serving.listener import Guard, gateway_config, listen, server_tls, upstream_client
-from server.serving.tally import RefusedError, Tally
+from server.serving.gateway import FLEET, Gateway, route
+from server.serving.guard import GatewayLimits, Guard
+from server.serving.listener import Shown, gateway_config, listen, server_tls, upstream_client
+from server.serving.tally import RefusedError
 from tests.small_door import home_with_keys
 from tests.small_gateway import (
     LIMITS,
@@ -258,11 +259,11 @@ def test_a_superlink_with_another_certificate_is_not_spoken_to(
     centre: Centre, tmp_path: Path
 ) -> None:
     other = home_with_keys(tmp_path / "other", time.time())
-    tally, limits = Tally(time.monotonic), LIMITS
+    guard = Guard.of(LIMITS, time.monotonic)
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        upstream = upstream_client(other, centre.port, limits)  # of another authority
-        gateway = Gateway(upstream, FakeAdmission(), b"", limits, tally)
-        config = gateway_config(other, gateway, Guard(limits=limits, tally=tally))
+        upstream = upstream_client(other, centre.port, LIMITS)  # of another authority
+        gateway = Gateway(upstream, FakeAdmission(), b"", guard)
+        config = gateway_config(Shown(other), gateway, guard)
         with running(config, sock, upstream):
             context = ssl.create_default_context(cafile=str(other.ca))
             url = f"https://localhost:{sock.getsockname()[1]}{PULL}"
@@ -334,7 +335,9 @@ def test_admission_is_asked_for_one_at_a_time(home: CentreHome) -> None:
             return 200, json.loads(body) | {"inside": told}
 
     async def ask() -> list[dict[str, Any]]:
-        gateway = Gateway(httpx.AsyncClient(), Slow(), b"", GatewayLimits(), Tally(time.monotonic))
+        gateway = Gateway(
+            httpx.AsyncClient(), Slow(), b"", Guard.of(GatewayLimits(), time.monotonic)
+        )
         transport = httpx.ASGITransport(gateway)  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=transport, base_url="https://x") as client:
             calls = [client.post("/mascaron/v1/a", content=b"{}") for _ in range(8)]
