@@ -32,18 +32,26 @@ REMEDIES = {
     "TRUNK_MISMATCH": "its trunk is not the charter's: copy ours there, then start its agent again",
     "UNAVAILABLE": f"its agent does not answer: {_START}; {_DOCTOR}",
 }
+OF_SUMS = {
+    "AGGREGATION_REFUSED": "its agent was started again in the middle of the attempt, or was shown "
+    "what does not fit together: resume, so that a new attempt is made; if it refuses that too, "
+    "the log of its agent says why",
+    "REPLAY_MISMATCH": "it took part in an attempt of this number before: a centre that was "
+    "restored from a backup counts anew, so resume until it is past those that were made",
+}
 OTHERWISE = "the log of its agent says more"
 
 
-def told(declined: Mapping[str, str], digest: str) -> str:
+def told(declined: Mapping[str, str], digest: str, remedies: Mapping[str, str] = REMEDIES) -> str:
     """Begins with ``;``, or is empty: for each reason who gave it and what to do about it.
 
-    ``declined`` is site (or node): reason, ``digest`` that of the charter.
+    ``declined`` is site (or node): reason, ``digest`` that of the charter. In a secure sum a
+    reason may have another remedy: ``remedies`` is then ``REMEDIES | OF_SUMS``.
     """
     groups: dict[str, list[str]] = {}
     for who, reason in sorted(declined.items()):
         groups.setdefault(reason.removeprefix("error "), []).append(who)
     return "".join(
-        f"; {', '.join(who)}: {reason} ({REMEDIES.get(reason, OTHERWISE).format(digest=digest)})"
+        f"; {', '.join(who)}: {reason} ({remedies.get(reason, OTHERWISE).format(digest=digest)})"
         for reason, who in sorted(groups.items())
     )

@@ -92,7 +92,9 @@ class SecureRounds:
             del self.left_out[name]
         if set(done) == set(self.enlisted.pools):
             return done
-        told = f"round {current.number}: {failure}{declined.told(self.left_out, self.digest)}"
+        remedies = declined.REMEDIES | declined.OF_SUMS
+        why = declined.told(self.left_out, self.digest, remedies)
+        told = f"round {current.number}: {failure}{why}"
         if paid:
             raise AggregationError(
                 f"{told}; the sites were charged {paid} times for it, and each further attempt "

@@ -103,6 +103,35 @@ def test_too_few_keys_cost_nobody_anything_however_often(tmp_path: Path) -> None
     assert it.attempts == {"1": 6}
 
 
+def test_a_centre_that_counts_attempts_anew_is_told_so_and_gets_past_them(tmp_path: Path) -> None:
+    it = Afternoon(tmp_path, lost=lambda name, phase: name in NAMES[:2] and phase == KEYS)
+    for _ in range(2):
+        with pytest.raises(CohortError, match="2 sites sent keys"):
+            it.go()
+    it.lost = lambda name, phase: False
+    (tmp_path / "attempts.json").unlink()  # as in the backup
+    with pytest.raises(CohortError) as told:
+        it.go()
+    assert "REPLAY_MISMATCH (it took part in an attempt of this number" in str(told.value)
+    assert "--run" not in str(told.value)
+    it.go()
+    assert (it.checked, it.attempts) == ([NAMES], {"1": 4})
+    assert {it.charged(name) for name in NAMES} == {1}
+
+
+def test_agents_that_were_started_again_in_every_attempt_are_named_for_it(tmp_path: Path) -> None:
+    def both(number: int, attempt: int, phase: str) -> None:
+        if phase == SHARES:
+            for name in ("north", "west"):
+                it.kill(name)
+
+    it = Afternoon(tmp_path, before=both)
+    with pytest.raises(
+        CohortError, match=r"north, west: AGGREGATION_REFUSED \(its agent was start"
+    ):
+        it.go()
+
+
 def test_a_lost_count_of_attempts_stops_the_run(tmp_path: Path) -> None:
     (tmp_path / "attempts.json").write_text("[]", "utf-8")
     with pytest.raises(AggregationError, match="propose it under another --run"):
