@@ -16,7 +16,7 @@ from common.errors import MascaronError
 from common.trust import storing
 from common.trust.certificates import expiry, life_left, read_certificate
 from common.wire import PROTOCOL
-from server.admission.authority import RENEW_AT, load_private
+from server.admission.authority import CA_DAYS, RENEW_AT, SERVER_DAYS, load_private
 from server.commands.status import seen
 from server.home import CentreConfig, CentreHome
 from server.standing import federation_of, roster_of
@@ -27,7 +27,8 @@ DAY = 86400.0
 UNSEEN = 14 * DAY  # without an answer, after which a site is doubtful
 SPACE, LEAST_SPACE = 2 * 2**30, 200 * 2**20  # bytes of free disk
 FLWR = "1.41."
-RENEW = "`mascaron-admin renew`, then start `mascaron-admin serve` again"
+NEW_FEDERATION = "make a new federation: every site has to join it"
+RENEW = "`mascaron-admin renew`: a running gateway shows the new one by itself"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +107,9 @@ def _certificate(home: CentreHome, machine: Machine) -> Iterator[Finding]:
         yield _well("certificate", f"the server's lasts until {expiry(certificate)}")
     if life_left(ca, machine.now) < 0:
         told = "the federation's CA has expired: no certificate counts any more"
-        yield _wrong("authority", told, "make a new federation: every site has to join it")
+        yield _wrong("authority", told, NEW_FEDERATION)
+    elif life_left(ca, machine.now) < SERVER_DAYS / CA_DAYS:  # shorter than a certificate
+        yield _doubtful("authority", f"the CA itself expires on {expiry(ca)}", NEW_FEDERATION)
     if certificate.issuer != ca.subject or not _pair(home, certificate):
         told = f"{home.server_certificate} is not of this CA, or not of {home.server_key}"
         yield _wrong("certificate", told, "restore all of keys/ from one backup")

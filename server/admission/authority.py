@@ -135,7 +135,7 @@ def renew_server(home: CentreHome, now: float, hosts: Iterable[str] = (), *, due
     """Replaces the server's certificate, for the names it had and ``hosts``; the key stays.
 
     With ``due`` only if under a third of its life is left or a host is missing. Says whether it
-    did. A running gateway has to be started again to show the new one.
+    did. A running gateway shows the new one within seconds, by itself.
     """
     authority = Authority.load(home)
     old = read_certificate(storing.read(home.server_certificate) or b"")

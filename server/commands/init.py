@@ -37,7 +37,7 @@ def renew_command(home: CentreHome, hosts: Sequence[str], now: float) -> dict[st
     federation_of(home)
     renew_server(home, now, hosts, due=False)
     made = read_certificate(storing.read(home.server_certificate) or b"")
-    return {"expires": expiry(made), "next": "start `mascaron-admin serve` again"}
+    return {"expires": expiry(made), "next": "nothing: a running gateway shows it by itself"}
 
 
 def token_command(home: CentreHome, *, replace: bool) -> dict[str, Any]:

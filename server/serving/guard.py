@@ -46,9 +46,8 @@ class Members:
             self._seen.popitem(last=False)
 
     def __contains__(self, sender: str) -> bool:
-        return (
-            sender == HERE or self._now() - self._seen.get(sender, -float("inf")) <= self._seconds
-        )
+        spoke = self._seen.get(sender, -float("inf"))
+        return sender == HERE or self._now() - spoke <= self._seconds
 
 
 class Places:

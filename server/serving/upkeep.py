@@ -1,4 +1,4 @@
-"""What a running centre does daily: it follows its roster, and shows its newest certificate."""
+"""What a running centre does daily: it follows its roster, and renews its certificate."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from common.trust.storing import read
 from server.admission.opening import make_ready
 from server.home import CentreHome
 from server.runs.progress import LOCK
-from server.serving.superlink import GATEWAY, SUPERLINK, follow_nodes
+from server.serving.superlink import SUPERLINK, follow_nodes
 
 DAY = 86400.0  # seconds
 
@@ -21,31 +21,31 @@ class Upkeep:
 
     Guarantee: a site that was revoked, or let its certificate expire, is shut out within a day
     also where nobody restarts the centre; a failure here stops nothing, and is told.
-    Leaks: a SuperLink keeps its old certificate while a run is under way, which ends with it.
+    Leaks: a SuperLink keeps its old certificate while a run is under way, which ends with it. The
+    gateway, which sites meet, takes a new one by itself.
     """
 
     home: CentreHome
     port: int
     now: Callable[[], float]  # seconds since 1970
     say: Callable[[str], None]
-    _shown: dict[str, bytes | None] = field(init=False)
+    _shown: bytes | None = field(init=False)  # by the SuperLink
 
     def __post_init__(self) -> None:
-        self._shown = dict.fromkeys((GATEWAY, SUPERLINK), self._certificate())
+        self._shown = self._certificate()
 
     def __call__(self, supervisor: Supervisor) -> None:
-        """Puts right what the roster says, then starts anew whoever shows an old certificate."""
+        """Puts right what the roster says, then starts a SuperLink with an old certificate anew."""
         try:
             make_ready(self.home, self.now())
             follow_nodes(self.home, self.port)
         except MascaronError as error:
             self.say(f"{error.reason}: {error}")
         newest = self._certificate()
-        for name, shown in self._shown.items():
-            if shown != newest and not (name == SUPERLINK and self._runs()):
-                self.say(f"the certificate was renewed: {name} starts again")
-                self._shown[name] = newest
-                supervisor.renew(name)
+        if self._shown != newest and not self._runs():
+            self.say(f"the certificate was renewed: {SUPERLINK} starts again")
+            self._shown = newest
+            supervisor.renew(SUPERLINK)
 
     def _certificate(self) -> bytes | None:
         return read(self.home.server_certificate)

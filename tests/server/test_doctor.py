@@ -72,6 +72,7 @@ def test_a_centre_that_is_well_has_no_faults(home: CentreHome) -> None:
         ({"now": NOW + (SERVER_DAYS + 1) * DAY}, "certificate", "wrong", "expired on", "renew"),
         ({"now": NOW + 0.8 * SERVER_DAYS * DAY}, "certificate", "doubtful", "expires on", "renew"),
         ({"now": NOW + 3651 * DAY}, "authority", "wrong", "CA has expired", "new federation"),
+        ({"now": NOW + 3300 * DAY}, "authority", "doubtful", "CA itself expires", "new federation"),
         ({"now": NOW - 7200}, "clock", "wrong", "120 minutes behind", "NTP"),
         ({"space": lambda folder: 10**6}, "disk", "wrong", "may not fit", "free some"),
         ({"space": lambda folder: 10**9}, "disk", "doubtful", "MiB are free", "free some"),
