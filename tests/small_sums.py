@@ -80,6 +80,7 @@ class Sharing:
     )
     ledgers: dict[str, Ledger] = field(default_factory=dict)
     put: dict[str, Put] = field(default_factory=lambda: {name: {} for name in NAMES})
+    size: int = K  # coordinates of the first round
 
     def __post_init__(self) -> None:
         self.roster = Roster(
@@ -97,6 +98,10 @@ class Sharing:
             people=self.policy.declared_people,
         )
 
+    def people(self, name: str) -> SitePeople:
+        """Who is at ``name``."""
+        return SitePeople(features(5, 3, NAMES.index(name)), np.repeat(np.arange(5), 3))
+
     def start(self, name: str) -> Training:
         """The agent of ``name`` as after a restart."""
         if name in self.ledgers:
@@ -112,11 +117,10 @@ class Sharing:
             roster=lambda: self.roster,
             least_sites=self.policy.least_sites,
         )
-        number = NAMES.index(name)
         facts = SiteFacts(
             camera_type="door",
             trunk=TRUNK,
-            people=SitePeople(features(5, 3, number), np.repeat(np.arange(5), 3)),
+            people=self.people(name),
             negatives=np.random.default_rng(9).normal(size=(8, D)).astype(np.float32),
             membership=membership,
             aggregation=Recording(
@@ -133,7 +137,7 @@ class Sharing:
             room.accept(told)
 
     def context(self, attempt: int = 1) -> Context:
-        terms = terms_of(self.plan, self.plan.mechanisms[0], NAMES, K)
+        terms = terms_of(self.plan, self.plan.mechanisms[0], NAMES, self.size)
         words = {"federation": FEDERATION, "charter": self.digest, "run": RUN, "round": 1}
         return Context(**words, attempt=attempt, terms=terms)  # type: ignore[arg-type]
 
