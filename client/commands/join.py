@@ -132,8 +132,9 @@ def _renewal(home: SiteHome, around: Surroundings) -> tuple[Chore, ...]:
     """Asks the centre once a day, which renews a certificate that is due; or says who has to."""
     if not os.access(home.identity_key, os.R_OK):
         around.say(
-            "the identity is the agent's: let its user run `mascaron-site admission` once a day, "
-            "or the certificate expires"
+            "the identity is the agent's, so its user renews the certificate: by a timer that runs "
+            "`mascaron-site admission` once a day, or `mascaron-site serve` does where it reaches "
+            "the centre"
         )
         return ()
 

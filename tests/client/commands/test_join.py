@@ -173,7 +173,7 @@ def test_who_may_not_read_the_identity_takes_the_admission_from_trust(world: Wor
     world.join()
     assert world.started == 1
     assert world.naps == []
-    assert any("`mascaron-site admission` once a day" in line for line in world.said)
+    assert any("its user renews the certificate" in line for line in world.said)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

@@ -160,7 +160,7 @@ def test_before_it_is_admitted_an_agent_waits_and_says_so_once(tmp_path: Path) -
         assert process.stderr is not None
         assert "waiting for admission" in process.stderr.readline()
         away.rename(made.home.ca)
-        assert process.stderr.readline().startswith("serving at ")
+        assert process.stderr.readline().startswith("serving at ")  # unreachable centres untold
         process.terminate()
         assert process.wait(30) == 0
 
