@@ -8,6 +8,7 @@ pinned, and signatures of the other sites.
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -28,7 +29,7 @@ from common.secagg.messages import (
     Survivors,
 )
 from common.secagg.phases import KEYS, PHASES, SHARES, SURVIVORS, VECTOR
-from common.secagg.terms import LEAST_SITES, AggregationTerms, Context
+from common.secagg.terms import LEAST_SITES, LIFE, AggregationTerms, Context
 from common.trust.keys import PublicKey, SigningKey
 from common.trust.roster import Roster
 
@@ -46,6 +47,7 @@ class _Attempt:
     survivors: Survivors | None = None
     view: bytes = b""
     said: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)  # phase: asked, answered
+    touched: float = 0.0  # when it was last said something in
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -70,8 +72,9 @@ class SecureAggregation:
     with the noise of ``threshold - colluders`` honest ones: keys must be signed by members in the
     pinned roster for this very attempt; a peer's seed or its mask key is opened, never both; and
     only for the one list of survivors that ``threshold`` sites signed. A phase is answered once;
-    the same request gets the same bytes, another one ``ReplayError``. Secrets are in memory only:
-    a restart ends this site's part in the attempt, and the attempt cannot be begun again.
+    the same request gets the same bytes, another one ``ReplayError``. Secrets are in memory only,
+    until the opening, the run's next attempt, or ``expire``: then, as after a restart, this site
+    has no more part in the attempt, and the attempt cannot be begun again.
     Leaks: that sum; which sites take part; refusals, which depend on messages, never on faces.
     Not promised: the centre, or a site that sends boxes which do not open, can stop a round, or
     choose whom it leaves out; a site can poison the sum with any vector; colluders who are more
@@ -83,8 +86,10 @@ class SecureAggregation:
         member: Member,
         attempts: Attempts,
         random: Callable[[int], bytes] = os.urandom,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._member, self._attempts, self._random = member, attempts, random
+        self._member, self._attempts = member, attempts
+        self._random, self._now = random, now
         self._live: dict[str, _Attempt] = {}  # one a run
         self._lock = threading.Lock()
 
@@ -114,7 +119,7 @@ class SecureAggregation:
             answered = message.signed(
                 self._member.name, self._member.key, context, attempt.view
             ).to_bytes()
-            attempt.said[phase] = (payload, answered)
+            attempt.said[phase], attempt.touched = (payload, answered), self._now()
             return answered
 
     def check_terms(self, terms: AggregationTerms) -> None:
@@ -125,11 +130,20 @@ class SecureAggregation:
                 f"charter for {terms.threshold}"
             )
 
-    def forget(self, run: str) -> None:
-        """Drops what is in memory for ``run``, at its end or when the site leaves it."""
-        with self._lock:
-            if attempt := self._live.pop(run, None):
-                attempt.secrets.forget()
+    def expire(self, life: float = LIFE) -> None:
+        """Forgets every attempt in which nothing was said for ``life`` seconds; all for 0.
+
+        For whoever serves to call now and then, and at the end. Does nothing while a phase is
+        being answered: what is at work is not abandoned, and nobody waits for it here.
+        """
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            oldest = self._now() - life
+            for run in [run for run, live in self._live.items() if live.touched <= oldest]:
+                self._live.pop(run).secrets.forget()
+        finally:
+            self._lock.release()
 
     def _begun(self, context: Context, payload: bytes) -> _Attempt:
         """The live attempt of ``context``, or a new one in place of the run's last."""
@@ -148,7 +162,7 @@ class SecureAggregation:
         if live is not None:
             live.secrets.forget()
         secrets = RoundSecrets(self._member.name, context, self._random)
-        self._live[context.run] = _Attempt(context, secrets)
+        self._live[context.run] = _Attempt(context, secrets, touched=self._now())
         return self._live[context.run]
 
     def _found(self, context: Context) -> _Attempt:
@@ -156,7 +170,7 @@ class SecureAggregation:
         if live is None or live.context.digest != context.digest:
             raise AggregationError(
                 "this site holds no secrets of that attempt: it was restarted, went on to another, "
-                "or reads another charter; the round needs a new attempt"
+                "waited for too long, or reads another charter; the round needs a new attempt"
             )
         return live
 

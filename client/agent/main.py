@@ -43,6 +43,7 @@ MAX_MESSAGE = 24 * 2**20  # bytes, either way: the widest tail and what belongs 
 WORKERS, STREAMS = 8, 16  # threads, and calls at once; the next is RESOURCE_EXHAUSTED
 KEEPALIVE = 20_000, 10_000  # ms: who does not answer a ping in time is cut off, and its calls end
 LIFE = 300_000, 610_000  # ms: of a connection, and of calls after it, who may begin and never end
+TIDY = 60.0  # seconds between two looks for what is not needed any more
 GRACE = 30.0  # seconds that a round under way may still take when the agent is asked to stop
 UNIX = "unix:"
 LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
@@ -85,16 +86,23 @@ class RunningAgent:
             with suppress(FileNotFoundError):
                 self._path.unlink()
 
-    def wait_for_signal(self, ready: Callable[[], None] = lambda: None) -> None:
+    def wait_for_signal(
+        self,
+        ready: Callable[[], None] = lambda: None,
+        tidy: Callable[[], None] = lambda: None,
+        every: float = TIDY,
+    ) -> None:
         """Serves until SIGTERM or SIGINT, then drains. Only for the main thread of a process.
 
-        ``ready`` is called as soon as those signals no longer end the process at once.
+        ``ready`` is called as soon as those signals no longer end the process at once, ``tidy``
+        after each ``every`` seconds.
         """
         asked = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: asked.set())
         ready()
-        asked.wait()
+        while not asked.wait(every):
+            tidy()
         log.info("asked to stop: draining")
         self.stop()
 

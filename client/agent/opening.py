@@ -28,6 +28,7 @@ from common.config import load
 from common.errors import ConfigError
 from common.privacy import accountant
 from common.privacy.plan import PrivacyPlan
+from common.secagg.terms import LIFE
 from common.trust import storing
 from common.trust.certificates import fingerprint, read_certificate
 from common.trust.keys import PublicKey, SigningKey
@@ -50,6 +51,11 @@ class OpenSite:
     facts: SiteFacts
     policy: SitePolicy
     ledger: Ledger
+
+    def tidy(self, life: float = LIFE) -> None:
+        """Forgets secrets of secure sums in which nothing was said for ``life`` seconds."""
+        if self.facts.aggregation is not None:
+            self.facts.aggregation.expire(life)
 
 
 def open_policy(home: SiteHome, config: SiteConfig) -> SitePolicy:

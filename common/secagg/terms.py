@@ -12,6 +12,8 @@ VERSION = "secure aggregation v2"  # in every digest and key
 LEAST_SITES = 3  # of two, each learns the other's by taking its own away
 MOST_SITES = 64
 MOST_WORDS = 4 * 2**20
+LIFE = 6 * 3600.0  # seconds that a site keeps an attempt's secrets after it last said something
+LONGEST_PHASE = LIFE / 2  # seconds that a centre may wait for answers, and still find them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

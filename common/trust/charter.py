@@ -13,6 +13,7 @@ from common import wire
 from common.config import build
 from common.errors import CharterError, ConfigError, PlanError
 from common.privacy.plan import PrivacyPlan
+from common.secagg.terms import LONGEST_PHASE
 from common.trust.keys import PublicKey, SigningKey
 from common.trust.roster import check_name
 from common.trust.signed import Signed, seal, unseal
@@ -49,6 +50,11 @@ class CharterTerms:
             raise CharterError("a charter names its federation and its initial arrays")
         if not 0 < self.timeout <= 7 * 86400:
             raise CharterError("timeout must be in (0 s, 7 days]")
+        if self.plan.noise == "distributed" and self.timeout > LONGEST_PHASE:
+            raise CharterError(
+                f"timeout must be at most {LONGEST_PHASE / 3600:g} h where sums are secure: sites "
+                "forget the secrets of an attempt in which nothing is said"
+            )
         _check_members(self.members, self.plan)
 
     def members_with(self, site: str) -> tuple[str, ...]:

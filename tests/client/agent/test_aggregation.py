@@ -399,14 +399,6 @@ def test_an_operator_may_ask_for_more_sites_than_the_charter_and_never_for_fewer
     attempts.close()
 
 
-def test_a_run_that_ended_leaves_no_secrets(federation: SmallFederation, context: Context) -> None:
-    centre = federation.until(OPENING, context)
-    federation.sites[FIRST].forget(context.run)
-    federation.sites[FIRST].forget(context.run)
-    with pytest.raises(AggregationError, match="no secrets"):
-        ask(federation, centre, OPENING, centre.requests(OPENING)[FIRST])
-
-
 def test_attempts_outlive_their_process_and_never_go_back(tmp_path: Path) -> None:
     attempts = Attempts(tmp_path / "attempts")
     attempts.begin("run", 1, 2)

@@ -300,3 +300,21 @@ def test_a_peer_that_answers_no_ping_is_cut_off(
         mute.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5))
         while mute.recv(4096):  # settings and pings, read and never answered
             pass
+
+
+TIDY_SITE = """
+import sys
+from client.agent.main import serve
+from client.agent.service import AgentService
+running = serve(AgentService(object()), sys.argv[1])
+running.wait_for_signal(lambda: print("ready", flush=True), lambda: print("tidied", flush=True), 0.1)
+"""
+
+
+def test_an_agent_tidies_up_now_and_then_while_it_serves(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", TIDY_SITE, f"unix:{tmp_path}/agent.sock"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(3)] == ["ready\n", "tidied\n", "tidied\n"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=15) == 0

@@ -1,5 +1,6 @@
 """A charter is the whole run in words the centre signed: none is older, foreign or half read."""
 
+import dataclasses
 import json
 import math
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from common.errors import CharterError, MascaronError, PlanError, SignatureError
 from common.privacy.plan import MomentMechanism, PrivacyPlan
+from common.secagg.terms import LIFE, LONGEST_PHASE
 from common.trust.charter import (
     PURPOSE,
     CharterTerms,
@@ -133,6 +135,14 @@ def test_a_charter_lacks_nothing(key: str) -> None:
 def test_a_round_ends(timeout: float) -> None:
     with pytest.raises(CharterError, match="timeout"):
         terms(timeout=timeout)
+
+
+def test_a_phase_of_a_secure_sum_ends_before_sites_forget_it() -> None:
+    shared = dataclasses.replace(plan(), noise="distributed", cohort=4, honest_sites=3)
+    assert terms(plan=shared, timeout=LONGEST_PHASE).timeout == LIFE / 2
+    with pytest.raises(CharterError, match="at most 3 h"):
+        terms(plan=shared, timeout=LONGEST_PHASE + 1)
+    assert terms(timeout=LONGEST_PHASE + 1).timeout > LONGEST_PHASE
 
 
 def test_two_charters_never_share_a_digest() -> None:
