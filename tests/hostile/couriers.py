@@ -205,6 +205,7 @@ def load_rooms() -> None:
     import tests.hostile.courier_askers
     import tests.hostile.courier_attempts
     import tests.hostile.courier_floods
+    import tests.hostile.courier_heads
     import tests.hostile.courier_relays
     import tests.hostile.courier_thieves  # noqa: F401
 

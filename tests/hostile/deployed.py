@@ -108,19 +108,26 @@ class Deployed:
     agents: ExitStack  # ends the one that runs
     delta: float = 1e-4
 
-    def killed(self) -> None:
-        """SIGKILL to the agent."""
+    def restart(self, ledger: dict[str, bytes] | None = None) -> None:
+        """SIGKILL, perhaps another ``ledger`` in the place of the one there, another agent."""
         self.agents.close()
-
-    def restart(self) -> None:
-        """SIGKILL if it runs, and another agent on what is on the disk."""
-        self.killed()
+        if ledger is not None:
+            for path in self._ledger_files():
+                path.write_bytes(ledger.get(path.name, b""))
         process, address = self.agents.enter_context(serving(self.made, self.worker.separate))
         self.scene = dataclasses.replace(self.scene, pid=process.pid, address=address)
 
     def spending(self) -> Spending:
         """The ledger as it stands on the disk, its chain checked."""
         return read_ledger(self.made.home.ledger, self.made.home.ledger_key.read_bytes())
+
+    def copy_of_ledger(self) -> dict[str, bytes]:
+        """Its files, as a backup has them."""
+        return {path.name: path.read_bytes() for path in self._ledger_files()}
+
+    def _ledger_files(self) -> list[Path]:
+        name = self.made.home.ledger.name
+        return [p for p in self.made.home.agent.glob(name + "*") if not p.name.endswith("-shm")]
 
     def released(self) -> set[str]:
         """SHA-256 of every payload that the ledger says has left."""

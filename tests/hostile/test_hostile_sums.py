@@ -10,12 +10,18 @@ import pytest
 from client.privacy.reading import Spending
 from tests.hostile.couriers import ATTACKS, Catch
 from tests.hostile.deployed import Deployed, deployed, told
-from tests.hostile.trials import ideas, tried
+from tests.hostile.trials import ideas, searched, tried
 from tests.small_home import POLICY
 
-APART = ("comes_as_far_as_an_opening", "goes_on_as_if_the_agent_had_not_died")
-ROOMS = ("courier_relays", "courier_attempts")
-SUMS = [name for name in ideas(*ROOMS) if name not in APART and not ATTACKS[name].last]
+ROOMS = ("courier_relays", "courier_attempts", "courier_heads")
+RESTARTS = {
+    "comes_as_far_as_an_opening",
+    "goes_on_as_if_the_agent_had_not_died",
+    "shows_older_heads_of_the_same_ledger",
+    "asks_a_restored_ledger",
+    "asks_a_ledger_that_was_put_back",
+}
+SUMS = [name for name in ideas(*ROOMS) if name not in RESTARTS and not ATTACKS[name].last]
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +49,27 @@ def test_a_hostile_courier_gets_nothing_out_of_a_secure_sum(site: Deployed, name
     refused(site, name)
 
 
-def test_an_agent_that_was_killed_opens_nothing_of_an_attempt_it_began(site: Deployed) -> None:
+def test_an_agent_that_was_killed_opens_nothing_and_a_restored_ledger_pays_for_nothing(
+    site: Deployed,
+) -> None:
+    """Killed twice: an older copy of the ledger is put in its place, and then the newest."""
     refused(site, "comes_as_far_as_an_opening")
-    site.restart()
+    older = site.copy_of_ledger()
+    refused(site, "shows_older_heads_of_the_same_ledger")
+    newest, rows = site.copy_of_ledger(), site.spending().entries
+    site.restart(older)
+    forgetful = site.spending().entries
+    assert len(forgetful) < len(rows)
+    for _ in range(2):
+        catch = searched(site, "asks_a_restored_ledger")
+        assert set(catch.reasons) == {"ROLLBACK_DETECTED"}
+        assert catch.note["refusing"]
+        assert site.spending().entries == forgetful  # nothing was begun, so nothing sampled
+    site.restart(newest)
+    refused(site, "asks_a_ledger_that_was_put_back")
+    assert site.spending().entries == rows
     refused(site, "goes_on_as_if_the_agent_had_not_died")
-    rows = kinds(site.spending(), "killed-sum")
-    assert rows == ["accept", "reserve", "masked", "reserve", "masked"]
+    assert kinds(site.spending(), "killed-sum") == ["accept", *["reserve", "masked"] * 2]
 
 
 def test_noise_cannot_be_averaged_away_nor_a_budget_be_raced(site: Deployed) -> None:

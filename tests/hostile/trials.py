@@ -26,8 +26,17 @@ def ideas(*rooms: str) -> list[str]:
 
 def tried(site: Deployed, name: str) -> Catch:
     """What ``name`` brought in, once it is certain that it was nothing."""
-    attack, before = ATTACKS[name], site.spending()
-    if attack.separate and not separable():
+    before = site.spending()
+    catch = searched(site, name)
+    check_books(site, catch)
+    check_answers(site)
+    assert len(site.spending().entries) >= len(before.entries)
+    return catch
+
+
+def searched(site: Deployed, name: str) -> Catch:
+    """What ``name`` brought in: no face, feature, key or name, in no spelling."""
+    if ATTACKS[name].separate and not separable():
         pytest.skip("needs root, to run agent and courier as two users")
     catch = site.worker.do(site.scene, name)
     assert catch is not None, "the courier died"
@@ -35,9 +44,6 @@ def tried(site: Deployed, name: str) -> Catch:
     for numbers in catch.note.get("arrays", []):
         assert not site.canaries.near(np.array(numbers))
         assert not site.canaries.along(np.array(numbers))
-    check_books(site, catch)
-    check_answers(site)
-    assert len(site.spending().entries) >= len(before.entries)
     return catch
 
 
