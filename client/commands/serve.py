@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from client.agent.main import Door
 
 LOOK = 1.0  # seconds between two looks for an admission
+ASK = 10  # looks between two questions to the centre
 _DUMPABLE = 4  # PR_SET_DUMPABLE
 
 
@@ -42,6 +43,7 @@ def serve_site(home: SiteHome, group: str | None, say: Callable[[str], None]) ->
     from client.agent.service import AgentService
     from client.agent.training import Training
     from client.privacy.entropy import OsEntropy
+    from client.renewal import Means, Renewal
 
     close_to_others()
     _limit_logs()
@@ -51,31 +53,55 @@ def serve_site(home: SiteHome, group: str | None, say: Callable[[str], None]) ->
     if not await_admission(home, say):
         return
     site = open_site(home, say)
-    with contextlib.closing(site.ledger), contextlib.ExitStack() as end:
+    renewal = Renewal(home, Means(clock=time.time, say=say))
+    with contextlib.closing(site.ledger), renewal:
         training = Training(site.facts, site.policy, site.ledger, OsEntropy())
         running = serve(AgentService(training, Jobs()), address, door)
-        end.callback(site.tidy, 0.0)
-        running.wait_for_signal(lambda: say(f"serving at {running.address}"), site.tidy)
+        try:
+            running.wait_for_signal(lambda: say(f"serving at {running.address}"), site.tidy)
+        finally:
+            site.tidy(0.0)
 
 
 def await_admission(home: SiteHome, say: Callable[[str], None], every: float = LOOK) -> bool:
-    """Looks every ``every`` seconds whether trust/ is there; False if SIGTERM came before."""
+    """Looks every ``every`` seconds whether trust/ is there, and asks the centre now and then.
+
+    False if SIGTERM came before. No face was read yet: this is what `mascaron-site admission` does.
+    """
     from client.agent.opening import ADMISSION, is_admitted
 
     if is_admitted(home):
         return True
-    asked = threading.Event()
+    asked, looks, said = threading.Event(), 0, ""
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = {number: signal.signal(number, lambda *_: asked.set()) for number in numbers}
-    say(f"waiting for admission: {ADMISSION} fetches it")
+    say(f"waiting for admission: {ADMISSION} fetches it, or this, where it reaches the centre")
     try:
         while not is_admitted(home):
-            if asked.wait(every):
+            news = _ask(home) if looks % ASK == 0 else said
+            if news != said:
+                say(news)
+            looks, said = looks + 1, news
+            if not is_admitted(home) and asked.wait(every):
                 return False
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     return True
+
+
+def _ask(home: SiteHome) -> str:
+    """What the centre says of this site's request; "" if it cannot be asked from here."""
+    from client.admission import fetch
+    from common.errors import DeploymentError, MascaronError
+
+    try:
+        fetch(home, time.time)
+    except DeploymentError:  # an agent need not have a network
+        return ""
+    except MascaronError as error:
+        return f"{error.reason}: {error}"
+    return "the centre has the request: read the fingerprint to its administrator"
 
 
 def close_to_others() -> None:

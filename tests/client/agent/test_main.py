@@ -307,7 +307,9 @@ import sys
 from client.agent.main import serve
 from client.agent.service import AgentService
 running = serve(AgentService(object()), sys.argv[1])
-running.wait_for_signal(lambda: print("ready", flush=True), lambda: print("tidied", flush=True), 0.1)
+def say(word):
+    return lambda: print(word, flush=True)
+running.wait_for_signal(say("ready"), say("tidied"), 0.1)
 """
 
 
