@@ -13,14 +13,17 @@ from pathlib import Path
 from client.admission import known_roster
 from client.home import SiteConfig, SiteHome
 from client.launcher import read_allowed
+from client.renewal import LATE
 from client.standing import CONNECTED, ENDED, REFUSED, STARTING, STOPPED, UNREACHABLE, Standing
 from common.errors import MascaronError
 from common.trust import storing
+from common.trust.certificates import expiry, life_left, read_certificate
 
 LEAST_SPACE = 100 * 2**20  # bytes
 PATIENCE = 180.0  # seconds; Flower takes up to a minute to let a node that crashed in again
 X86 = ("x86_64", "amd64", "i686")
 INIT, JOIN = "run `mascaron-site init`", "run `mascaron-site join`"
+ASK = "run `mascaron-site admission` as the agent's user"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +126,26 @@ def check_trust(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterato
         yield well("trust")
 
 
+def check_admission(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
+    """Whether this site is a member of its federation, and until when."""
+    name, content = "admission", storing.read(home.certificate)
+    if content is None:
+        if home.ca.exists():  # else the check of trust tells
+            remedy = f"read the fingerprint to the administrator, then {ASK}"
+            yield wrong(name, "this site is not admitted, or has not heard of it yet", remedy)
+        return
+    certificate = read_certificate(content)
+    left, day = life_left(certificate, machine.now()), expiry(certificate)[:10]
+    if left < 0:
+        remedy = f"let the administrator run `mascaron-admin admit` again, then {ASK}"
+        yield wrong(name, f"this site's certificate ended on {day} by this clock", remedy)
+    elif left < LATE:
+        remedy = f"{ASK}; a timer should do it once a day, see deploy/systemd"
+        yield wrong(name, f"this site's certificate ends on {day}, and nobody renewed it", remedy)
+    else:
+        yield well(name)
+
+
 def check_faces(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
     """Whether the folder or pack of faces can be read; not what is in it."""
     if not visible(home.agent):
@@ -192,5 +215,6 @@ ON_THIS_MACHINE: tuple[Check, ...] = (
     check_disk,
     check_keys,
     check_trust,
+    check_admission,
     check_faces,
 )

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from client import doctor
+from client.agent.tls import make_end
 from client.cli import main
 from client.commands.doctor import CHECKS, ask_agent, doctor_command
 from client.doctor import Finding, Machine, examine
@@ -51,12 +52,19 @@ def home(tmp_path: Path) -> Iterator[SiteHome]:
     make_node_key(home)
     home.ca.write_text("the CA", "utf-8")
     home.fabs.write_text(f"{bundle_hash()}\n", "utf-8")
+    certify(home, NOW)
     stand(home, "connected", 0.0)
     (home.folder / "cpuinfo").write_text(AVX, "utf-8")
     with socket.socket(socket.AF_UNIX) as agent:
         agent.bind(str(home.run / "agent.sock"))
         (home.run / "agent.sock").chmod(0o600)
         yield home
+
+
+def certify(home: SiteHome, since: float) -> None:
+    """The site gets a certificate for ten years; who issued it is the business of others."""
+    make_end(home.folder, "site", lambda: since)
+    (home.folder / "site.crt").replace(home.certificate)
 
 
 def stand(home: SiteHome, state: str, since: float) -> None:
@@ -88,7 +96,17 @@ def test_a_healthy_site_passes_every_check(home: SiteHome) -> None:
     findings = found(home)
     assert all(finding.ok for finding in findings), findings
     assert {finding.name for finding in findings} == {
-        *("settings", "processor", "disk", "trust", "faces", "socket", "agent", "node"),
+        *(
+            "settings",
+            "processor",
+            "disk",
+            "trust",
+            "admission",
+            "faces",
+            "socket",
+            "agent",
+            "node",
+        ),
         *("key identity.key", "key ledger.key", "key node.key"),
     }
 
@@ -137,6 +155,28 @@ def test_an_illness_is_named_with_its_remedy(
     assert finding.name == name
     assert cause in finding.cause
     assert remedy in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("days", "cause", "remedy"),
+    [(2800, "nobody renewed it", "a timer should"), (4000, "ended on", "admit` again")],
+)
+def test_a_certificate_that_ends_is_told_with_who_renews_it(
+    home: SiteHome, days: int, cause: str, remedy: str
+) -> None:
+    certify(home, NOW - days * 86400.0)
+    finding = the_wrong_one(found(home))
+    assert finding.name == "admission"
+    assert cause in finding.cause
+    assert remedy in finding.remedy
+    assert "as the agent's user" in finding.remedy
+
+
+def test_a_site_that_waits_for_its_admission_is_told(home: SiteHome) -> None:
+    home.certificate.unlink()
+    finding = the_wrong_one(found(home))
+    assert "is not admitted" in finding.cause
+    assert "fingerprint" in finding.remedy
 
 
 def test_something_else_in_the_place_of_the_socket_is_told(home: SiteHome) -> None:
