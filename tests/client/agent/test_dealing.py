@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +12,9 @@ from client.agent.secrets import RoundSecrets
 from common.errors import AggregationError
 from common.secagg import shamir
 from common.secagg.messages import Boxes, Cohort, Dealing, boxed
+from common.secagg.phases import VECTOR
 from common.secagg.terms import Context
-from tests.small_secagg import names, small_context, small_terms
+from tests.small_secagg import SmallFederation, names, small_context, small_terms
 
 SITES = 5  # threshold 3 of 5: two are dealt to without a box
 EVERYBODY = names(SITES)
@@ -137,3 +139,46 @@ def test_a_dealing_has_a_box_for_those_alone_who_need_one() -> None:
     dealing = Dealt(EVERYBODY).dealings[EVERYBODY[0]]
     assert (len(dealing.boxes), len(dealing.checks)) == (2 * 32, 5 * 12)
     assert Dealing.from_bytes(dealing.to_bytes()) == dealing
+
+
+def test_shares_that_were_swapped_or_altered_are_refused_before_anything_is_charged(
+    tmp_path: Path,
+) -> None:
+    """Of the last site, which gets a box from every other, and of the first, which gets none."""
+    federation, context = SmallFederation(6, tmp_path), small_context(small_terms(6))
+    first, *_, fifth_name, last = federation.names
+    centre = federation.until(VECTOR, context)
+    boxes = Boxes.from_bytes(centre.requests(VECTOR)[last])
+    sent, checks = boxes.boxes, boxes.checks
+    assert [len(box) for box in sent] == [32] * 5 + [0]
+    none = Boxes.from_bytes(centre.requests(VECTOR)[first])
+    assert set(none.boxes) == {b""}
+    fifth = Boxes.from_bytes(centre.requests(VECTOR)[fifth_name])
+    lies = [
+        (last, boxes, {"boxes": (sent[1], sent[0], *sent[2:])}),
+        (last, boxes, {"boxes": (sent[1], sent[0], *sent[2:]), "checks": swapped(checks)}),
+        (last, boxes, {"boxes": (*sent[:4], changed(sent[4]), b"")}),
+        (last, boxes, {"boxes": (b"\xff" * 32, *sent[1:])}),
+        (last, boxes, {"checks": (changed(checks[0]), *checks[1:])}),
+        (last, boxes, {"checks": (checks[0][:6], *checks[1:])}),
+        (last, boxes, {"boxes": fifth.boxes}),
+        (last, boxes, {"boxes": (b"",) * 6}),
+        (last, boxes, {"boxes": (bytes(32),) * 5 + (b"",)}),
+        (first, none, {"boxes": (b"", bytes(32), *none.boxes[2:])}),
+        (first, none, {"checks": swapped(none.checks)}),
+    ]
+    for name, told, lie in lies:
+        request = dataclasses.replace(told, **lie).to_bytes()  # type: ignore[arg-type]
+        with pytest.raises(AggregationError, match=r"do not open|not of the field"):
+            federation.answer(name, context, VECTOR, request)
+    assert not federation.charged
+    for name, told in ((last, boxes), (first, none)):
+        assert federation.answer(name, context, VECTOR, told.to_bytes())
+
+
+def swapped(parts: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    return (*parts[:1], parts[2], parts[1], *parts[3:])
+
+
+def changed(raw: bytes) -> bytes:
+    return raw[:-1] + bytes([raw[-1] ^ 1])
