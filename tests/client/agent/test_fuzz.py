@@ -2,81 +2,59 @@
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.message import DecodeError, Message
 
 from client.agent.jobs import Jobs
 from client.agent.main import REQUESTS, _handlers
 from client.agent.service import AgentService
 from client.agent.statuses import STATUS
+from client.agent.training import Training
 from common import wire
+from common.secagg.phases import PHASES, VECTOR
 from protos.gen import agent_pb2 as pb
 from simulations.stub import AbortedError, _Context
-from tests.small_site import RUN, Site, frame, mean_plan, offer
+from tests.mutants import filled, mutant
+from tests.small_site import RUN, Arrays, Site, frame, mean_plan, offer
+from tests.small_sums import Sharing, shared_mean
 
 FEW, MANY = 300, 20_000
+EACH = 200  # messages to one attempt at a secure sum: bent ones soon end it
 MOST_GROWTH = 50 * 2**20  # bytes
 TYPED = {code for reason, code in STATUS.items() if reason != "INTERNAL"}
-BYTES = (0, 1, 0x7F, 0x80, 0xFF)
+PAID = {"accept", "reserve", "release", "masked"}
+OTHERS = sorted(set(REQUESTS) - {"Aggregate"})
 
 
-def valid() -> dict[str, bytes]:
-    """One honest message of every kind."""
+def tensors(arrays: Arrays) -> list[pb.Tensor]:
+    encoded = {name: wire.encode(array) for name, array in arrays.items()}
+    return [
+        pb.Tensor(name=name, dtype=one.dtype, shape=one.shape, data=one.data)
+        for name, one in encoded.items()
+    ]
+
+
+def honest(method: str, **words: object) -> Message:
+    """A message with every field that it has: an honest one, but for those nobody here knows."""
     told = offer(mean_plan())
-    charter = pb.CharterRequest(protocol=wire.PROTOCOL, charter=told.charter, request="0a")
-    for name, digest in told.initial.items():
-        charter.initial.add(name=name, digest=digest)
-    train = pb.TrainRequest(protocol=wire.PROTOCOL, run=RUN, round=1, request="0b")
-    for name, array in frame().items():
-        encoded = wire.encode(array)
-        train.tensors.add(name=name, dtype="float32", shape=encoded.shape, data=encoded.data)
-    parts = {"phase": "vector", "payload": bytes(range(64)), "tensors": train.tensors}
-    sums = {"run": RUN, "round": 1, "attempt": 1, **parts}
-    aggregate = pb.AggregateRequest(protocol=wire.PROTOCOL, **sums, request="0f")
-    describe = pb.DescribeRequest(protocol=wire.PROTOCOL, challenge=bytes(32), request="0c")
-    messages = {
-        "Describe": describe,
-        "ReviewCharter": charter,
-        "AcceptCharter": charter,
-        "Train": train,
-        "Aggregate": aggregate,
-        "Evaluate": pb.EvaluateRequest(protocol=wire.PROTOCOL, request="0e"),
-        "Status": pb.StatusRequest(protocol=wire.PROTOCOL, request="0d"),
-    }
-    return {name: message.SerializeToString() for name, message in messages.items()}
+    digests = [pb.ArrayDigest(name=name, digest=digest) for name, digest in told.initial.items()]
+    known = {"protocol": wire.PROTOCOL, "request": "0a", "run": RUN, "round": 1, "attempt": 1}
+    known |= {"charter": told.charter, "initial": digests, "head": "", "roster": ""}
+    known |= {"challenge": bytes(32), "tensors": tensors(frame())}
+    return filled(REQUESTS[method], {**known, **words})
 
 
-def mutated(content: bytes, rng: random.Random) -> bytes:
-    """``content`` after one to four accidents: bits, cuts, copies, lengths, another's bytes."""
-    made = bytearray(content)
-    for _ in range(rng.randint(1, 4)):
-        at, length = rng.randrange(len(made) + 1), rng.randint(1, 40)
-        match rng.randrange(6):
-            case 0 if at < len(made):
-                made[at] ^= 1 << rng.randrange(8)
-            case 1:
-                del made[at : at + length]
-            case 2:
-                made[at:at] = rng.randbytes(length)
-            case 3:
-                made[at:at] = made[at : at + length] * rng.randint(1, 50)
-            case 4 if at < len(made):
-                made[at] = rng.choice(BYTES)
-            case _:
-                made = made[:at] if rng.random() < 0.2 else made
-    return bytes(made)
-
-
-def storm(site: Site, method: str, times: int, seed: int = 1) -> Counter[str]:
-    """How often each reason was the answer to ``times`` mutated messages; "OK" for none."""
-    service = AgentService(site.training(), Jobs())
-    handler, rng = _handlers(service)[method].unary_unary, random.Random(seed)  # noqa: S311
-    content, told = valid()[method], Counter[str]()
+def storm(room: Training, method: str, message: Message, times: int, seed: int = 1) -> Counter[str]:
+    """How often each reason was the answer to ``times`` mutants of ``message``; "OK" for none."""
+    handler = _handlers(AgentService(room, Jobs()))[method].unary_unary
+    rng, told = random.Random(seed), Counter[str]()  # noqa: S311
     for _ in range(times):
         try:
-            handler(mutated(content, rng), _Context())
+            handler(mutant(message, rng), _Context())
         except AbortedError as error:
             [(_, reason)] = error.trailing_metadata()
             assert reason in wire.REASONS
@@ -87,41 +65,99 @@ def storm(site: Site, method: str, times: int, seed: int = 1) -> Counter[str]:
     return told
 
 
-def test_every_method_is_stormed() -> None:
-    assert set(valid()) == set(REQUESTS)
+def site_storm(site: Site, method: str, times: int, seed: int = 1) -> Counter[str]:
+    """At the small site, whose run was accepted where a method is about rounds."""
+    room = site.training()
+    if method in ("Train", "Evaluate"):
+        room.accept(offer(mean_plan()))
+    return storm(room, method, honest(method), times, seed)
 
 
-@pytest.mark.parametrize("method", sorted(REQUESTS))
+def sums_storm(folder: Path, times: int, seed: int = 1) -> Counter[str]:
+    """At a site in the middle of secure sums: every phase of ever new federations in turn."""
+    told = Counter[str]()
+    for number in range(-(-times // EACH)):
+        phase, place = PHASES[number % len(PHASES)], folder / f"{seed}-{number}"
+        place.mkdir()
+        four = Sharing(place)
+        four.accept(shared_mean())
+        payload = four.until(phase).requests(phase)["north"]
+        words = {"phase": phase, "payload": payload}
+        words |= {"tensors": tensors(frame()) if phase == VECTOR else []}
+        message, count = honest("Aggregate", **words), min(EACH, times - number * EACH)
+        told += storm(four.rooms["north"], "Aggregate", message, count, seed * 1000 + number)
+        check_paid(four.kinds("north"))
+        for ledger in four.ledgers.values():
+            ledger.verify()
+            ledger.close()
+    return told
+
+
+def check_paid(kinds: list[str]) -> None:
+    assert set(kinds) <= PAID
+    assert kinds.count("accept") <= 1  # only the honest words were ever signed
+    assert kinds.count("release") + kinds.count("masked") <= kinds.count("reserve")
+
+
+@pytest.mark.parametrize("method", OTHERS)
 def test_mutated_messages_get_typed_answers_and_charge_nobody_wrongly(
     site: Site, method: str
 ) -> None:
-    if method == "Train":
-        site.training().accept(offer(mean_plan()))
-    told = storm(site, method, FEW)
+    told = site_storm(site, method, FEW)
     assert told["INVALID_REQUEST"] > FEW / 20, told
-    assert set(site.kinds()) <= {"accept", "reserve", "release"}
-    assert site.kinds().count("accept") <= 1  # only the honest words were ever signed
+    check_paid(site.kinds())
     assert site.kinds().count("reserve") <= 1
     site.ledger.verify()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("method", sorted(REQUESTS))
-def test_twenty_thousand_mutated_messages_leave_no_memory_behind(site: Site, method: str) -> None:
-    if method == "Train":
-        site.training().accept(offer(mean_plan()))
-    storm(site, method, FEW)
+def test_mutated_messages_to_every_phase_of_a_secure_sum_get_typed_answers(tmp_path: Path) -> None:
+    told = sums_storm(tmp_path, len(PHASES) * EACH)
+    assert told["INVALID_REQUEST"] > FEW / 20, told
+    assert {"OK", "AGGREGATION_REFUSED", "NOT_READY", "REPLAY_MISMATCH"} <= set(told), told
+
+
+def grown(storm: Callable[[int, int], Counter[str]]) -> int:
+    """Bytes that 20,000 mutants leave behind, after some that make everything warm."""
+    storm(FEW, 1)
     before = resident()
-    told = storm(site, method, MANY, seed=2)
+    told = storm(MANY, 2)
     assert sum(told.values()) == MANY
-    assert resident() - before < MOST_GROWTH
+    return resident() - before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", OTHERS)
+def test_twenty_thousand_mutated_messages_leave_no_memory_behind(site: Site, method: str) -> None:
+    assert grown(lambda times, seed: site_storm(site, method, times, seed)) < MOST_GROWTH
     site.ledger.verify()
+
+
+@pytest.mark.slow
+def test_twenty_thousand_mutated_messages_to_secure_sums_leave_no_memory_behind(
+    tmp_path: Path,
+) -> None:
+    assert grown(lambda times, seed: sums_storm(tmp_path, times, seed)) < MOST_GROWTH
 
 
 def resident() -> int:
     """Bytes of this process in memory now."""
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     return pages * 4096
+
+
+@pytest.mark.parametrize("method", sorted(REQUESTS))
+def test_every_field_that_a_message_has_is_bent(method: str) -> None:
+    message, rng, changed = honest(method), random.Random(3), set()  # noqa: S311
+    assert {field.name for field, _ in message.ListFields()} >= {"protocol", "request"}
+    for _ in range(2000):
+        try:
+            other = REQUESTS[method].FromString(mutant(message, rng))
+        except DecodeError:
+            continue
+        for field in message.DESCRIPTOR.fields:
+            if getattr(other, field.name) != getattr(message, field.name):
+                changed.add(field.name)
+    assert changed == {field.name for field in message.DESCRIPTOR.fields}
 
 
 def test_a_status_that_no_reason_has_would_be_noticed() -> None:
