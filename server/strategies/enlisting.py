@@ -41,6 +41,14 @@ class Enlisted:
     def nodes(self) -> list[int]:
         return sorted(node for nodes in self.pools.values() for node in nodes)
 
+    def place(self, node: int) -> tuple[str, int]:
+        """Where the reply of ``node`` stands in a sum of floats, whose last bits its order decides.
+
+        Neither the first to answer nor numbers of nodes, which a new SuperLink draws anew, decide.
+        """
+        site = self.sites.get(node)
+        return ("" if site is None else site.name, node)
+
     def weights(self, pool: str) -> dict[int, int]:
         return dict.fromkeys(self.pools[pool], 1)
 

@@ -168,6 +168,7 @@ class RoundLoop:
             strategy = Validating(self._strategy(current, sent), expected, roster.weights(pool))
             members = set(nodes)
             mine = [r for r in replies if r.metadata.src_node_id in members]
+            mine.sort(key=lambda reply: roster.place(reply.metadata.src_node_id))
             average, _ = strategy.aggregate_train(number, mine)
             faults |= strategy.faults
             self.faults |= strategy.faults
