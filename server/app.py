@@ -10,8 +10,10 @@ from flwr.serverapp import Grid, ServerApp
 from common.errors import RunError
 from server.charter import load_charter
 from server.checkpoint import RunState, read_checkpoint
+from server.clock import Clock
 from server.home import CentreHome
 from server.monitor import find_monitor
+from server.runs.passing import PromptGrid
 from server.runs.progress import note_failure
 from server.runs.register import laboratory_key, laboratory_register, open_register
 from server.runs.running import Running
@@ -51,7 +53,7 @@ def run_of_centre(
         note_failure(folder, charter_folder.name, error, time.time())
         raise
     running = Running(
-        grid=grid,
+        grid=PromptGrid(grid, Clock()),
         charter=charter,
         signed=signed,
         folder=folder,

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from flwr.app import Message, RecordDict
+from flwr.app import Message
 from flwr.serverapp import Grid
 
 from common import wire
+from server.runs.passing import PassingGrid
 from server.strategies.declined import NO_ANSWER
 
 
@@ -24,7 +25,7 @@ class Exchange:
     received: int
 
 
-class WatchedGrid(Grid):
+class WatchedGrid(PassingGrid):
     """Passes everything on to ``grid``; tells ``begun`` and ``done`` of every wave."""
 
     def __init__(
@@ -62,32 +63,6 @@ class WatchedGrid(Grid):
             )
         )
         return replies
-
-    def get_node_ids(self) -> Iterable[int]:
-        return self._grid.get_node_ids()
-
-    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        return self._grid.push_messages(messages)
-
-    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        return self._grid.pull_messages(message_ids)
-
-    def set_run(self, run: Any) -> None:
-        self._grid.set_run(run)
-
-    @property
-    def run(self) -> Any:
-        return self._grid.run
-
-    def create_message(  # the parameters are those of flwr's abstract method
-        self,
-        content: RecordDict,
-        message_type: str,
-        dst_node_id: int,
-        group_id: str,
-        ttl: float | None = None,
-    ) -> Message:
-        return self._grid.create_message(content, message_type, dst_node_id, group_id, ttl)
 
 
 def _fault(reply: Message | None) -> str | None:
