@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from client.home import SiteHome
@@ -143,10 +144,22 @@ def main(fabs: Path) -> None:
     die_with(int(arguments.get("--parent-pid", os.getppid())))
     confine()
     os.environ.update(QUIET)
+    spare()
     from flwr.supernode.cli import flwr_clientapp
 
     pin(Pin(fabs))
     flwr_clientapp()
+
+
+def spare() -> None:
+    """Keeps Flower's SuperNode, and its database, out of this process: a third of its start.
+
+    A process is started for every message, and the package of Flower's command imports both.
+    """
+    name = "flwr.supernode.cli.flower_supernode"
+    unused = ModuleType(name)
+    unused.flower_supernode = None  # type: ignore[attr-defined]
+    sys.modules.setdefault(name, unused)
 
 
 def pin(stand_in: Pin) -> None:

@@ -205,6 +205,13 @@ def test_the_places_that_are_pinned_are_those_of_this_flower() -> None:
         vars(run_clientapp).update(before)
 
 
+def test_no_database_is_loaded_for_every_message() -> None:
+    told = "import client.launcher as own; own.spare(); from flwr.supernode.cli import {name}"
+    check = "import sys; assert 'sqlalchemy' not in sys.modules; assert callable({name})"
+    program = "; ".join((told, check)).format(name="flwr_clientapp")
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
 def test_another_version_of_flower_is_not_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flwr.supercore.version.package_version", "1.42.0")
     with pytest.raises(DeploymentError, match=r"not 1\.42\.0"):
