@@ -117,11 +117,19 @@ def _status(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
 
 def _train(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
     answer = agent.Train(_filled(pb.TrainRequest, content), timeout=seconds)
+    return _released(answer, {wire.HEAD: answer.head})
+
+
+def _evaluate(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
+    answer = agent.Evaluate(_filled(pb.EvaluateRequest, content), timeout=seconds)
+    return _released(answer, {wire.HEAD: answer.head, wire.PEOPLE: answer.people})
+
+
+def _released(answer: Any, facts: dict[str, Any]) -> RecordDict:
+    """What left the site, with ``facts`` and a weight that says nothing."""
     arrays = {t.name: Array(wire.decode(t.dtype, t.shape, t.data)) for t in answer.tensors}
-    told = _told({wire.HEAD: answer.head})
-    told[wire.ARRAYS] = ArrayRecord(arrays)
-    told[wire.METRICS] = MetricRecord({wire.WEIGHT: 1})
-    return told
+    weight = MetricRecord({wire.WEIGHT: 1})
+    return RecordDict({**_told(facts), wire.ARRAYS: ArrayRecord(arrays), wire.METRICS: weight})
 
 
 def _aggregate(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
@@ -136,14 +144,6 @@ def _filled(kind: Any, content: RecordDict) -> Any:
         encoded = wire.encode(array.numpy())
         request.tensors.add(name=name, dtype=encoded.dtype, shape=encoded.shape, data=encoded.data)
     return request
-
-
-def _evaluate(content: RecordDict, agent: Any, seconds: float) -> RecordDict:
-    """Nothing of ``content`` reaches the agent: it would not score a model on faces."""
-    request = pb.EvaluateRequest(protocol=wire.PROTOCOL, request=_id())
-    told = _told({wire.PEOPLE: agent.Evaluate(request, timeout=seconds).people})
-    told[wire.METRICS] = MetricRecord({wire.WEIGHT: 1})
-    return told
 
 
 def _told(facts: dict[str, Any]) -> RecordDict:

@@ -7,9 +7,15 @@ from dataclasses import dataclass
 from client.privacy.ledger import Budget
 from common.errors import CohortError, ConfigError, PlanError, TrunkError
 from common.models.tail import BIAS, WEIGHT
-from common.moments.names import GRADIENT, sum_name
+from common.moments.names import EVALUATION, GRADIENT, evaluation_sum, sum_name
 from common.privacy import accountant
-from common.privacy.plan import SHIPPED_OBJECTIVES, GradientMechanism, Mechanism, PrivacyPlan
+from common.privacy.plan import (
+    SHIPPED_OBJECTIVES,
+    EvaluationMechanism,
+    GradientMechanism,
+    Mechanism,
+    PrivacyPlan,
+)
 from common.secagg.terms import LEAST_SITES, MOST_SITES
 
 MOST_EPSILON = 50.0
@@ -49,7 +55,7 @@ class SitePolicy:
     rounds: int = 1000  # of one plan, at most
     release_slot: float = 600.0  # seconds an answer may be held back, at most
     trunks: tuple[str, ...] = ()  # SHA-256 of those that may be used; empty: the site's own
-    tensors: tuple[str, ...] = ("moments.", GRADIENT)  # what may ever leave: names or beginnings
+    tensors: tuple[str, ...] = ("moments.", GRADIENT, EVALUATION)  # may leave: names or beginnings
     denied_attributes: tuple[str, ...] = ()  # no mechanism may be about them
     cohort: int = 1  # fewest sites a charter must ask for
     least_sites: int = LEAST_SITES  # fewest sites in a secure sum that this one is part of
@@ -144,6 +150,8 @@ class SitePolicy:
                 raise PlanError(f"objective {mechanism.objective!r} is not allowed at this site")
             words = [*words, mechanism.objective]
             released = [GRADIENT + name for name in (WEIGHT, BIAS)]
+        elif isinstance(mechanism, EvaluationMechanism):
+            released = [evaluation_sum(mechanism.name)]
         else:
             released = [sum_name(mechanism.name)]
         if denied := set(words) & set(self.denied_attributes):

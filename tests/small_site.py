@@ -16,8 +16,13 @@ from client.policy import AutoAccept, SitePolicy
 from client.privacy.entropy import OsEntropy
 from client.privacy.ledger import Budget, Ledger
 from common.models.tail import BIAS, WEIGHT
-from common.moments.names import FRAME_BIAS, FRAME_WEIGHT, SHIFT
-from common.privacy.plan import GradientMechanism, MomentMechanism, PrivacyPlan
+from common.moments.names import FRAME_BIAS, FRAME_WEIGHT, SHIFT, THRESHOLD
+from common.privacy.plan import (
+    EvaluationMechanism,
+    GradientMechanism,
+    MomentMechanism,
+    PrivacyPlan,
+)
 from common.trust.charter import CharterTerms, array_digests, arrays_digest, charter_digest
 from common.trust.keys import SigningKey
 from common.trust.signed import Signed
@@ -93,6 +98,12 @@ def long_plan(**terms: Any) -> PrivacyPlan:
     return PrivacyPlan(**{**_terms((mean, scatter, steps)), **terms})
 
 
+def evaluation_plan(**terms: Any) -> PrivacyPlan:
+    """One round: an evaluation at two thresholds."""
+    mechanism = EvaluationMechanism(sigma=3.0, thresholds=2, name="after")
+    return PrivacyPlan(**{**_terms((mechanism,)), **terms})
+
+
 def noiseless(plan: PrivacyPlan) -> PrivacyPlan:
     mechanisms = tuple(dataclasses.replace(m, sigma=0.0) for m in plan.mechanisms)
     return dataclasses.replace(plan, mechanisms=mechanisms, noise="none")
@@ -113,6 +124,12 @@ def tail(seed: int = 2) -> Arrays:
     weight = rng.normal(size=(K, D)).astype(np.float32)
     bias = rng.normal(size=K).astype(np.float32)
     return {WEIGHT: weight, BIAS: bias, SHIFT: np.zeros(D, np.float32)}
+
+
+def judged(seed: int = 2) -> Arrays:
+    """What an evaluation of ``evaluation_plan`` is asked with."""
+    shared = tail(seed)
+    return {**{n: shared[n] for n in (WEIGHT, BIAS)}, THRESHOLD: np.array([0.2, 0.7], np.float32)}
 
 
 def initial() -> Arrays:

@@ -29,7 +29,7 @@ from common.errors import (
 from common.models.tail import BIAS, WEIGHT
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
 from common.privacy import accountant
-from common.privacy.plan import GradientMechanism, PrivacyPlan, Round
+from common.privacy.plan import EvaluationMechanism, GradientMechanism, PrivacyPlan, Round
 from common.secagg.terms import terms_of
 from common.trust.charter import (
     CharterTerms,
@@ -174,7 +174,8 @@ class Charters:
         if not self._policy.allows_plain(terms.plan):
             self._check_sums(terms)
         known, named = self._facts.public, terms.plan.public
-        contrasts = any(isinstance(m, GradientMechanism) for m in terms.plan.mechanisms)
+        kinds = (GradientMechanism, EvaluationMechanism)  # that look at public people
+        contrasts = any(isinstance(m, kinds) for m in terms.plan.mechanisms)
         if contrasts and known and named not in ("", known):  # moments need no public people here
             raise PlanError("the charter names other public people than this site has")
         return terms
@@ -211,8 +212,11 @@ def check_start(
     Guarantee: moments are released in the coordinates that the charter named, and the first
     gradient round starts from the charter's tail: neither can be chosen after the acceptance.
     Leaks: later tails depend on other sites' releases, which a site cannot see: a dishonest
-    centre chooses them, and learns no more than the plan's noise and clip allow for any tail.
+    centre chooses them, and learns no more than the plan's noise and clip allow for any tail. So
+    it does the tail that is evaluated, and the thresholds.
     """
+    if isinstance(current.mechanism, EvaluationMechanism):
+        return
     if isinstance(current.mechanism, GradientMechanism):
         names = (WEIGHT, BIAS) if current.number == _first_gradient(accepted.plan) else ()
     else:

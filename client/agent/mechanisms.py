@@ -11,13 +11,30 @@ from numpy.typing import NDArray
 from client.agent.people import SitePeople
 from client.privacy.contributions import contributions
 from client.privacy.entropy import Entropy
+from client.privacy.evaluation import evaluations
 from client.privacy.gate import Entry, release_bound
 from client.privacy.integer_noise import private_steps, steps_of_blocks
 from client.privacy.moments import private_sum
 from common.errors import PlanError, WireError
-from common.models.tail import BIAS, WEIGHT
-from common.moments.names import FRAME_BIAS, FRAME_WEIGHT, GRADIENT, SHIFT, sum_name, sum_size
-from common.privacy.plan import GradientMechanism, MomentMechanism, Round
+from common.models.tail import BIAS, WEIGHT, Tail
+from common.moments.names import (
+    FRAME_BIAS,
+    FRAME_WEIGHT,
+    GRADIENT,
+    SHIFT,
+    THRESHOLD,
+    evaluation_sum,
+    sum_name,
+    sum_size,
+)
+from common.privacy.cells import cells_of
+from common.privacy.plan import (
+    EvaluationMechanism,
+    GradientMechanism,
+    Mechanism,
+    MomentMechanism,
+    Round,
+)
 from common.secagg.fixed_point import FixedPoint
 
 Arrays = dict[str, NDArray[Any]]
@@ -47,9 +64,11 @@ class SumTerms:
 def check_request(current: Round, arrays: Mapping[str, NDArray[Any]], features: int) -> Arrays:
     """The shared arrays of a request for ``current``; ``WireError`` for anything malformed.
 
-    ``features`` is D of this site's trunk.
+    ``features`` is D of this site's trunk. For an evaluation they are a tail and thresholds: the
+    guarantee holds for any values of theirs, so that these checks only keep nonsense from being
+    paid for.
     """
-    weight, bias, *more = _names(current)
+    weight, bias, *more = _names(current.mechanism)
     if set(arrays) != {weight, bias, *more}:
         raise WireError(f"expected exactly {', '.join((weight, bias, *more))}")
     matrix, offset = arrays[weight], arrays[bias]
@@ -62,7 +81,11 @@ def check_request(current: Round, arrays: Mapping[str, NDArray[Any]], features: 
             raise WireError(f"{name} must be float32")
         if not np.isfinite(array).all():
             raise WireError(f"{name} is not finite")
-    if any(arrays[name].shape != (features,) for name in more):
+    mechanism = current.mechanism
+    length = mechanism.thresholds if isinstance(mechanism, EvaluationMechanism) else features
+    if THRESHOLD in more and not (np.abs(arrays[THRESHOLD]) <= 1).all():
+        raise WireError(f"{THRESHOLD} must be cosines, in [-1, 1]")
+    if any(arrays[name].shape != (length,) for name in more):
         raise WireError(f"{', '.join(more)} has the wrong shape")
     return {name: arrays[name] for name in (weight, bias, *more)}
 
@@ -73,10 +96,10 @@ def entries(current: Round, shared: Arrays, people: int) -> tuple[Entry, ...]:
     ``people`` is the plan's public number, which divides sums of gradients.
     """
     mechanism = current.mechanism
-    if isinstance(mechanism, MomentMechanism):
-        size = sum_size(mechanism.kind, len(shared[FRAME_BIAS]))
+    if not isinstance(mechanism, GradientMechanism):
+        name, size = _sum_of(mechanism, _shapes(shared))
         bound = release_bound(MOST_PEOPLE, mechanism.clip, mechanism.sigma, size)
-        return (Entry(sum_name(mechanism.name), (size,), "float32", bound),)
+        return (Entry(name, (size,), "float32", bound),)
     trained = {name: shared[name] for name in (WEIGHT, BIAS)}
     size = sum(array.size for array in trained.values())
     bound = release_bound(MOST_PEOPLE, mechanism.clip, mechanism.sigma, size)
@@ -92,7 +115,7 @@ def size_of(current: Round, shapes: Mapping[str, tuple[int, ...]]) -> int:
     try:
         if isinstance(mechanism, GradientMechanism):
             return sum(math.prod(shapes[name]) for name in (WEIGHT, BIAS))
-        return sum_size(mechanism.kind, shapes[FRAME_BIAS][0])
+        return _sum_of(mechanism, shapes)[1]
     except (KeyError, IndexError):
         raise PlanError("the charter's initial arrays do not say how large a release is") from None
 
@@ -116,8 +139,7 @@ def steps(
         size = shared[WEIGHT].size + shared[BIAS].size
         blocks = gradient_rows(mechanism, shared, people, negatives, terms.entropy)
         return steps_of_blocks(blocks, size, terms.grid, terms.entropy)
-    weight, bias = shared[FRAME_WEIGHT], shared[FRAME_BIAS]
-    rows = contributions(mechanism.kind, people.bags(), weight, bias)
+    rows = _rows(mechanism, shared, people, negatives)
     return private_steps(rows, terms.grid, terms.entropy)
 
 
@@ -138,11 +160,40 @@ def release(
         from client.agent.gradients import gradient_update  # torch and Opacus, only where used
 
         return gradient_update(mechanism, shared, people, negatives, terms)
-    rows = contributions(mechanism.kind, people.bags(), shared[FRAME_WEIGHT], shared[FRAME_BIAS])
+    rows = _rows(mechanism, shared, people, negatives)
     total = private_sum(rows, mechanism.clip, terms.sigma, terms.entropy)
-    return {sum_name(mechanism.name): total.astype(np.float32)}
+    return {_sum_of(mechanism, _shapes(shared))[0]: total.astype(np.float32)}
 
 
-def _names(current: Round) -> tuple[str, ...]:
-    gradient = isinstance(current.mechanism, GradientMechanism)
-    return (WEIGHT, BIAS, SHIFT) if gradient else (FRAME_WEIGHT, FRAME_BIAS)
+def _rows(
+    mechanism: MomentMechanism | EvaluationMechanism,
+    shared: Arrays,
+    people: SitePeople,
+    public: NDArray[np.float32],
+) -> NDArray[np.float64]:
+    """One row a person, made of that person's pictures and of what is public; not yet clipped."""
+    if isinstance(mechanism, EvaluationMechanism):
+        tail = Tail(shared[WEIGHT], shared[BIAS])
+        return evaluations(people.bags(), public, tail, shared[THRESHOLD])
+    weight, bias = shared[FRAME_WEIGHT], shared[FRAME_BIAS]
+    return contributions(mechanism.kind, people.bags(), weight, bias)
+
+
+def _sum_of(
+    mechanism: MomentMechanism | EvaluationMechanism, shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[str, int]:
+    """Name and length of the sum that ``mechanism`` releases; a moment's is in the frame."""
+    if isinstance(mechanism, EvaluationMechanism):
+        return evaluation_sum(mechanism.name), cells_of(mechanism.thresholds)
+    return sum_name(mechanism.name), sum_size(mechanism.kind, shapes[FRAME_BIAS][0])
+
+
+def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in arrays.items()}
+
+
+def _names(mechanism: Mechanism) -> tuple[str, ...]:
+    if isinstance(mechanism, MomentMechanism):
+        return FRAME_WEIGHT, FRAME_BIAS
+    own = SHIFT if isinstance(mechanism, GradientMechanism) else THRESHOLD
+    return WEIGHT, BIAS, own

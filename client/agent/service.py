@@ -4,7 +4,7 @@ import functools
 import logging
 import re
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import grpc
 import numpy as np
@@ -19,6 +19,8 @@ from protos.gen import agent_pb2 as pb
 from protos.gen import agent_pb2_grpc as rpc
 
 log = logging.getLogger(__name__)
+
+Asking: TypeAlias = pb.TrainRequest | pb.AggregateRequest | pb.EvaluateRequest
 
 _ID = re.compile(r"[0-9a-f]{0,32}")
 
@@ -48,6 +50,10 @@ class Trainer(Protocol):
     def accept(self, offer: Offer) -> str: ...
 
     def train(
+        self, run: str, number: int, arrays: dict[str, NDArray[np.generic]]
+    ) -> dict[str, NDArray[np.generic]]: ...
+
+    def evaluate(
         self, run: str, number: int, arrays: dict[str, NDArray[np.generic]]
     ) -> dict[str, NDArray[np.generic]]: ...
 
@@ -132,20 +138,8 @@ class AgentService(rpc.AgentServicer):
     ) -> pb.TrainResponse:
         _checked(request)
         self._trainer.confirm(request.head)
-        run, number, arrays = _run(request), request.round, _decoded(request)
-        work = functools.partial(self._trainer.train, run, number, arrays)
-        if self.jobs is None:
-            released = work()
-        else:
-            key = (run, number, wire.digest(wire.dump(arrays)))
-            released = self.jobs.do(key, work, context.time_remaining())
         answer = pb.TrainResponse()
-        for name, array in released.items():
-            encoded = wire.encode(array)
-            answer.tensors.add(
-                name=name, dtype=encoded.dtype, shape=encoded.shape, data=encoded.data
-            )
-        answer.head = self._trainer.head()
+        self._perform(self._trainer.train, request, answer, context)
         return answer
 
     @answers
@@ -175,9 +169,15 @@ class AgentService(rpc.AgentServicer):
     def Evaluate(  # noqa: N802
         self, request: pb.EvaluateRequest, context: grpc.ServicerContext
     ) -> pb.EvaluateResponse:
-        """Public constants: a score of faces would tell who is here, and nobody has paid for it."""
+        """A round that a charter paid for; without a run public constants, and nobody looks."""
         _checked(request)
-        return pb.EvaluateResponse(people=self._trainer.declared_people)
+        self._trainer.confirm(request.head)
+        answer = pb.EvaluateResponse(people=self._trainer.declared_people)
+        if request.run:
+            self._perform(self._trainer.evaluate, request, answer, context)
+        elif request.round or request.tensors:
+            raise errors.WireError("a run id is missing")
+        return answer
 
     @answers
     def Status(  # noqa: N802
@@ -189,6 +189,24 @@ class AgentService(rpc.AgentServicer):
         return pb.StatusResponse(
             state=self._state(working is not None), protocol=wire.PROTOCOL, progress=progress
         )
+
+    def _perform(
+        self, method: Callable[..., Any], request: Any, answer: Any, context: grpc.ServicerContext
+    ) -> None:
+        """One round by ``method`` of the trainer, one at a time; fills ``answer``."""
+        run, number, arrays = _run(request), request.round, _decoded(request)
+        work = functools.partial(method, run, number, arrays)
+        if self.jobs is None:
+            released = work()
+        else:
+            key = (run, number, wire.digest(method.__name__, wire.dump(arrays)))
+            released = self.jobs.do(key, work, context.time_remaining())
+        for name, array in released.items():
+            encoded = wire.encode(array)
+            answer.tensors.add(
+                name=name, dtype=encoded.dtype, shape=encoded.shape, data=encoded.data
+            )
+        answer.head = self._trainer.head()
 
     def _state(self, working: bool) -> pb.State:
         if self.jobs is not None and self.jobs.draining:
@@ -206,7 +224,7 @@ def _checked(request: Any) -> None:
         raise errors.WireError("a request's id is at most 32 of 0-9 and a-f")
 
 
-def _run(request: pb.TrainRequest | pb.AggregateRequest) -> str:
+def _run(request: Asking) -> str:
     if not 1 <= len(request.run) <= wire.MAX_NAME or not request.run.isprintable():
         raise errors.WireError("a run id is missing or malformed")
     return request.run
@@ -221,7 +239,7 @@ def _offer(request: pb.CharterRequest) -> Offer:
     return Offer(**words, initial=digests)
 
 
-def _decoded(request: pb.TrainRequest | pb.AggregateRequest) -> dict[str, NDArray[np.generic]]:
+def _decoded(request: Asking) -> dict[str, NDArray[np.generic]]:
     if len(request.tensors) > wire.MAX_TENSORS:
         raise errors.WireError("too many tensors")
     arrays = {t.name: wire.decode(t.dtype, t.shape, t.data) for t in request.tensors}

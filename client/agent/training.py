@@ -25,7 +25,7 @@ from client.privacy.gate import Gate
 from client.privacy.ledger import Ledger
 from common import wire
 from common.errors import AggregationError, MascaronError, NotReadyError, PlanError
-from common.privacy.plan import PrivacyPlan
+from common.privacy.plan import EvaluationMechanism, PrivacyPlan
 from common.secagg.phases import VECTOR
 
 log = logging.getLogger(__name__)
@@ -48,10 +48,10 @@ SYSTEM_CLOCK = Clock()
 class Training:
     """The agent's training room for one site.
 
-    Guarantee: everything ``train`` returns was charged in the ledger first and passed the gate;
-    the same (run, round, contents) returns the same bytes; other contents are refused. Under a
-    plan with a release slot, answers and refusals leave at whole slots, however long it took.
-    Under distributed noise ``train`` refuses: such a round leaves through ``aggregate`` alone.
+    Guarantee: everything ``train`` and ``evaluate`` return was charged in the ledger first and
+    passed the gate; the same (run, round, contents) returns the same bytes; other contents are
+    refused. Under a plan with a release slot, answers and refusals leave at whole slots, however
+    long it took. Under distributed noise both refuse: such a round leaves through ``aggregate``.
     Leaks: what the plan's mechanisms release, priced by the ledger; refusals depend on plan,
     policy and ledger only, never on a face or on how many there are.
     """
@@ -131,11 +131,30 @@ class Training:
         return (number - 1) / len(accepted.plan.rounds) if accepted else 0.0
 
     def train(self, run: str, number: int, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-        """Round ``number`` of the plan of ``run``, given the shared arrays before it."""
+        """Round ``number`` of the plan of ``run``, given the shared arrays before it.
+
+        ``PlanError`` for a round that is an evaluation, which ``evaluate`` performs.
+        """
+        return self._perform(run, number, arrays, evaluation=False)
+
+    def evaluate(self, run: str, number: int, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+        """The same for a round that is an evaluation, of the tail and at the thresholds given."""
+        return self._perform(run, number, arrays, evaluation=True)
+
+    def _perform(
+        self, run: str, number: int, arrays: Mapping[str, NDArray[Any]], *, evaluation: bool
+    ) -> Arrays:
         asked = self._clock.now()
         try:
             with self._turn:
-                return self._train(run, number, arrays)
+                self._charters.check_ledger()
+                accepted = self._bound(run)
+                if not 1 <= number <= len(accepted.plan.rounds):
+                    raise PlanError(f"the plan has no round {number}")
+                mechanism = accepted.plan.rounds[number - 1].mechanism
+                if isinstance(mechanism, EvaluationMechanism) != evaluation:
+                    raise PlanError(f"round {number} of the plan is of another kind")
+                return self._released(accepted, run, number, arrays)
         finally:
             self._hold(run, asked)
 
@@ -159,12 +178,10 @@ class Training:
         if slot > 0:
             self._clock.sleep(slot - (self._clock.now() - asked) % slot)
 
-    def _train(self, run: str, number: int, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-        self._charters.check_ledger()
-        accepted = self._bound(run)
+    def _released(
+        self, accepted: Accepted, run: str, number: int, arrays: Mapping[str, NDArray[Any]]
+    ) -> Arrays:
         plan = accepted.plan
-        if not 1 <= number <= len(plan.rounds):
-            raise PlanError(f"the plan has no round {number}")
         if not self._policy.allows_plain(plan):
             raise AggregationError("a share of the noise leaves this site in a secure sum only")
         current = plan.rounds[number - 1]

@@ -16,6 +16,7 @@ from typing import Any, Literal, NoReturn, TypeAlias
 from common.config import build
 from common.errors import ConfigError, PlanError
 from common.privacy.accountant import Event
+from common.privacy.cells import MOST_THRESHOLDS, sensitivity
 
 NoiseModel = Literal["local", "distributed", "none"]
 
@@ -102,7 +103,42 @@ class GradientMechanism:
         return Event(self.sigma, self.rate, self.steps_per_round)
 
 
-Mechanism: TypeAlias = MomentMechanism | GradientMechanism
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationMechanism:
+    """How well a tail does on a site's people: one Gaussian release of a sum of rates, one round.
+
+    Nothing trains on it. What one person adds at most follows from ``thresholds`` alone, so no
+    plan can state a smaller clip: see ``common.privacy.cells``.
+    """
+
+    kind: Literal["evaluation"] = "evaluation"
+    sigma: float  # noise multiplier: standard deviation over clip
+    thresholds: int = 1
+    name: str = "evaluation"
+
+    def __post_init__(self) -> None:
+        _make_plain(self)
+        if not 1 <= self.thresholds <= MOST_THRESHOLDS:
+            raise PlanError(f"{self.name}: thresholds must be in [1, {MOST_THRESHOLDS}]")
+        _check_noise(self.name, self.sigma, self.clip)
+
+    @property
+    def clip(self) -> float:
+        """The joint L2 sensitivity of everything one person adds."""
+        return sensitivity(self.thresholds)
+
+    @property
+    def event(self) -> Event:
+        """What the round costs."""
+        return Event(self.sigma)
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds the mechanism takes."""
+        return 1
+
+
+Mechanism: TypeAlias = MomentMechanism | GradientMechanism | EvaluationMechanism
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +285,8 @@ def _mechanism(entry: Any) -> Mechanism:
         raise PlanError("a mechanism is an object")
     if entry.get("kind") == "gradient":
         return build(GradientMechanism, entry, "plan mechanism")
+    if entry.get("kind") == "evaluation":
+        return build(EvaluationMechanism, entry, "plan mechanism")
     return build(MomentMechanism, entry, "plan mechanism")
 
 

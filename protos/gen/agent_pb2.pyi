@@ -155,18 +155,30 @@ class AggregateResponse(_message.Message):
     def __init__(self, payload: _Optional[bytes] = ..., head: _Optional[str] = ...) -> None: ...
 
 class EvaluateRequest(_message.Message):
-    __slots__ = ("protocol", "request")
+    __slots__ = ("protocol", "run", "round", "tensors", "head", "request")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    TENSORS_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     protocol: int
+    run: str
+    round: int
+    tensors: _containers.RepeatedCompositeFieldContainer[Tensor]
+    head: str
     request: str
-    def __init__(self, protocol: _Optional[int] = ..., request: _Optional[str] = ...) -> None: ...
+    def __init__(self, protocol: _Optional[int] = ..., run: _Optional[str] = ..., round: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., head: _Optional[str] = ..., request: _Optional[str] = ...) -> None: ...
 
 class EvaluateResponse(_message.Message):
-    __slots__ = ("people",)
+    __slots__ = ("people", "tensors", "head")
     PEOPLE_FIELD_NUMBER: _ClassVar[int]
+    TENSORS_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
     people: int
-    def __init__(self, people: _Optional[int] = ...) -> None: ...
+    tensors: _containers.RepeatedCompositeFieldContainer[Tensor]
+    head: str
+    def __init__(self, people: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., head: _Optional[str] = ...) -> None: ...
 
 class StatusRequest(_message.Message):
     __slots__ = ("protocol", "request")

@@ -113,8 +113,8 @@ class AgentServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Evaluate(self, request, context):
-        """What a site says of a model: public constants alone. A figure about faces is a release that a
-        plan would have to name and the ledger to pay for.
+        """How well a tail does on the site's people: a round of an accepted charter, whose plan names it
+        and whose price the ledger pays, like any other release. Without a run: public constants alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -74,15 +74,26 @@ def test_the_state_of_an_agent_is_relayed_by_name() -> None:
     assert dict(reply.content.config_records[wire.CONFIG]) == told
 
 
-def test_an_evaluation_brings_public_constants_and_takes_nothing_to_the_agent() -> None:
+def test_an_evaluation_relays_arrays_both_ways_and_public_constants() -> None:
     def evaluate(request: pb.EvaluateRequest) -> pb.EvaluateResponse:
-        assert len(request.SerializeToString()) <= 20  # the version and an id: no array, no label
-        return pb.EvaluateResponse(people=20)
+        assert (request.run, request.round, request.protocol) == ("r1", 7, wire.PROTOCOL)
+        assert request.head == "six"
+        return pb.EvaluateResponse(people=20, tensors=request.tensors, head="seven")
 
-    reply = ask(Stub(Evaluate=evaluate), "evaluate", question(round=1))
-    assert dict(reply.content.config_records[wire.CONFIG]) == {wire.PEOPLE: 20}
+    reply = ask(Stub(Evaluate=evaluate), "evaluate", question(round=7, head="six"))
+    told = {wire.PEOPLE: 20, wire.HEAD: "seven"}
+    assert dict(reply.content.config_records[wire.CONFIG]) == told
     assert dict(reply.content.metric_records[wire.METRICS]) == {wire.WEIGHT: 1}
-    assert not reply.content.array_records
+    array = reply.content.array_records[wire.ARRAYS]["a"].numpy()
+    np.testing.assert_array_equal(array, np.arange(6).reshape(2, 3))
+
+
+def test_an_evaluation_without_a_run_brings_public_constants_alone() -> None:
+    content = RecordDict({wire.CONFIG: ConfigRecord({wire.VERSION: wire.PROTOCOL})})
+    told = pb.EvaluateResponse(people=20)
+    reply = ask(Stub(Evaluate=lambda request: told), "evaluate", content)
+    assert dict(reply.content.config_records[wire.CONFIG]) == {wire.PEOPLE: 20, wire.HEAD: ""}
+    assert not reply.content.array_records[wire.ARRAYS]
 
 
 def test_describing_relays_the_challenge_and_public_facts_only() -> None:

@@ -73,6 +73,8 @@ class FakeTrainer:
             raise self._error
         return arrays
 
+    evaluate = train
+
 
 @contextmanager
 def in_process(service: AgentService, folder: Path) -> Iterator[Any]:
@@ -230,6 +232,8 @@ def test_a_malformed_request_is_an_invalid_argument_and_reaches_no_trainer(
     with reach(trainer) as stub:
         told = refusal(lambda: stub.Train(MALFORMED[kind]))
         assert told == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+        same = pb.EvaluateRequest.FromString(MALFORMED[kind].SerializeToString())
+        assert refusal(lambda: stub.Evaluate(same)) == told
         assert not trainer.asked
         assert stub.Train(question(tensor())).tensors
 

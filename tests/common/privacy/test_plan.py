@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from common.errors import PlanError
 from common.privacy.accountant import Event
-from common.privacy.plan import GradientMechanism, MomentMechanism, PrivacyPlan
+from common.privacy.plan import (
+    EvaluationMechanism,
+    GradientMechanism,
+    MomentMechanism,
+    PrivacyPlan,
+)
 
 POSITIVE = st.floats(1e-3, 1e6)
 MOMENTS = st.builds(
@@ -31,10 +36,19 @@ GRADIENTS = st.builds(
     learning_rate=POSITIVE,
     name=st.from_regex(r"g[a-z0-9]{1,12}", fullmatch=True),
 )
+EVALUATIONS = st.builds(
+    EvaluationMechanism,
+    sigma=POSITIVE,
+    thresholds=st.integers(1, 8),
+    name=st.from_regex(r"e[a-z0-9]{1,12}", fullmatch=True),
+)
 PLANS = st.builds(
     PrivacyPlan,
     mechanisms=st.lists(
-        st.one_of(MOMENTS, GRADIENTS), min_size=1, max_size=4, unique_by=lambda m: m.name
+        st.one_of(MOMENTS, GRADIENTS, EVALUATIONS),
+        min_size=1,
+        max_size=4,
+        unique_by=lambda m: m.name,
     ).map(tuple),
     people=st.integers(1, 10**6),
     delta=st.floats(1e-12, 0.1),
@@ -90,6 +104,17 @@ def test_a_proximal_term_is_part_of_the_plan_and_costs_nothing() -> None:
     assert pulled.events() == without.events()
     with pytest.raises(PlanError, match="'proximall'; did you mean 'proximal'"):
         PrivacyPlan.from_json(pulled.to_json().replace("proximal", "proximall"))
+
+
+def test_an_evaluation_states_no_sensitivity_of_its_own() -> None:
+    one = plan(mechanisms=(EvaluationMechanism(sigma=2.0, thresholds=2),))
+    assert one.mechanisms[0].clip == math.sqrt(5) / 2
+    assert '"clip"' not in one.to_json()
+    for smaller in ('"clip":0.1,"sigma"', '"rounds":3,"sigma"'):
+        with pytest.raises(PlanError, match="unknown key"):
+            PrivacyPlan.from_json(one.to_json().replace('"sigma"', smaller))
+    assert one.events() == (Event(2.0),)
+    assert [r.number for r in one.rounds] == [1]
 
 
 @pytest.mark.parametrize("proximal", [-0.1, 10.5, math.inf, math.nan])
