@@ -22,7 +22,7 @@ delta_option = click.option(
 @click.option("--group", help="Name or number; its members may connect to the socket too.")
 @told
 def serve(home: SiteHome, group: str | None) -> None:
-    """Run this site's agent until SIGTERM; every person in the faces folder takes part."""
+    """Run the agent until SIGTERM. Every person in the faces folder takes part."""
     from client.commands.serve import serve_site
 
     serve_site(home, group, lambda line: click.echo(line, err=True))
@@ -69,7 +69,7 @@ def verify(path: Path | None, key: Path | None, home: SiteHome) -> None:
 @at_home
 @told
 def outbox(delta: float | None, home: SiteHome) -> None:
-    """List every byte that ever left this site: run, round, size, SHA-256 and cost."""
+    """List every byte that ever left. Run, round, size, SHA-256 and cost of each release."""
     from client.commands.ledger import Book
     from client.commands.outbox import show_outbox
 
@@ -80,7 +80,7 @@ def outbox(delta: float | None, home: SiteHome) -> None:
 @at_home
 @told
 def status(home: SiteHome) -> None:
-    """Say whether the agent answers, what is spent, and how many more runs the budget affords."""
+    """Say what is spent, and what is left. Also whether the agent answers."""
     from client.commands.status import show_status
 
     result(show_status(home))
@@ -128,7 +128,7 @@ def accept(digest: str, home: SiteHome) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @told
 def leave(home: SiteHome, yes: bool) -> None:
-    """Destroy this site's keys and features for good; the ledger stays as the record."""
+    """Destroy keys and features for good. The ledger stays as the record."""
     from client.commands.leave import leave_federation
 
     if not yes:

@@ -12,14 +12,24 @@ at_home = home_option(SiteHome, DEFAULT, VARIABLE, "site")
 @at_home
 @click.option("--courier-user", help="Name or number of the OS user to become; only for root.")
 @click.option("--prepare", is_flag=True, help="Do what needs root, and end.")
+@click.option("--dry-run", is_flag=True, help="Start nothing; show what charters would release.")
 @told
-def join(home: SiteHome, courier_user: str | None, prepare: bool) -> None:
-    """Wait for admission, then run the courier until asked to stop."""
+def join(home: SiteHome, courier_user: str | None, prepare: bool, dry_run: bool) -> None:
+    """Run the courier. Waits for admission; ends when it is asked to stop.
+
+    --dry-run is for the agent's user: the exact bytes and the epsilon of every round of each
+    charter that the centre offered so far. Nobody is sampled, nothing is charged.
+    """
     import time
 
     from client.admission import fetch
     from client.commands.join import Surroundings, join_command, prepare_command
 
+    if dry_run:
+        from client.commands.charters import show_all
+
+        result(show_all(home))
+        return
     if prepare:
         result(prepare_command(home, courier_user))
         return
@@ -33,7 +43,7 @@ def join(home: SiteHome, courier_user: str | None, prepare: bool) -> None:
 @at_home
 @told
 def doctor(home: SiteHome) -> None:
-    """Name what is wrong with this site and what to do about it; exit code 1 if anything is."""
+    """Name what is wrong, and what to do. Exit code 1 if anything is."""
     from dataclasses import asdict
 
     from rich.console import Console

@@ -27,7 +27,7 @@ at_home = home_option(SiteHome, DEFAULT, VARIABLE, "site")
 @click.option("--later", is_flag=True, help="Make the keys, leave the network alone.")
 @told
 def init(home: SiteHome, token: str, later: bool, **asked: Any) -> None:
-    """Make this site's keys and ask the centre to admit it. Done again, it only asks again."""
+    """Make this site's keys and ask for admission. Done again, it only asks again."""
     import time
 
     from client.commands.init import Asked, init_command
@@ -39,7 +39,7 @@ def init(home: SiteHome, token: str, later: bool, **asked: Any) -> None:
 @at_home
 @told
 def admission(home: SiteHome) -> None:
-    """Ask the centre how this site stands, and renew its certificate if that is due."""
+    """Ask how this site stands. Renews its certificate if that is due."""
     import time
 
     from client.commands.admission import admission_command

@@ -45,7 +45,9 @@ def check_centre(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterat
         yield _unreached(error, config)
         return
     yield well("gateway")
-    yield _certificate(home, config)
+    ca = storing.read(home.ca)
+    if ca is not None:  # else the check of trust tells
+        yield _certificate(ca, config)
     yield _clock(sight, machine.now())
     yield _version(sight, config)
 
@@ -99,11 +101,8 @@ def _unreached(error: Exception, config: SiteConfig) -> Finding:
     return wrong("gateway", f"{where} cannot be reached: {why}", f"{settings}; check the network")
 
 
-def _certificate(home: SiteHome, config: SiteConfig) -> Finding:
+def _certificate(ca: bytes, config: SiteConfig) -> Finding:
     """As the courier connects: by the federation's CA, and for the host that was dialled."""
-    ca = storing.read(home.ca)
-    if ca is None:
-        return well("certificate")  # the check of trust tells that there is no CA yet
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=ca.decode("ascii", "replace"))
     try:

@@ -194,8 +194,24 @@ class SiteHome:
     def run(self) -> Path:
         return self.folder / "run"
 
+    def check(self) -> None:
+        """Raises ``ConfigError`` where `init` never was, or this user may not look."""
+        try:
+            self.settings.stat()
+        except FileNotFoundError:
+            raise ConfigError(
+                f"there is no site at {self.folder}, for it has no {self.settings.name}: "
+                "`mascaron-site init` makes one; --home, or MASCARON_SITE, names another place"
+            ) from None
+        except OSError as error:
+            raise ConfigError(
+                f"cannot look at {self.settings}: {error.strerror}; run as the site's user, or let "
+                "this user into the folders above it"
+            ) from None
+
     def config(self) -> SiteConfig:
         """`site.toml` with absolute paths; ``ConfigError`` naming file and key if it is wrong."""
+        self.check()
         read = load(SiteConfig, self.settings, "site")
         base = self.folder.absolute()
         return replace(

@@ -24,6 +24,7 @@ def admission_command(home: SiteHome, clock: Callable[[], float]) -> dict[str, A
     Run it once a day: a certificate under a third of its life is renewed by it. Raises as
     ``client.admission.fetch`` does, and ``DeploymentError`` for a user who is not the agent's.
     """
+    home.check()
     if home.identity_key.exists() and not os.access(home.identity_key, os.R_OK):
         raise DeploymentError(f"this user may not read {home.identity_key}: run as the agent's")
     state = fetch(home, clock)

@@ -9,7 +9,7 @@ import numpy as np
 from client.home import SiteHome
 from common import wire
 from common.config import load
-from common.errors import CharterError, ConfigError
+from common.errors import CharterError, ConfigError, DeploymentError
 from common.privacy import accountant
 from common.privacy.plan import PrivacyPlan
 from common.privacy.statement import statement
@@ -21,14 +21,12 @@ from common.trust.keys import PublicKey
 from common.trust.signed import Signed
 
 if TYPE_CHECKING:
-    from client.agent.desk import Price
+    from client.agent.desk import Desk, Price
 
 
 def list_charters(home: SiteHome) -> dict[str, Any]:
     """Every charter that asked for the operator, and whether it was accepted."""
-    from client.agent.opening import open_desk
-
-    desk, found = open_desk(home), []
+    desk, found = _desk(home), []
     for digest in desk.digests():
         terms = _terms(home, desk.charter(digest)[0])
         state = "accepted" if desk.approved(digest) else "waiting"
@@ -42,9 +40,7 @@ def show_charter(home: SiteHome, digest: str) -> dict[str, Any]:
 
     The bytes of each round are exact; the noise is not drawn, nobody is sampled or charged.
     """
-    from client.agent.opening import open_desk
-
-    signed, initial = open_desk(home).charter(digest)
+    signed, initial = _desk(home).charter(digest)
     terms = _terms(home, signed)
     plan = terms.plan
     return {
@@ -61,14 +57,30 @@ def show_charter(home: SiteHome, digest: str) -> dict[str, Any]:
     }
 
 
+def show_all(home: SiteHome) -> dict[str, Any]:
+    """Every charter on the desk in full: what taking part would let out, before it does."""
+    return {"charters": [show_charter(home, digest) for digest in _desk(home).digests()]}
+
+
 def accept_charter(home: SiteHome, digest: str) -> dict[str, Any]:
     """The operator's word: the agent accepts this very charter when it is offered again."""
-    from client.agent.opening import open_desk
-
-    desk = open_desk(home)
+    desk = _desk(home)
     terms = _terms(home, desk.charter(digest)[0])
     desk.accept(digest)
     return {"digest": digest, "run": terms.run, "state": "accepted"}
+
+
+def _desk(home: SiteHome) -> "Desk":
+    """The desk, for whoever may look at it; ``ConfigError`` or ``DeploymentError`` for others."""
+    from client.agent.opening import open_desk
+
+    home.check()
+    try:
+        return open_desk(home)
+    except OSError as error:
+        raise DeploymentError(
+            f"cannot open the desk in {home.agent}: {error.strerror}; run as the agent's user"
+        ) from None
 
 
 def _terms(home: SiteHome, signed: Signed) -> CharterTerms:

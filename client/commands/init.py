@@ -114,18 +114,24 @@ def _settings(home: SiteHome, asked: Asked) -> SiteConfig:
         if missing:
             options = ", ".join(f"--{key.replace('_', '-')}" for key in missing)
             raise ConfigError(f"a new site needs {options}")
-        _check(table)
-        lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()]
-        text = "\n".join(["[site]", *lines, ""])
-        storing.replace(home.settings, text.encode(), storing.PUBLIC)
-        return home.config()
+        return _written(home, table)
     written = read_toml(home.settings).get("site", {})
     for key, value in vars(asked).items():
         if value is not None and written.get(key) != _absolute(value):
+            if key == "centre" and not home.ca.exists():
+                return _written(home, {**written, key: value})  # mistyped: nobody answered there
             raise ConfigError(
                 f"{home.settings} says another {key} than --{key.replace('_', '-')}: edit the "
                 "file, or make another site with --home"
             )
+    return home.config()
+
+
+def _written(home: SiteHome, table: dict[str, Any]) -> SiteConfig:
+    _check(table)
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()]
+    text = "\n".join(["[site]", *lines, ""])
+    storing.replace(home.settings, text.encode(), storing.PUBLIC)
     return home.config()
 
 

@@ -27,6 +27,7 @@ def leave_federation(home: SiteHome) -> dict[str, Any]:
     Leaks: overwriting reaches the file, not what a disk or a snapshot keeps of old blocks; so the
     key of the features goes too, and a backup of this folder must be destroyed separately.
     """
+    home.check()
     closed = [folder for folder in (home.agent, home.courier) if not _open(folder)]
     if _open(home.agent) and home.ledger.is_file():
         Anchor(home.ledger.with_name(home.ledger.name + ".head")).close()  # fails if an agent runs

@@ -33,18 +33,22 @@ class Book:
         """
         if (path is None) != (key is None):
             raise ConfigError("PATH and --key belong together; give neither for the home's ledger")
+        if path is None:
+            home.check()
         if delta is None:
             delta = _delta(home) if path is None else 1e-4
         return cls(path=path or home.ledger, key=key or home.ledger_key, delta=delta)
 
     def read(self) -> Spending:
         """The rows, checked; ``ConfigError`` or ``LedgerError``."""
+        if not self.path.is_file():
+            raise ConfigError(
+                f"there is no ledger at {self.path}: the agent begins one when it first serves"
+            )
         try:
             key = self.key.read_bytes()
         except OSError as error:
             raise ConfigError(f"cannot read the key {self.key}: {error.strerror}") from error
-        if not self.path.is_file():
-            raise ConfigError(f"no ledger at {self.path}")
         if len(key) < LEAST_KEY:
             raise ConfigError(f"the key {self.key} has less than {LEAST_KEY} bytes")
         if not 0 < self.delta < 1:

@@ -63,9 +63,12 @@ def test_a_wrong_setting_is_named_with_its_file(tmp_path: Path, line: str, told:
     assert "site.toml" in str(refused.value)
 
 
-def test_no_settings_are_an_error_that_names_the_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"site\.toml"):
+def test_where_no_site_is_the_way_to_one_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no site\.toml: `mascaron-site init` makes one"):
         SiteHome(tmp_path).config()
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot look at"):
+        SiteHome(tmp_path / "file").config()
 
 
 @given(host=st.from_regex(r"[a-z0-9.-]{1,20}", fullmatch=True), port=st.integers(1, 65535))

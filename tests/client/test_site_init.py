@@ -122,6 +122,20 @@ def test_what_cannot_be_meant_is_told_before_anything_is_sent(
     assert not wire.sent and not home.settings.exists()
 
 
+def test_a_mistyped_centre_is_corrected_by_typing_it_again(
+    wire: Wire, home: SiteHome, centre: PaperCentre
+) -> None:
+    wire.down = True
+    with pytest.raises(DeploymentError):
+        init(home, centre, dataclasses.replace(ASKED, centre="fl.exampel:8443"))
+    wire.down = False
+    fingerprint = init(home, centre)["fingerprint"]
+    assert home.config().centre == ASKED.centre
+    with pytest.raises(ConfigError, match="says another centre than --centre"):
+        init(home, centre, dataclasses.replace(ASKED, centre="other.example:8443"))
+    assert init(home, centre)["fingerprint"] == fingerprint
+
+
 def test_a_home_is_of_one_site_only(wire: Wire, home: SiteHome, centre: PaperCentre) -> None:
     init(home, centre)
     with pytest.raises(ConfigError, match="says another camera_type than --camera-type"):

@@ -106,6 +106,7 @@ def test_a_charter_beyond_the_limits_is_shown_exactly_and_waits_for_the_operator
         [waiting] = ask(made, "charter", "list")["charters"]
         assert (waiting["run"], waiting["state"]) == ("r1", "waiting")
         shown = ask(made, "charter", "show", waiting["digest"])
+        assert ask(made, "join", "--dry-run") == {"charters": [shown]}
         assert ask(made, "charter", "accept", waiting["digest"])["state"] == "accepted"
         accepted = agent.AcceptCharter(request, timeout=30)
         assert accepted.charter_digest == waiting["digest"]
@@ -192,6 +193,31 @@ def test_pictures_that_are_left_out_are_counted_for_the_operator_alone(tmp_path:
         process.wait(30)
     kept = [p for p in made.home.folder.rglob("*") if p.is_file()]
     assert not any(b"skipped" in path.read_bytes() for path in kept)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("admission",),
+        ("charter", "accept", "0" * 64),
+        ("charter", "list"),
+        ("join",),
+        ("join", "--dry-run"),
+        ("leave", "--yes"),
+        ("ledger", "show"),
+        ("ledger", "verify"),
+        ("outbox",),
+        ("serve",),
+        ("status",),
+    ],
+)
+def test_every_command_says_where_no_site_is_and_makes_nothing(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    told = CliRunner().invoke(main, [*command, "--home", str(tmp_path / "none")])
+    assert told.exit_code == 2
+    assert "there is no site at" in told.output
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_home_that_is_not_ready_is_told_and_serves_nothing(tmp_path: Path) -> None:
