@@ -37,6 +37,8 @@ folder = ""
 resume = false
 agent-folder = ""
 centre = ""
+wait = 900.0
+without = ""
 """
 LICENSE = "mascaron is distributed under the Apache License, Version 2.0 (SPDX: Apache-2.0).\n"
 FILES = {"pyproject.toml": PROJECT, "LICENSE": LICENSE}

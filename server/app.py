@@ -1,5 +1,6 @@
 """The ServerApp: reads the charter, runs it round by round, leaves a state that can go on."""
 
+import json
 import logging
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from server.checkpoint import RunState, read_checkpoint
 from server.clock import Clock
 from server.home import CentreHome
 from server.monitor import find_monitor
+from server.runs.manner import Manner
 from server.runs.passing import PromptGrid
 from server.runs.progress import note_failure
 from server.runs.register import laboratory_key, laboratory_register, open_register
@@ -28,21 +30,26 @@ def main(grid: Grid, context: Context) -> None:
     """Runs the charter named in the run config; with ``resume`` goes on from its checkpoint.
 
     ``centre`` names the home of the centre whose roster and ledger heads count: such a run waits
-    for its sites, tells of itself in its folder, and pauses. The laboratory has no centre: there a
-    run ends or fails at once.
+    for its sites (``wait`` seconds), tells of itself in its folder, and pauses; it goes on though a
+    pool of ``without`` is lost. The laboratory has no centre: there a run ends or fails at once.
     """
     charter = Path(str(context.run_config["charter"]))
     folder = Path(str(context.run_config["folder"]) or charter)
     resume = bool(context.run_config["resume"])
     centre = str(context.run_config.get("centre", ""))
     if centre:
-        run_of_centre(grid, CentreHome(Path(centre)), charter, folder, resume=resume)
+        manner = Manner(
+            resume=resume,
+            wait=float(context.run_config["wait"]),
+            without=frozenset(json.loads(str(context.run_config["without"]) or "[]")),
+        )
+        run_of_centre(grid, CentreHome(Path(centre)), charter, folder, manner)
     else:
         _run_of_laboratory(grid, charter, folder, resume=resume)
 
 
 def run_of_centre(
-    grid: Grid, home: CentreHome, charter_folder: Path, folder: Path, *, resume: bool
+    grid: Grid, home: CentreHome, charter_folder: Path, folder: Path, manner: Manner
 ) -> None:
     """Runs a signed charter of ``home`` with the sites of its roster."""
     try:
@@ -59,8 +66,9 @@ def run_of_centre(
         folder=folder,
         register=register,
         monitor=monitor,
+        manner=manner,
     )
-    progress = running.go(initial, resume=resume)
+    progress = running.go(initial)
     log.info("run %s: %s after round %d", charter.run, progress.state, progress.round)
 
 

@@ -101,15 +101,18 @@ def list_(home: CentreHome) -> None:
 @at_home
 @click.argument("name")
 @click.option("--resume", is_flag=True, help="Go on after the last round that is done.")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Follow it to its end.")
+@click.option("--wait", default="15m", show_default=True, help="For sites that are missing.")
+@click.option("--without", multiple=True, help="Camera type whose sites are all gone; repeatable.")
+@click.option("--follow/--no-follow", default=True, show_default=True, help="To its end.")
 @click.pass_context
 @told
-def run(context: click.Context, home: CentreHome, name: str, resume: bool, wait: bool) -> None:
+def run(context: click.Context, /, home: CentreHome, name: str, **options: Any) -> None:
     """Run the signed charter NAME; exits with 1 if it paused or failed."""
     from server.commands.fleet import has_ended, start_run
-    from server.commands.run import Way, run_command
+    from server.commands.run import Way, manner_of, run_command
 
-    way = Way(start=start_run, ended=has_ended, resume=resume, wait=wait)
+    follow = options.pop("follow")
+    way = Way(start=start_run, ended=has_ended, manner=manner_of(**options), follow=follow)
     answer = run_command(home, name, way)
     result(answer)
     context.exit(0 if answer["state"] in ("done", "started") else 1)

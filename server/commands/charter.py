@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 PICTURES = 250  # between two lines of progress
 EVER = 0.0  # a moment at which no charter has expired yet: to look at an old one
 _SOURCES = ("public", "trunk", "aligned", "steps", "cache")
-_SECONDS = {"m": 60.0, "h": 3600.0, "d": 86400.0}
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,10 +158,10 @@ def find(
 
 
 def seconds_of(text: str) -> float:
-    """``30d``, ``12h`` or ``90m`` in seconds; ``ConfigError`` for anything else."""
-    match = re.fullmatch(r"(\d{1,6})([mhd])", text.strip())
+    """``30d``, ``12h``, ``90m`` or ``45s`` in seconds; ``ConfigError`` for anything else."""
+    match = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
     if match is None:
-        raise ConfigError(f"a time is a number and m, h or d, such as 30d: not {text!r}")
+        raise ConfigError(f"a time is a number and s, m, h or d, such as 30d: not {text!r}")
     return int(match[1]) * _SECONDS[match[2]]
 
 

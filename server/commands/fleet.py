@@ -60,7 +60,7 @@ def nodes(home: CentreHome) -> dict[str, str]:
         return {node.key: node.status for node in control.nodes()}
 
 
-def start_run(home: CentreHome, config: Mapping[str, str | bool]) -> int:
+def start_run(home: CentreHome, config: Mapping[str, str | bool | float]) -> int:
     """Starts a run of our bundle with ``config``, whose keys are those of the bundle; its id.
 
     Raises ``DeploymentError`` if the centre does not serve, ``RunError`` if Flower refuses.

@@ -24,5 +24,6 @@ def rounds_command(home: CentreHome, name: str) -> dict[str, Any]:
         "round": progress.round,
         "rounds": progress.rounds,
         "message": progress.message,
+        "wait": progress.wait,
         "done": read_rounds(home.run(name)),
     }

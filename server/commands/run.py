@@ -1,5 +1,6 @@
 """`mascaron-admin run`: starts a signed run, or lets it go on, and follows it to its end."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,9 @@ from common.trust.charter import CharterTerms
 from server.charter import CHARTER
 from server.checkpoint import CHECKPOINT, read_checkpoint
 from server.clock import Clock
-from server.commands.charter import find, say
+from server.commands.charter import find, say, seconds_of
 from server.home import CentreHome
+from server.runs.manner import Manner
 from server.runs.progress import LOCK, Progress, read_progress
 from server.runs.proposal import check_run
 from server.standing import daemon_states, roster_of
@@ -24,13 +26,16 @@ GONE = 5.0  # seconds without a living ServerApp after which it is believed dead
 
 ASK = 10.0  # seconds between two questions to Flower, which take a second each
 
-Start = Callable[[CentreHome, dict[str, str | bool]], object]
+Config = dict[str, str | bool | float]
+Start = Callable[[CentreHome, Config], object]
 Ended = Callable[[CentreHome, object], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """How to run: ``resume`` from the checkpoint, ``wait`` until it is over; ``start`` asks Flower.
+    """How to run: in which ``manner``, and whether to ``follow`` it until it is over.
+
+    ``start`` asks Flower.
 
     ``start`` gets the home and the run config, and returns Flower's number of the run; ``ended``
     says whether Flower believes that run to be over.
@@ -38,13 +43,13 @@ class Way:
 
     start: Start
     ended: Ended = lambda home, number: False
-    resume: bool = False
-    wait: bool = True
+    manner: Manner = field(default_factory=Manner)
+    follow: bool = True
     clock: Clock = field(default_factory=Clock)
 
 
 def run_command(home: CentreHome, name: str, way: Way) -> dict[str, Any]:
-    """Starts the run ``name``; with ``way.wait`` follows it on stderr until it is over.
+    """Starts the run ``name``; with ``way.follow`` follows it on stderr until it is over.
 
     Whatever would stop it later is told now, with what to do about it: ``CharterError``,
     ``CohortError``, ``RunError``, ``BusyError`` or ``DeploymentError``.
@@ -53,17 +58,19 @@ def run_command(home: CentreHome, name: str, way: Way) -> dict[str, Any]:
     check(home, name, way)
     folder = home.run(name)
     before = read_progress(folder)
-    config: dict[str, str | bool] = {
+    config: Config = {
         "charter": str(home.charter(name).resolve()),
         "folder": str(folder.resolve()),
-        "resume": way.resume,
+        "resume": way.manner.resume,
         "centre": str(home.folder.resolve()),
+        "wait": way.manner.wait,
+        "without": json.dumps(sorted(way.manner.without)),
     }
     _await_daemons(home, way.clock)
     say(f"{name}: asking Flower to start it")
     number = way.start(home, config)
     told = {"run": name, "flower_run": str(number)}
-    if not way.wait:
+    if not way.follow:
         return {**told, "state": "started", "next": f"mascaron-admin rounds {name}"}
     attempt = before.attempt if before else 0
     progress = _follow(folder, attempt, way.clock, lambda: way.ended(home, number))
@@ -78,6 +85,11 @@ def run_command(home: CentreHome, name: str, way: Way) -> dict[str, Any]:
     }
 
 
+def manner_of(*, resume: bool, wait: str, without: tuple[str, ...]) -> Manner:
+    """What was typed; ``ConfigError`` for a time that nobody can mean."""
+    return Manner(resume=resume, wait=seconds_of(wait), without=frozenset(without))
+
+
 def check(home: CentreHome, name: str, way: Way) -> None:
     """Raises one of our errors, with a remedy, if the run ``name`` cannot start now."""
     if not (home.charter(name) / CHARTER).exists():
@@ -89,7 +101,10 @@ def check(home: CentreHome, name: str, way: Way) -> None:
     if is_locked(home.run(name) / LOCK):
         raise BusyError(f"{name} runs already; `mascaron-admin rounds {name}` shows how far it is")
     _check_stand(home, terms, way)
-    admitted, cohort = len(roster_of(home).admitted), terms.plan.cohort
+    roster = roster_of(home)
+    for pool in sorted(way.manner.without - {site.camera_type for site in roster.sites}):
+        raise RunError(f"no site has the camera type {pool!r}: `mascaron-admin sites` shows them")
+    admitted, cohort = len(roster.admitted), terms.plan.cohort
     if admitted < cohort:
         raise CohortError(
             f"{name} needs {cohort} sites a round and {admitted} are admitted: "
@@ -121,7 +136,7 @@ def _await_daemons(home: CentreHome, clock: Clock) -> None:
 def _check_stand(home: CentreHome, terms: CharterTerms, way: Way) -> None:
     """Whether the checkpoint, if there is one, is this run's and still has rounds before it."""
     folder, name = home.run(terms.run), terms.run
-    if (folder / CHECKPOINT).exists() and not way.resume:
+    if (folder / CHECKPOINT).exists() and not way.manner.resume:
         raise RunError(
             f"{name} began already: `mascaron-admin run {name} --resume` goes on; what its sites "
             "released cannot be released again"

@@ -73,6 +73,7 @@ def _runs(home: CentreHome) -> Iterator[dict[str, Any]]:
                 "sites": list(progress.sites),
                 "updated": _told(progress.updated),
                 "message": progress.message,
+                "wait": progress.wait,
             }
 
 

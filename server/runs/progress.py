@@ -37,6 +37,7 @@ class Progress:
     sites: tuple[str, ...] = ()  # that accepted, or answered last
     message: str = ""
     reason: str = ""  # stable, where it paused or failed
+    wait: float = 0.0  # seconds that it looks for sites that are missing
 
     @property
     def over(self) -> bool:

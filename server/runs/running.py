@@ -16,6 +16,7 @@ from common.trust.signed import Signed
 from server.charter import Charter
 from server.checkpoint import CHECKPOINT, PoolArrays, RunState, read_checkpoint
 from server.clock import Clock
+from server.runs.manner import Manner
 from server.runs.progress import (
     LOCK,
     Progress,
@@ -30,7 +31,8 @@ from server.runs.watching import Exchange, WatchedGrid
 from server.strategies.rounds import Monitor, RoundLoop
 from server.strategies.secure import KIND
 
-WAIT = 2.0  # seconds between two looks for sites
+LOOK = 2.0  # seconds between two looks for sites
+LEAST = 60.0  # seconds that a site has at least to say who it is, and whether it accepts
 GO_ON = "`mascaron-admin run {run} --resume` goes on with round {next}"
 
 
@@ -38,10 +40,10 @@ GO_ON = "`mascaron-admin run {run} --resume` goes on with round {next}"
 class Running:
     """Runs ``charter`` over ``grid`` into ``folder``, telling of it in files (``progress``).
 
-    Where fewer sites than the cohort minimum take part, it looks for them again until none came
-    for the time of a round, and then ends in state "paused"; so it does at once where a secure sum
-    failed after the sites had paid for it. Any other failure ends it as "failed". All leave the
-    checkpoint of the last whole round.
+    Where fewer sites than the cohort minimum take part, or none of a pool that took part before, it
+    looks for them again for as long as ``manner`` says, and then ends in state "paused"; so it does
+    at once where a secure sum failed after the sites had paid for it. Any other failure ends it as
+    "failed". All leave the checkpoint of the last whole round.
     """
 
     grid: Grid
@@ -49,6 +51,7 @@ class Running:
     signed: Signed
     folder: Path
     register: Register
+    manner: Manner = field(default_factory=Manner)
     monitor: Monitor | None = None
     clock: Clock = field(default_factory=Clock)
     _attempt: int = 0
@@ -58,18 +61,18 @@ class Running:
     _train: Exchange | None = None
     _waves: list[Exchange] = field(default_factory=list)  # of the secure sums of this round
 
-    def go(self, initial: PoolArrays, *, resume: bool) -> Progress:
+    def go(self, initial: PoolArrays) -> Progress:
         """Runs to the end, or to a pause, and returns where it then stands.
 
         Raises ``BusyError`` if another process runs it, ``RunError`` for a checkpoint that is of
-        another plan, or that is there though nobody said ``resume``.
+        another plan, or that is there though nobody said to resume.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(self.folder / LOCK, f"run {self.charter.run}"):
             before = read_progress(self.folder)
             self._attempt = 1 + (before.attempt if before else 0)
             try:
-                if not resume and (self.folder / CHECKPOINT).exists():
+                if not self.manner.resume and (self.folder / CHECKPOINT).exists():
                     raise RunError(f"{self.charter.run} began already: {self._remedy()}")
                 return self._until_over(initial)
             except Exception as error:
@@ -77,8 +80,7 @@ class Running:
                 raise
 
     def _until_over(self, initial: PoolArrays) -> Progress:
-        patience = self.charter.timeout
-        deadline = self.clock.now() + patience
+        deadline = self.clock.now() + self.manner.wait
         while True:
             state = self._stand()
             reached = state.round
@@ -89,11 +91,11 @@ class Running:
                 return self._told("done")
             except CohortError as error:
                 if self._round > reached:  # sites were there until just now
-                    deadline = self.clock.now() + patience
+                    deadline = self.clock.now() + self.manner.wait
                 if self.clock.now() >= deadline:
-                    return self._told("paused", self._paused(error), error.reason)
+                    return self._told("paused", self._paused(error, waited=True), error.reason)
                 self._told("waiting", f"{error}; looking for sites again", error.reason)
-                self.clock.sleep(WAIT)
+                self.clock.sleep(LOOK)
             except AggregationError as error:  # trying again by itself would cost the sites
                 return self._told("paused", self._paused(error), error.reason)
             finally:
@@ -108,6 +110,7 @@ class Running:
 
     def _enter(self, state: RunState, initial: PoolArrays) -> None:
         grid = WatchedGrid(self.grid, self.clock.now, self._begun, self._noted)
+        grid.asking = max(LEAST, self.manner.wait)
         self._loop = RoundLoop(
             grid,
             self.charter,
@@ -116,6 +119,7 @@ class Running:
             monitor=self.monitor,
             register=self.register,
             done=self._done,
+            without=self.manner.without,
         )
         self._loop.run(state, initial)
 
@@ -127,7 +131,7 @@ class Running:
             if self.clock.now() >= deadline:
                 raise CohortError(told)
             self._told("waiting", told, CohortError.reason)
-            self.clock.sleep(WAIT)
+            self.clock.sleep(LOOK)
 
     def _begun(self, kind: str, group: str) -> None:
         if kind in ("train", KIND):
@@ -200,14 +204,17 @@ class Running:
             sites=self._sites,
             message=message,
             reason=reason,
+            wait=self.manner.wait,
         )
         write_progress(self.folder, progress)
         return progress
 
-    def _paused(self, error: MascaronError) -> str:
+    def _paused(self, error: MascaronError, *, waited: bool = False) -> str:
+        wait = f"{self.manner.wait:.0f} s"
+        looked = f". None came within {wait}, and a longer --wait gives them more" if waited else ""
         return (
-            f"{error}. `mascaron-admin sites` lists who is admitted, `mascaron-site doctor` finds "
-            f"out at a site why it is missing; then {self._remedy()}"
+            f"{error}{looked}. `mascaron-admin sites` lists who is admitted, `mascaron-site "
+            f"doctor` finds out at a site why it is missing; then {self._remedy()}"
         )
 
     def _remedy(self) -> str:

@@ -37,6 +37,7 @@ class WatchedGrid(PassingGrid):
     ) -> None:
         self._grid, self._clock = grid, clock
         self._begun, self._done = begun, done
+        self.asking: float | None = None  # seconds, at most, for questions of who takes part
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
@@ -46,6 +47,8 @@ class WatchedGrid(PassingGrid):
         group = asked[0].metadata.group_id if asked else ""
         self._begun(kind, group)
         start, sent = self._clock(), sum(_array_bytes(message) for message in asked)
+        if kind.startswith("query") and self.asking is not None:
+            timeout = min(self.asking, self.asking if timeout is None else timeout)
         replies = list(self._grid.send_and_receive(asked, timeout=timeout))
         told = {reply.metadata.src_node_id: reply for reply in replies}
         nodes = tuple(message.metadata.dst_node_id for message in asked)

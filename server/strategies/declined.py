@@ -1,6 +1,9 @@
 """Why sites do not take part, told to the administrator with what to type and where."""
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+
+from common.trust.roster import SiteEntry
 
 NO_ANSWER = "no answer in time"
 NOT_ADMITTED = "not an admitted site"
@@ -55,3 +58,13 @@ def told(declined: Mapping[str, str], digest: str, remedies: Mapping[str, str] =
         f"; {', '.join(who)}: {reason} ({remedies.get(reason, OTHERWISE).format(digest=digest)})"
         for reason, who in sorted(groups.items())
     )
+
+
+def lost(pools: Sequence[str], sites: Iterable[SiteEntry]) -> str:
+    """That no site of ``pools`` takes part any more: which there were, and how to go on without."""
+    known, told = sorted(sites, key=lambda site: site.name), []
+    for pool in pools:
+        names = [f"{site.name} ({site.state})" for site in known if site.camera_type == pool]
+        told.append(f"no site of {pool} takes part any more: {', '.join(names) or 'none is known'}")
+    options = " ".join(f"--without {shlex.quote(pool)}" for pool in pools)
+    return f"{'; '.join(told)}; if they are gone for good, {options} goes on with the others"

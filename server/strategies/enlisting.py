@@ -95,11 +95,11 @@ class Enlisting:
         if len(enlisted.nodes) < plan.cohort:
             raise CohortError(
                 f"{len(enlisted.nodes)} sites accepted the plan, "
-                f"the cohort minimum is {plan.cohort}{told(self._reasons(), digest)}"
+                f"the cohort minimum is {plan.cohort}{told(self.reasons(), digest)}"
             )
         return enlisted
 
-    def _reasons(self) -> dict[str, str]:
+    def reasons(self) -> dict[str, str]:
         """Why sites, or nodes that no site is known behind, do not take part."""
         found = {
             self.known[node].name if node in self.known else f"node {node}": reason

@@ -62,22 +62,27 @@ class RoundLoop:
     names: dict[int, str] = field(default_factory=dict)  # of the sites that nodes proved to be
     summed: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by pool, last secure sums
     left_out: dict[str, str] = field(default_factory=dict)  # site: why it is not in them
+    without: frozenset[str] = frozenset()  # pools that may be lost
 
     def run(self, state: RunState, initial: PoolArrays) -> RunState:
         """Goes on from ``state`` to the end of the plan and returns the last state.
 
-        Raises ``CohortError`` if fewer sites than the cohort minimum accept, or answer a round, or
-        if a pool has fewer than its distributed noise or its strategy needs; ``AggregationError``
-        if a secure sum failed after the sites had paid for it: the checkpoint is then that of the
-        round before. ``RunError`` if ``state`` was made with another strategy.
+        Raises ``CohortError`` if fewer sites than the cohort minimum accept, or answer a round, if
+        a pool that has begun is lost and not ``without``, or if a pool has fewer than its
+        distributed noise or its strategy needs; ``AggregationError`` if a secure sum failed after
+        the sites had paid for it: the checkpoint is then that of the round before. ``RunError`` if
+        ``state`` was made with another strategy.
         """
         plan, strategy = self.charter.plan, self.charter.strategy.to_json()
         if state.round and state.strategy not in ("", strategy):
             raise RunError("the checkpoint was made with another strategy; do not resume it")
         state.strategy = strategy
-        roster = self._enlisting().enlist(list(self.grid.get_node_ids()), initial)
+        enlisting = self._enlisting()
+        roster = enlisting.enlist(list(self.grid.get_node_ids()), initial)
         self.names = {node: site.name for node, site in roster.sites.items()}
-        self._check_pools({pool: len(nodes) for pool, nodes in roster.pools.items()}, "enlisting")
+        here = {pool: len(nodes) for pool, nodes in roster.pools.items()}
+        begun = dict.fromkeys(state.pools, 0)
+        self._check_pools(begun | here, "enlisting", enlisting.reasons())
         for pool in roster.pools:
             state.pools.setdefault(pool, phases.opening(initial))
         for number in range(state.round + 1, len(plan.rounds) + 1):
@@ -183,7 +188,7 @@ class RoundLoop:
                 else:
                     people = sum(roster.people[node] for node in strategy.accepted)
                     after[pool] = phases.absorb(current, sent, arrays, self._pooled(good, people))
-        self._check_pools(pooled, f"round {number}")
+        self._check_pools(pooled, f"round {number}", self._named(faults))
         state.pools, answered = after, sum(pooled.values())
         state.history.append(
             {"round": number, "mechanism": current.mechanism.name, "sites": answered}
@@ -193,9 +198,11 @@ class RoundLoop:
 
     def _why(self, faults: Mapping[int, str]) -> str:
         """What a round with too few answers is told with: which site failed it, and why."""
-        named = {self.names.get(node, f"node {node}"): why for node, why in faults.items()}
-        told = declined.told(named, charter_digest(self.signed))
+        told = declined.told(self._named(faults), charter_digest(self.signed))
         return f", the cohort minimum is {self.charter.plan.cohort}{told}"
+
+    def _named(self, faults: Mapping[int, str]) -> dict[str, str]:
+        return {self.names.get(node, f"node {node}"): why for node, why in faults.items()}
 
     def _take_head(self, heads: NodeHeads, reply: Message) -> None:
         """Takes the ledger head out of an answer, which the strategy need not know."""
@@ -224,9 +231,14 @@ class RoundLoop:
             noise_factor=self.charter.strategy.noise_factor(sites),
         )
 
-    def _check_pools(self, sites: Mapping[str, int], when: str) -> None:
-        """Raises ``CohortError`` for a pool with fewer ``sites`` than noise or strategy need."""
-        plan = self.charter.plan
+    def _check_pools(self, sites: Mapping[str, int], when: str, why: Mapping[str, str]) -> None:
+        """``CohortError`` for a pool that is lost, or has fewer ``sites`` than its rule needs."""
+        plan, lost = self.charter.plan, {pool for pool, number in sites.items() if not number}
+        if lost - self.without and sum(sites.values()) >= plan.cohort:
+            known = self.register.roster.sites if self.register is not None else ()
+            which = declined.lost(sorted(lost - self.without), known)
+            raise CohortError(f"{when}: {which}{declined.told(why, charter_digest(self.signed))}")
+        sites = {pool: number for pool, number in sites.items() if number}
         told = self.charter.strategy.too_few(sites)
         if told:
             raise CohortError(f"{when}: {told}")

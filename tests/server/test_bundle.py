@@ -80,6 +80,7 @@ def test_every_key_of_a_run_may_be_set(tmp_path: Path) -> None:
     )
     bundle.write_app(tmp_path / "app")
     told = {"charter": "c", "folder": "f", "resume": True, "agent-folder": "", "centre": "h"}
+    told |= {"wait": 60.0, "without": '["door"]'}
     assert get_fused_config_from_dir(tmp_path / "app", told) == told
 
 

@@ -17,6 +17,7 @@ from server.commands.rounds import rounds_command
 from server.commands.run import Way, run_command
 from server.commands.status import status_command
 from server.home import CentreConfig, CentreHome
+from server.runs.manner import Manner
 from server.runs.progress import LOCK, Progress, RoundNote, note_round, write_progress
 from tests.small_centre import NOW, admit, centre, proposed, signed
 
@@ -81,7 +82,7 @@ def test_a_run_is_started_with_the_home_it_belongs_to_and_followed(
 
 
 def test_who_does_not_wait_is_told_where_to_look(tmp_path: Path) -> None:
-    told = ran(ready(tmp_path), start=lambda home, config: 5, wait=False)
+    told = ran(ready(tmp_path), start=lambda home, config: 5, follow=False)
     assert told == {
         "run": "r1",
         "flower_run": "5",
@@ -100,7 +101,7 @@ def test_an_older_attempt_is_not_taken_for_this_one(tmp_path: Path) -> None:
             stands(home, "done", 2, attempt=4)
 
     clock = Clock(now=TIME.now, sleep=sleep)
-    told = ran(home, start=lambda h, c: 1, resume=True, clock=clock)
+    told = ran(home, start=lambda h, c: 1, manner=Manner(resume=True), clock=clock)
     assert told["state"] == "done"
 
 
@@ -108,11 +109,11 @@ def test_a_run_waits_for_daemons_that_start_and_not_for_ever(tmp_path: Path) -> 
     home, seconds = ready(tmp_path), iter(range(1000))
     daemons_are(home, "starting")
     clock = Clock(now=lambda: NOW + next(seconds), sleep=lambda _: daemons_are(home, "up"))
-    ran(home, start=lambda h, c: 1, wait=False, clock=clock)
+    ran(home, start=lambda h, c: 1, follow=False, clock=clock)
     daemons_are(home, "starting")
     clock = Clock(now=lambda: NOW + next(seconds), sleep=lambda _: None)
     with pytest.raises(DeploymentError, match="not up: superlink"):
-        ran(home, start=lambda h, c: 1, wait=False, clock=clock)
+        ran(home, start=lambda h, c: 1, follow=False, clock=clock)
 
 
 def test_a_run_that_looks_for_sites_again_and_again_is_told_of_once(
@@ -190,13 +191,13 @@ def test_a_checkpoint_decides_whether_a_run_may_start(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"began already.*--resume"):
         ran(home, start=start)
     late = Clock(now=lambda: NOW + 31 * 86400, sleep=TIME.sleep)
-    assert ran(home, start=start, resume=True, clock=late)["state"] == "done"
+    assert ran(home, start=start, manner=Manner(resume=True), clock=late)["state"] == "done"
     stand(1, "q" * 64)
     with pytest.raises(RunError, match="another plan"):
-        ran(home, start=start, resume=True)
+        ran(home, start=start, manner=Manner(resume=True))
     stand(2, terms.plan.digest)
     with pytest.raises(RunError, match="is done"):
-        ran(home, start=start, resume=True)
+        ran(home, start=start, manner=Manner(resume=True))
 
 
 def ask(*arguments: object) -> Result:

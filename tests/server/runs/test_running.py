@@ -6,6 +6,7 @@ import signal
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from server.app import app, run_of_centre
 from server.checkpoint import PoolArrays, read_checkpoint
 from server.clock import Clock
 from server.home import CentreHome
+from server.runs.manner import Manner
 from server.runs.progress import LOCK, ROUNDS, Progress, read_progress, read_rounds
 from server.runs.register import open_register
 from server.runs.running import Running
@@ -41,7 +43,11 @@ class Hands:
 
 
 def running(
-    home: CentreHome, sites: SeededSites, connected: int | None = None, clock: Clock | None = None
+    home: CentreHome,
+    sites: SeededSites,
+    connected: int | None = None,
+    clock: Clock | None = None,
+    **how: Any,
 ) -> Running:
     from server.charter import load_charter
 
@@ -54,6 +60,7 @@ def running(
         folder=home.run("r1"),
         register=register,
         clock=clock or Hands().clock(1e9),
+        manner=Manner(**how),
     )
 
 
@@ -78,7 +85,7 @@ def test_a_run_ends_and_every_round_can_be_read_afterwards(tmp_path: Path) -> No
         tmp_path, answers=lambda site, number: (site, number) != (3, 2), count=4
     )
     run = running(home, sites)
-    told = run.go(initial(), resume=False)
+    told = run.go(initial())
     assert (told.state, told.round, told.rounds) == ("done", 8, 8)
     assert read_progress(home.run("r1")) == told
     rounds = read_rounds(home.run("r1"))
@@ -98,57 +105,36 @@ def test_too_few_sites_pause_a_run_with_a_word_and_it_goes_on_later(tmp_path: Pa
         tmp_path, answers=lambda site, number: site in here or number < 5
     )
     whole, others, _ = federation(tmp_path / "whole")
-    running(whole, others).go(initial(), resume=False)
+    running(whole, others).go(initial())
     here.remove(2)
-    paused = running(home, sites).go(initial(), resume=False)
+    paused = running(home, sites).go(initial())
     assert (paused.state, paused.round, paused.reason) == ("paused", 4, "COHORT_TOO_SMALL")
     assert "2 sites answered, the cohort minimum is 3" in paused.message
     assert "run r1 --resume` goes on with round 5" in paused.message
     assert paused.sites == ("site-0", "site-1", "site-2")
     here.append(2)
-    done = running(home, sites).go(initial(), resume=True)
+    done = running(home, sites, resume=True).go(initial())
     assert (done.state, done.attempt) == ("done", 2)
     assert pools(home, terms) == pools(whole, terms)
-
-
-def test_a_run_waits_for_its_sites_as_long_as_a_round_may_take(tmp_path: Path) -> None:
-    home, sites, _ = federation(tmp_path)
-    hands = Hands()
-    paused = running(home, sites, 2, hands.clock(60.0)).go(initial(), resume=False)
-    assert (paused.state, paused.round) == ("paused", 0)
-    assert "2 sites are connected, the cohort minimum is 3" in paused.message
-    assert hands.time == 1000.0 + 3600.0  # the timeout of the charter
-    assert not read_rounds(home.run("r1"))
-
-
-def test_sites_that_come_in_time_are_taken(tmp_path: Path) -> None:
-    home, sites, _ = federation(tmp_path)
-    hands = Hands()
-    run = running(home, sites, 2, hands.clock(60.0))
-    grid, full = run.grid, sites.grid()
-    run.grid.get_node_ids = lambda: (full if hands.sleeps > 3 else grid)._contexts  # type: ignore
-    run.grid.send_and_receive = full.send_and_receive  # type: ignore[method-assign]
-    assert run.go(initial(), resume=False).state == "done"
-    assert 3 < hands.sleeps < 10
 
 
 def test_a_site_that_is_not_of_the_roster_does_not_count(tmp_path: Path) -> None:
     home, sites, _ = federation(tmp_path)
     sites.keys[2] = sites.keys[1]  # signs with a key that is another's
-    paused = running(home, sites).go(initial(), resume=False)
+    paused = running(home, sites).go(initial())
     assert paused.state == "paused"
     assert "2 sites accepted" in paused.message
 
 
 def test_a_run_that_began_is_not_begun_again(tmp_path: Path) -> None:
     home, sites, _ = federation(tmp_path)
-    running(home, sites).go(initial(), resume=False)
+    running(home, sites).go(initial())
     with pytest.raises(RunError, match="began already"):
-        running(home, sites).go(initial(), resume=False)
+        running(home, sites).go(initial())
     told = read_progress(home.run("r1"))
     assert told is not None
     assert told.state == "failed"
-    assert running(home, sites).go(initial(), resume=True).state == "done"
+    assert running(home, sites, resume=True).go(initial()).state == "done"
 
 
 def test_two_processes_never_run_the_same_run(tmp_path: Path) -> None:
@@ -157,7 +143,7 @@ def test_two_processes_never_run_the_same_run(tmp_path: Path) -> None:
     with locked(home.run("r1") / LOCK, "it"):
         assert is_locked(home.run("r1") / LOCK)
         with pytest.raises(BusyError, match="run r1 is at work already"):
-            running(home, sites).go(initial(), resume=False)
+            running(home, sites).go(initial())
     assert not is_locked(home.run("r1") / LOCK)
     assert read_progress(home.run("r1")) is None
 
@@ -171,7 +157,7 @@ def test_a_bug_is_told_by_its_kind_only(tmp_path: Path) -> None:
 
     run.grid.send_and_receive = burst  # type: ignore[method-assign,assignment]
     with pytest.raises(ValueError, match="secret"):
-        run.go(initial(), resume=False)
+        run.go(initial())
     told = read_progress(home.run("r1"))
     assert told is not None
     assert (told.state, told.reason) == ("failed", "INTERNAL")
@@ -180,7 +166,7 @@ def test_a_bug_is_told_by_its_kind_only(tmp_path: Path) -> None:
 
 def test_a_note_that_a_crash_tore_costs_no_round(tmp_path: Path) -> None:
     home, sites, _ = federation(tmp_path)
-    running(home, sites).go(initial(), resume=False)
+    running(home, sites).go(initial())
     path = home.run("r1") / ROUNDS
     lines = path.read_text("utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[:-1]) + lines[-1][:20], "utf-8")
@@ -198,6 +184,8 @@ def test_the_server_app_runs_a_charter_of_its_home(tmp_path: Path) -> None:
         "folder": str(home.run("r1")),
         "resume": False,
         "centre": str(home.folder),
+        "wait": 60.0,
+        "without": "[]",
     }
     app(grid, grid.server_context(config))
     told = read_progress(home.run("r1"))
@@ -208,7 +196,7 @@ def test_the_server_app_runs_a_charter_of_its_home(tmp_path: Path) -> None:
 
 def test_a_charter_that_was_altered_is_told_to_whoever_follows_the_run(tmp_path: Path) -> None:
     home, sites, _ = federation(tmp_path)
-    running(home, sites).go(initial(), resume=False)
+    running(home, sites).go(initial())
     path = home.charter("r1") / "charter.json"
     path.write_text(path.read_text("utf-8").replace("r1", "r2"), "utf-8")
     with pytest.raises(RunError, match="signature"):
@@ -260,7 +248,8 @@ def _child(home: CentreHome, sites: SeededSites, *, resume: bool, seconds: float
 
 
 def _run(home: CentreHome, sites: SeededSites, resume: bool) -> None:
-    run_of_centre(sites.grid(), home, home.charter("r1"), home.run("r1"), resume=resume)
+    manner = Manner(resume=resume)
+    run_of_centre(sites.grid(), home, home.charter("r1"), home.run("r1"), manner)
 
 
 def _no_round_is_asked_in_two_ways(path: Path) -> None:

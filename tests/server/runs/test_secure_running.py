@@ -7,6 +7,7 @@ from typing import Any
 
 from common.secagg.phases import KEYS, PHASES, VECTOR
 from server.clock import Clock
+from server.runs.manner import Manner
 from server.runs.progress import Progress, read_rounds
 from server.runs.running import Running
 from tests.small_afternoon import Afternoon, Hooked
@@ -24,7 +25,7 @@ class Hours:
         self.now += seconds
 
 
-def running(it: Afternoon) -> Running:
+def running(it: Afternoon, resume: bool) -> Running:
     hours = Hours()
     return Running(
         grid=Hooked(it),
@@ -32,12 +33,13 @@ def running(it: Afternoon) -> Running:
         signed=it.signed,
         folder=it.folder,
         register=it.register,
+        manner=Manner(resume=resume),
         clock=Clock(now=lambda: hours.now, sleep=hours.sleep),
     )
 
 
 def go(it: Afternoon, *, resume: bool = False) -> Progress:
-    return running(it).go(initial(), resume=resume)
+    return running(it, resume).go(initial())
 
 
 def told(it: Afternoon) -> dict[str, Any]:
