@@ -14,6 +14,7 @@ import yaml
 
 from client.cli import main as site_cli
 from server.cli import main as admin_cli
+from server.serving.guard import GatewayLimits
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 UNITS = DEPLOY / "systemd"
@@ -28,6 +29,7 @@ ALWAYS = {
     "CapabilityBoundingSet": "",
     "SystemCallArchitectures": "native",
     "LimitCORE": "0",
+    "PrivateMounts": "yes",
     "UMask": "0077",
 }
 
@@ -90,6 +92,46 @@ def test_a_unit_is_confined(name: str) -> None:
     assert found.get("MemoryDenyWriteExecute", ["no"]) == (
         ["yes"] if name in ("courier", "admission") else ["no"]
     )
+
+
+def size(text: str) -> int:
+    """Bytes of a limit as systemd and compose write it."""
+    return int(text[:-1]) * 2 ** {"M": 20, "G": 30}[text[-1].upper()]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_unit_takes_a_bounded_part_of_the_machine(name: str) -> None:
+    found = service(name)
+    [memory], [tasks] = found["MemoryMax"], found["TasksMax"]
+    assert size(memory) <= 8 * 2**30
+    assert int(tasks) <= 1024
+    if name != "centre":
+        assert found["MemorySwapMax"] == ["0"]  # nothing of a person is written to a disk
+    if name in ("centre", "courier"):  # which have a supervisor for what is ended
+        assert found["OOMPolicy"] == ["continue"]
+
+
+def test_the_courier_may_take_less_than_the_agent_beside_it() -> None:
+    for table, mark in ((compose()["services"], "mem_limit"), (None, "MemoryMax")):
+        agent = table["agent"][mark] if table else service("agent")[mark][0]
+        courier = table["courier"][mark] if table else service("courier")[mark][0]
+        assert size(courier) < size(agent)
+
+
+def test_the_gateway_may_open_all_connections_that_it_bears() -> None:
+    limits = GatewayLimits()
+    needed = limits.connections + limits.requests + 256
+    assert int(service("centre")["LimitNOFILE"][0]) >= needed
+    assert compose()["services"]["centre"]["ulimits"]["nofile"] >= needed
+
+
+@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_systemd_believes_a_unit_to_be_confined(name: str) -> None:
+    path = UNITS / f"mascaron-{name}.service"
+    command = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-300:]
 
 
 def test_the_agent_has_no_network_and_the_courier_no_face() -> None:
@@ -213,6 +255,10 @@ def test_every_container_is_confined() -> None:
         assert one["read_only"] is True, name
         assert one["cap_drop"] == ["ALL"]
         assert one["security_opt"] == ["no-new-privileges:true"]
+        assert one["memswap_limit"] == one["mem_limit"]  # no swap
+        assert size(one["mem_limit"]) <= 8 * 2**30
+        assert 0 < one["pids_limit"] <= 1024
+        assert one["ulimits"]["core"] == 0 and one["ulimits"]["nofile"] <= 8192
         assert "privileged" not in one and "pid" not in one
         assert ("cap_add" in one) == (name == "prepare")
 
