@@ -5,7 +5,6 @@ The command line of Flower would do, at two seconds a key; a SuperLink that star
 
 import ssl
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 import httpx
@@ -56,12 +55,7 @@ class Control:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._client.close()
 
     def nodes(self) -> tuple[Node, ...]:
