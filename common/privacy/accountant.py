@@ -167,7 +167,7 @@ def _renyi_epsilon(history: tuple[Event, ...], delta: float) -> float:
     return max(0.0, float(np.min(bounds, where=np.isfinite(bounds), initial=math.inf)))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4)  # up to 64 MB each, and whoever offers charters chooses how many there are
 def _privacy_loss(history: tuple[Event, ...], delta_error: float) -> "DiscretePRV":
     """The composed privacy loss on a grid whose mesh keeps the error below ``EPSILON_ERROR``."""
     import numpy as np
