@@ -134,13 +134,15 @@ class Catch:
         self.take(repr((error.code(), error.details(), error.trailing_metadata(), str(error))))
 
     def parsed(self, method: str, answer: bytes) -> Any:
-        if method == "Train":
-            told = pb.TrainResponse.FromString(answer)
+        if method in ("Train", "Evaluate"):
+            kind = pb.TrainResponse if method == "Train" else pb.EvaluateResponse
+            told = kind.FromString(answer)
             arrays = {t.name: wire.decode(t.dtype, t.shape, t.data) for t in told.tensors}
-            self.released.append(hashlib.sha256(wire.dump(arrays)).hexdigest())
+            if method == "Train" or arrays:
+                self.released.append(hashlib.sha256(wire.dump(arrays)).hexdigest())
             self.note.setdefault("arrays", []).extend(a.ravel().tolist() for a in arrays.values())
             return told
-        kinds = {"Describe": pb.DescribeResponse, "Evaluate": pb.EvaluateResponse}
+        kinds: dict[str, Any] = {"Describe": pb.DescribeResponse}
         kinds |= {"AcceptCharter": pb.AcceptResponse, "ReviewCharter": pb.ReviewResponse}
         kinds |= {"Status": pb.StatusResponse, "Aggregate": pb.AggregateResponse}
         return kinds[method].FromString(answer) if method in kinds else answer
@@ -204,6 +206,7 @@ def load_rooms() -> None:
     """All ideas: also what an interpreter of root's cannot load any more under another user."""
     import tests.hostile.courier_askers
     import tests.hostile.courier_attempts
+    import tests.hostile.courier_evaluations
     import tests.hostile.courier_floods
     import tests.hostile.courier_heads
     import tests.hostile.courier_relays

@@ -14,7 +14,7 @@ from tests.hostile.deployed import Deployed, deployed, told
 from tests.hostile.trials import ideas, tried
 
 LEAST = 25  # ideas
-ROOMS = ("courier_askers", "courier_floods", "courier_thieves")
+ROOMS = ("courier_askers", "courier_evaluations", "courier_floods", "courier_thieves")
 QUICK = [name for name in ideas(*ROOMS) if not (ATTACKS[name].slow or ATTACKS[name].dies)]
 
 
@@ -31,6 +31,7 @@ def test_a_hostile_courier_gets_nothing(site: Deployed, name: str) -> None:
     assert met <= attack.reasons if attack.some else met == attack.reasons
     assert len(set(catch.released)) == attack.releases
     assert not attack.separate or catch.denied > 0
+    assert catch.note.get("same", True)
 
 
 def test_there_are_enough_ideas() -> None:
