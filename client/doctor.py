@@ -99,6 +99,9 @@ def check_disk(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator
 
 def check_keys(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
     """Keys are there, and nobody but their owner reads them."""
+    if not visible(home.agent) and not visible(home.courier):
+        cause = "this user is neither the agent's nor the courier's, and sees little of the site"
+        yield wrong("user", cause, f"run as the owner of {home.agent}, then of {home.courier}")
     for path in (home.identity_key, home.ledger_key, home.node_key):
         name = f"key {path.name}"
         if not visible(path.parent):

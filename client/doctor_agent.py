@@ -18,7 +18,7 @@ from common.trust import storing
 from common.trust.certificates import fingerprint, read_certificate
 
 SECONDS = 2.0
-SERVE = "start it with `mascaron-site serve`; its log says why it ended"
+SERVE = "start it with `mascaron-site serve`, which reads all faces first; its log tells the rest"
 
 
 def check_door(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
@@ -34,6 +34,9 @@ def check_door(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator
 
 def check_agent(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
     """Whether the agent answers the way a courier asks."""
+    path = home.socket(config)
+    if config.agent is None and os.path.lexists(path) and not os.access(path, os.R_OK | os.W_OK):
+        return  # the check of the door tells
     reason = machine.ask_agent(home, config)
     if reason == "PROTOCOL_VERSION":
         remedy = "install the same release for both, then start both again"

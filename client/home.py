@@ -209,6 +209,14 @@ class SiteHome:
                 "this user into the folders above it"
             ) from None
 
+    def check_agent(self) -> None:
+        """Raises as ``check``, and ``DeploymentError`` for who may not look into ``agent``."""
+        self.check()
+        if os.path.lexists(self.agent) and not os.access(self.agent, os.R_OK | os.X_OK):
+            raise DeploymentError(
+                f"this user may not look into {self.agent}: type this as the agent's user"
+            )
+
     def config(self) -> SiteConfig:
         """`site.toml` with absolute paths; ``ConfigError`` naming file and key if it is wrong."""
         self.check()

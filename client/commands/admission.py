@@ -1,6 +1,5 @@
 """`mascaron-site admission`: asks the centre how this site stands, and renews what is due."""
 
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 from client.admission import fetch
 from client.commands.init import START
 from client.home import SiteHome
-from common.errors import DeploymentError
 
 _NEXT = {
     "waiting": "read the fingerprint that `mascaron-site init` printed to the administrator",
@@ -24,9 +22,7 @@ def admission_command(home: SiteHome, clock: Callable[[], float]) -> dict[str, A
     Run it once a day: a certificate under a third of its life is renewed by it. Raises as
     ``client.admission.fetch`` does, and ``DeploymentError`` for a user who is not the agent's.
     """
-    home.check()
-    if home.identity_key.exists() and not os.access(home.identity_key, os.R_OK):
-        raise DeploymentError(f"this user may not read {home.identity_key}: run as the agent's")
+    home.check_agent()
     state = fetch(home, clock)
     lost = state.state == "admitted" and not state.node_known
     expires = datetime.fromtimestamp(state.expires, UTC).isoformat() if state.expires else None

@@ -9,7 +9,7 @@ import numpy as np
 from client.home import SiteHome
 from common import wire
 from common.config import load
-from common.errors import CharterError, ConfigError, DeploymentError
+from common.errors import CharterError, ConfigError
 from common.privacy import accountant
 from common.privacy.plan import PrivacyPlan
 from common.privacy.statement import statement
@@ -71,16 +71,11 @@ def accept_charter(home: SiteHome, digest: str) -> dict[str, Any]:
 
 
 def _desk(home: SiteHome) -> "Desk":
-    """The desk, for whoever may look at it; ``ConfigError`` or ``DeploymentError`` for others."""
+    """The desk, for who may look at it; ``ConfigError`` or ``DeploymentError`` for others."""
     from client.agent.opening import open_desk
 
-    home.check()
-    try:
-        return open_desk(home)
-    except OSError as error:
-        raise DeploymentError(
-            f"cannot open the desk in {home.agent}: {error.strerror}; run as the agent's user"
-        ) from None
+    home.check_agent()
+    return open_desk(home)
 
 
 def _terms(home: SiteHome, signed: Signed) -> CharterTerms:

@@ -34,7 +34,7 @@ class Book:
         if (path is None) != (key is None):
             raise ConfigError("PATH and --key belong together; give neither for the home's ledger")
         if path is None:
-            home.check()
+            home.check_agent()
         if delta is None:
             delta = _delta(home) if path is None else 1e-4
         return cls(path=path or home.ledger, key=key or home.ledger_key, delta=delta)

@@ -47,6 +47,7 @@ def serve_site(home: SiteHome, group: str | None, say: Callable[[str], None]) ->
 
     close_to_others()
     _limit_logs()
+    home.check_agent()
     config = home.config()
     SigningKey.load(home.identity_key)
     address, door = _door(home, config, group)
@@ -87,6 +88,7 @@ def await_admission(home: SiteHome, say: Callable[[str], None], every: float = L
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    say("admitted: the faces are read now, which takes a while the first time")
     return True
 
 

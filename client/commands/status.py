@@ -22,6 +22,7 @@ def show_status(home: SiteHome) -> dict[str, Any]:
     """
     from client.policy import SitePolicy
 
+    home.check_agent()
     config, policy = home.config(), load(SitePolicy, home.policy)
     period = "year" if policy.yearly_refresh else "life"
     told: dict[str, Any] = {

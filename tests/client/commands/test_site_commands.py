@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -161,7 +162,8 @@ def test_before_it_is_admitted_an_agent_waits_and_says_so_once(tmp_path: Path) -
         assert process.stderr is not None
         assert "waiting for admission" in process.stderr.readline()
         away.rename(made.home.ca)
-        assert process.stderr.readline().startswith("serving at ")  # unreachable centres untold
+        assert process.stderr.readline().startswith("admitted")  # an unreachable centre is untold
+        assert process.stderr.readline().startswith("serving at ")
         process.terminate()
         assert process.wait(30) == 0
 
@@ -218,6 +220,37 @@ def test_every_command_says_where_no_site_is_and_makes_nothing(
     assert told.exit_code == 2
     assert "there is no site at" in told.output
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_who_may_not_look_is_told_whom_to_be_and_no_traceback() -> None:
+    """As nobody at a site of root's: every command that is about the agent's folder."""
+    code = (
+        "import os, sys, click.testing, client.commands.charters, client.commands.ledger\n"
+        "import client.commands.admission, client.commands.serve, client.commands.status\n"
+        "import client.agent.main, client.agent.opening, client.agent.training\n"
+        "import client.commands.outbox, client.policy\n"
+        "from client.cli import main\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "for line in sys.argv[2:]:\n"
+        "    words = [*line.split(), '--home', sys.argv[1]]\n"
+        "    done = click.testing.CliRunner().invoke(main, words)\n"
+        "    print(done.exit_code, done.output.strip().replace('\\n', ' '), [done.exception])\n"
+    )
+    commands = ["status", "outbox", "ledger show", "charter list", "join --dry-run", "admission"]
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        made = make_home(Path(folder))
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(made.home.folder), *commands, "serve"],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+            capture_output=True,
+            text=True,
+        )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 7, done.stderr
+    for line in lines:
+        assert line.startswith("1 Error: DEPLOYMENT_FAILED: this user may not look into"), line
 
 
 def test_a_home_that_is_not_ready_is_told_and_serves_nothing(tmp_path: Path) -> None:
