@@ -79,6 +79,7 @@ class Sharing:
         default_factory=lambda: {name: SigningKey.generate() for name in NAMES}
     )
     ledgers: dict[str, Ledger] = field(default_factory=dict)
+    attempts: dict[str, Attempts] = field(default_factory=dict)
     put: dict[str, Put] = field(default_factory=lambda: {name: {} for name in NAMES})
     size: int = K  # coordinates of the first round
 
@@ -106,6 +107,7 @@ class Sharing:
         """The agent of ``name`` as after a restart."""
         if name in self.ledgers:
             self.ledgers[name].close()
+            self.attempts[name].close()
         budget = Budget(self.policy.epsilon, self.policy.delta)
         ledger = self.ledgers[name] = Ledger(self.folder / f"{name}.db", KEY, budget)
         membership = Membership(
@@ -117,17 +119,21 @@ class Sharing:
             roster=lambda: self.roster,
             least_sites=self.policy.least_sites,
         )
+        self.attempts[name] = Attempts(self.folder / f"{name}.attempts")
         facts = SiteFacts(
             camera_type="door",
             trunk=TRUNK,
             people=self.people(name),
             negatives=np.random.default_rng(9).normal(size=(8, D)).astype(np.float32),
             membership=membership,
-            aggregation=Recording(
-                member, Attempts(self.folder / f"{name}.attempts"), self.put[name]
-            ),
+            aggregation=Recording(member, self.attempts[name], self.put[name]),
         )
         return Training(facts, self.policy, ledger, OsEntropy())
+
+    def close(self) -> None:
+        """All their files."""
+        for file in (*self.ledgers.values(), *self.attempts.values()):
+            file.close()
 
     def accept(self, plan: PrivacyPlan, **terms: Any) -> None:
         """All sites accept ``plan`` for ``RUN``, in a charter that names them all as members."""

@@ -69,8 +69,7 @@ def vectors(kind: type[Sharing], folder: Path) -> Words:
     sites.accept(plan, arrays=arrays, initial=arrays_digest(arrays))
     requests = sites.until(VECTOR).requests(VECTOR)
     said = [sites.answer(name, VECTOR, requests[name], arrays=frame()) for name in NAMES]
-    for ledger in sites.ledgers.values():
-        ledger.close()
+    sites.close()
     return [np.frombuffer(Masked.from_bytes(one).words, "<u4") for one in said]
 
 

@@ -19,7 +19,7 @@ from common.secagg.phases import PHASES, VECTOR
 from protos.gen import agent_pb2 as pb
 from simulations.stub import AbortedError, _Context
 from tests.mutants import filled, mutant
-from tests.small_site import RUN, Arrays, Site, frame, mean_plan, offer
+from tests.small_site import RUN, Arrays, Site, evaluation_plan, frame, judged, mean_plan, offer
 from tests.small_sums import Sharing, shared_mean
 
 FEW, MANY = 300, 20_000
@@ -67,10 +67,13 @@ def storm(room: Training, method: str, message: Message, times: int, seed: int =
 
 def site_storm(site: Site, method: str, times: int, seed: int = 1) -> Counter[str]:
     """At the small site, whose run was accepted where a method is about rounds."""
-    room = site.training()
-    if method in ("Train", "Evaluate"):
+    room, words = site.training(), dict[str, object]()
+    if method == "Train":
         room.accept(offer(mean_plan()))
-    return storm(room, method, honest(method), times, seed)
+    if method == "Evaluate":
+        room.accept(offer(evaluation_plan()))
+        words = {"tensors": tensors(judged())}
+    return storm(room, method, honest(method, **words), times, seed)
 
 
 def sums_storm(folder: Path, times: int, seed: int = 1) -> Counter[str]:
@@ -89,7 +92,7 @@ def sums_storm(folder: Path, times: int, seed: int = 1) -> Counter[str]:
         check_paid(four.kinds("north"))
         for ledger in four.ledgers.values():
             ledger.verify()
-            ledger.close()
+        four.close()
     return told
 
 
