@@ -16,6 +16,7 @@ from client.launcher import read_allowed
 from client.renewal import LATE
 from client.standing import CONNECTED, ENDED, REFUSED, STARTING, STOPPED, UNREACHABLE, Standing
 from common.errors import MascaronError
+from common.locks import is_locked
 from common.trust import storing
 from common.trust.certificates import expiry, life_left, read_certificate
 
@@ -23,6 +24,7 @@ LEAST_SPACE = 100 * 2**20  # bytes
 PATIENCE = 180.0  # seconds; Flower takes up to a minute to let a node that crashed in again
 X86 = ("x86_64", "amd64", "i686")
 INIT, JOIN = "run `mascaron-site init`", "run `mascaron-site join`"
+SET_CLOCK = "let this machine keep time by NTP: timedatectl set-ntp true"
 ASK = "run `mascaron-site admission` as the agent's user"
 
 
@@ -139,8 +141,12 @@ def check_admission(home: SiteHome, config: SiteConfig, machine: Machine) -> Ite
         return
     certificate = read_certificate(content)
     left, day = life_left(certificate, machine.now()), expiry(certificate)[:10]
-    if left < 0:
-        remedy = f"let the administrator run `mascaron-admin admit` again, then {ASK}"
+    if left > 1:
+        cause = "this site's certificate is not in force yet by this machine's clock"
+        yield wrong(name, cause, SET_CLOCK)
+    elif left < 0:
+        again = f"let the administrator run `mascaron-admin admit` again, then {ASK}"
+        remedy = f"if the clock is right, {again}"
         yield wrong(name, f"this site's certificate ended on {day} by this clock", remedy)
     elif left < LATE:
         remedy = f"{ASK}; a timer should do it once a day, see deploy/systemd"
@@ -178,7 +184,8 @@ def check_node(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator
         return
     if not mine:
         return  # the agent's user, who does not look into the courier's folder
-    yield _standing_found(Standing.load(home.standing), machine.now())
+    runs = is_locked(home.courier_lock)  # one that was killed had no time to say so
+    yield _standing_found(Standing.load(home.standing) if runs else None, machine.now())
 
 
 def _standing_found(standing: Standing | None, now: float) -> Finding:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from client.doctor import Finding, Machine, well, wrong
+from client.doctor import SET_CLOCK, Finding, Machine, well, wrong
 from client.home import SiteConfig, SiteHome
 from common import wire
 from common.trust import storing
@@ -25,7 +25,6 @@ SECONDS = 10.0
 HELLO, LONGEST = "/mascaron/v1/hello", 65536
 MOST_SKEW = 120.0  # seconds; the centre refuses a node whose clock is five minutes off
 EXPIRED, EARLY, HOSTS = 10, 9, (62, 64)  # what OpenSSL calls these failures
-SET_CLOCK = "let this machine keep time by NTP: timedatectl set-ntp true"
 
 
 @dataclass(frozen=True, kw_only=True)

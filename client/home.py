@@ -156,6 +156,11 @@ class SiteHome:
         return self.courier / "standing.json"
 
     @property
+    def courier_lock(self) -> Path:
+        """Held while a courier runs."""
+        return self.courier / "lock"
+
+    @property
     def trust(self) -> Path:
         return self.folder / "trust"
 

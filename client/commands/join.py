@@ -64,7 +64,7 @@ def join_command(home: SiteHome, user: str | None, around: Surroundings) -> dict
     confine()
     os.umask(0o077)
     _check_readable(home, config)
-    with locked(home.courier / "lock", "a courier of this home"):
+    with locked(home.courier_lock, "a courier of this home"):
         make_secret(home)
         write_launchers(home)
         listener = Listener(home, time.time, around.say)

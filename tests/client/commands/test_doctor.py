@@ -19,13 +19,14 @@ from client.home import SiteHome
 from client.launcher import bundle_hash
 from client.standing import Standing
 from client.supernode import make_node_key
+from common.locks import locked
 from common.trust.keys import SigningKey
 from common.trust.roster import WHY_REVOKED, Roster, SiteEntry
 from tests.small_node import describing_agent
 
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatch:DeprecationWarning")  # flwr's own
 
-NOW = 1000.0
+NOW = 1.0e9
 AVX = "flags\t: fpu sse avx avx2\n"
 SETTINGS = """[site]
 name = "north-gate"
@@ -55,7 +56,7 @@ def home(tmp_path: Path) -> Iterator[SiteHome]:
     certify(home, NOW)
     stand(home, "connected", 0.0)
     (home.folder / "cpuinfo").write_text(AVX, "utf-8")
-    with socket.socket(socket.AF_UNIX) as agent:
+    with socket.socket(socket.AF_UNIX) as agent, locked(home.courier_lock, "a courier"):
         agent.bind(str(home.run / "agent.sock"))
         (home.run / "agent.sock").chmod(0o600)
         yield home
@@ -159,9 +160,13 @@ def test_an_illness_is_named_with_its_remedy(
 
 @pytest.mark.parametrize(
     ("days", "cause", "remedy"),
-    [(2800, "nobody renewed it", "a timer should"), (4000, "ended on", "admit` again")],
+    [
+        (2800, "nobody renewed it", "a timer should"),
+        (4000, "ended on", "if the clock is right, let the administrator"),
+        (-9, "not in force yet", "timedatectl set-ntp"),
+    ],
 )
-def test_a_certificate_that_ends_is_told_with_who_renews_it(
+def test_a_certificate_that_is_not_in_force_for_long_is_told_with_what_to_do(
     home: SiteHome, days: int, cause: str, remedy: str
 ) -> None:
     certify(home, NOW - days * 86400.0)
@@ -169,7 +174,7 @@ def test_a_certificate_that_ends_is_told_with_who_renews_it(
     assert finding.name == "admission"
     assert cause in finding.cause
     assert remedy in finding.remedy
-    assert "as the agent's user" in finding.remedy
+    assert days < 0 or "as the agent's user" in finding.remedy
 
 
 def test_a_site_that_waits_for_its_admission_is_told(home: SiteHome) -> None:
@@ -268,6 +273,13 @@ def test_a_node_gets_the_time_it_needs(home: SiteHome, state: str) -> None:
 def test_a_courier_that_never_ran_is_told(home: SiteHome) -> None:
     home.standing.unlink()
     assert Standing.load(home.standing) is None
+    assert "is not running" in the_wrong_one(found(home)).cause
+
+
+def test_a_courier_that_was_killed_is_told_though_it_last_said_connected(home: SiteHome) -> None:
+    home.courier_lock.rename(home.courier / "held by the fixture")
+    assert "is not running" in the_wrong_one(found(home)).cause
+    home.courier_lock.touch()  # as a killed one leaves it
     assert "is not running" in the_wrong_one(found(home)).cause
 
 
