@@ -101,6 +101,7 @@ class Gateway:
             await self._answer_or_refuse(scope, receive, send)
         except (TimeoutError, ConnectionError):
             self._tally.note("lost")  # the site went away or reads too slowly: nobody to tell
+            self._guard.cut(scope["client"])  # else the server waits to say that we said nothing
         except Exception as error:
             self._tally.note(f"bug {type(error).__name__}")
             raise  # told as 500, without a word

@@ -2,7 +2,7 @@
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Self
 
@@ -92,6 +92,11 @@ class Guard:
     members: Members
     connections: Places
     requests: Places
+    cuts: dict[object, Callable[[], None]] = field(default_factory=dict)  # by address and port
+
+    def cut(self, client: object) -> None:
+        """Ends the connection of ``client`` now, whatever is still to be sent or read."""
+        self.cuts.get(client, lambda: None)()
 
     @classmethod
     def of(cls, limits: GatewayLimits, now: Callable[[], float]) -> Self:

@@ -36,12 +36,14 @@ class GuardedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.guard.cuts[self.client] = transport.abort
         self._since = self.loop.time()
         self._watch: asyncio.TimerHandle | None = None
         self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self.guard.cuts.pop(self.client, None)
         if self._watch is not None:
             self._watch.cancel()
 
@@ -107,7 +109,6 @@ def gateway_config(shown: Shown, app: Gateway, guard: Guard) -> uvicorn.Config:
         log_config=None,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=limits.connections,
         timeout_keep_alive=int(limits.idle_seconds) + 1,  # ours is the one that counts
         timeout_graceful_shutdown=DRAIN_SECONDS,
         backlog=BACKLOG,

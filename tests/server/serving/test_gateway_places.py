@@ -4,7 +4,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from server.home import CentreHome
 from server.serving.guard import HERE, GatewayLimits, Guard, Members, Places, address
-from tests.small_gateway import PULL, Centre, a_centre, read_all, request, wait_for
+from tests.small_gateway import PULL, Centre, a_centre, framed, read_all, request, wait_for
 
 SITE = "127.0.0.77"
 FEW = GatewayLimits(connections=12, address_connections=4, requests=4, address_requests=2)
@@ -106,6 +106,21 @@ def test_an_answer_that_is_read_a_little_at_a_time_ends_in_time(home: CentreHome
                 time.sleep(0.02)
                 assert taken < 2**24, "all of it was waited for"
         assert taken > 2**17
+        assert centre.guard.requests._held.total() == 0
+
+
+def test_who_asks_and_asks_and_never_reads_is_cut_off_at_once(home: CentreHome) -> None:
+    """The answers fill every buffer, so that not even a refusal can be sent."""
+    limits = GatewayLimits(answer_seconds=1.0, send_seconds=0.5, idle_seconds=2.0)
+    with a_centre(home, limits) as centre:
+        for _ in range(3):  # where the buffer fills, in an answer or before it, is chance
+            with centre.connect() as connection:
+                connection.settimeout(1)
+                with suppress(OSError):
+                    while True:
+                        connection.sendall(framed("/mascaron/v1/ca", "X: y", method="GET") * 20)
+                wait_for(lambda: held(centre) == 0)  # and the other side is still open
+        assert centre.tally.total["lost"] == 3
         assert centre.guard.requests._held.total() == 0
 
 
