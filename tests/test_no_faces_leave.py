@@ -17,6 +17,7 @@ from flwr.app import Message
 
 from client.agent.people import SitePeople
 from client.agent.training import Training
+from common import wire
 from common.errors import MascaronError, WireError
 from common.models.tail import BIAS, WEIGHT
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
@@ -39,11 +40,13 @@ class Seen:
 
     messages: list[bytes] = field(default_factory=list)
     arrays: list[np.ndarray] = field(default_factory=list)
+    payloads: list[bytes] = field(default_factory=list)  # what sites say in secure sums
     texts: list[str] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
 
     def everything(self) -> Iterator[bytes]:
         yield from self.messages
+        yield from self.payloads
         yield from self.files.values()
         yield from (text.encode() for text in self.texts)
 
@@ -58,12 +61,13 @@ def initial() -> dict[str, np.ndarray]:
     return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
 
-def plan(cohort: int = 3) -> PrivacyPlan:
+def plan(cohort: int = 3, **terms: Any) -> PrivacyPlan:
     mean = MomentMechanism(kind="mean", sigma=1.0, clip=1.0, name="mean")
     scatter = MomentMechanism(kind="scatter", sigma=1.0, clip=1.0, name="scatter")
     step = GradientMechanism(sigma=1.0, clip=1.0, rate=0.9, rounds=2, negatives=8)
     mechanisms = (mean, scatter, step)
-    return PrivacyPlan(mechanisms=mechanisms, people=3, delta=1e-4, trunk=TRUNK, cohort=cohort)
+    told = {"people": 3, "delta": 1e-4, "trunk": TRUNK, "cohort": cohort, **terms}
+    return PrivacyPlan(mechanisms=mechanisms, **told)
 
 
 class BrokenPeople(SitePeople):
@@ -82,7 +86,7 @@ class Watched:
     capfd: pytest.CaptureFixture[str]
     monkeypatch: pytest.MonkeyPatch
 
-    def run(self, broken: int | None = None, entropy: str = "os") -> Seen:
+    def run(self, broken: int | None = None, entropy: str = "os", secure: bool = False) -> Seen:
         seen = Seen()
 
         class Watching(InProcessGrid):
@@ -90,6 +94,7 @@ class Watched:
                 reply = super()._answer(message)
                 seen.messages += contents(reply)
                 seen.arrays += [a.numpy() for r in records(reply) for a in r.values()]
+                seen.payloads += payloads(reply)
                 return reply
 
         self.monkeypatch.setattr(federation, "InProcessGrid", Watching)
@@ -97,9 +102,10 @@ class Watched:
         for name in ("flwr", "client", "server", "simulations"):
             self.caplog.set_level(logging.DEBUG, name)
         doors = [self.door(site, broken == site) for site in range(3)]
-        run = Federation(doors=doors, trunk=TRUNK, negatives=features(9), entropy=entropy)
+        how = {"trunk": TRUNK, "negatives": features(9), "entropy": entropy, "secure": secure}
+        run, shared = Federation(doors=doors, **how), {"noise": "distributed", "honest_sites": 3}
         try:
-            run.run(plan(), initial(), self.folder, (1,))
+            run.run(plan(**(shared if secure else {})), initial(), self.folder, (1,))
         except MascaronError as error:
             seen.texts.append(f"{error!r} {error.__cause__!r} {error.__context__!r}")
         out, err = self.capfd.readouterr()
@@ -126,6 +132,13 @@ def watched(
 
 def records(reply: Message) -> list[Any]:
     return list(reply.content.array_records.values()) if reply.has_content() else []
+
+
+def payloads(reply: Message) -> list[bytes]:
+    if not reply.has_content():
+        return []
+    words = [record.get(wire.PAYLOAD) for record in reply.content.config_records.values()]
+    return [word for word in words if isinstance(word, bytes)]
 
 
 def contents(reply: Message) -> list[bytes]:
@@ -191,6 +204,15 @@ def test_nothing_of_a_face_leaves_a_site_or_stays_in_the_runs_folder(
     assert len(seen.arrays) == 3 * (1 + 1 + 2 * 2)  # sites, moments, steps of two
     assert {"checkpoint.safetensors", "charter.json", "site-0.db"} <= set(seen.files)
     assert any("released" in text for text in seen.texts)
+    assert CANARIES.leaks(seen) == 0
+
+
+def test_nothing_of_a_face_leaves_a_site_in_secure_sums(watched: Watched) -> None:
+    seen = watched.run(secure=True)
+    assert seen.arrays == []  # no update of a single site travels as numbers
+    assert len(seen.payloads) == 3 * 5 * 4  # sites, phases, rounds
+    assert any("masked bytes released" in text for text in seen.texts)
+    assert "checkpoint.safetensors" in seen.files
     assert CANARIES.leaks(seen) == 0
 
 
@@ -293,3 +315,12 @@ def test_a_leak_planted_on_purpose_is_found(watched: Watched, leak: Leak) -> Non
 
     watched.monkeypatch.setattr(federation, "Training", Mutant)
     assert CANARIES.leaks(watched.run()) > 0
+
+
+def test_a_leak_in_a_secure_sum_is_found(watched: Watched) -> None:
+    class Mutant(Training):
+        def aggregate(self, asked: Any) -> bytes:
+            return super().aggregate(asked) + first_bag(self)[0, :4].tobytes()
+
+    watched.monkeypatch.setattr(federation, "Training", Mutant)
+    assert CANARIES.leaks(watched.run(secure=True)) > 0
