@@ -40,6 +40,8 @@ def charter() -> None:
 @click.option("--pooling", type=click.Choice(["camera_type", "all"]), default="camera_type")
 @click.option("--strategy", default="fedavg", show_default=True, help="Rule of averaging.")
 @click.option("--mean-share", type=float, help="Of the moments' budget, spent on the mean.")
+@click.option("--evaluation", type=float, help="Share of the budget for figures, such as 0.1.")
+@click.option("--evaluate-before", is_flag=True, help="Judge the first tail too, for half of it.")
 @click.option("--expires", default="30d", show_default=True, help="Sites may accept it until then.")
 @click.option("--timeout", default="60m", show_default=True, help="Of a round.")
 @click.option("--release-slot", type=float, default=5.0, show_default=True, help="Seconds.")

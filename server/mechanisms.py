@@ -1,4 +1,4 @@
-"""What a run releases for a budget: the two moments, and gradients after them where asked for."""
+"""What a run releases for a budget: two moments, then gradients and evaluations if asked for."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -7,16 +7,24 @@ from common.errors import ConfigError
 from common.moments.reference import MEAN_RADIUS, MEAN_SHARE
 from common.privacy.accountant import Event
 from common.privacy.calibrate import scaled_to_budget, sigma_for, split_budget
-from common.privacy.plan import GradientMechanism, Mechanism, MomentMechanism
+from common.privacy.plan import (
+    EvaluationMechanism,
+    GradientMechanism,
+    Mechanism,
+    MomentMechanism,
+)
 
 RATE, CLIP = 0.2, 0.5  # of the gradient phase
+BEFORE, AFTER = "before", "after"  # names of evaluations: of the first tail, of the last one
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """How a budget is shared out: ``mean_share`` of the moments' part, ``gradient_share`` of all.
+    """How a budget is shared out: ``mean_share`` of the moments' part, the other shares of all.
 
-    With ``gradient_share`` 0 there are no gradients, and the rest of the numbers says nothing.
+    With ``gradient_share`` 0 there are no gradients, and the numbers of theirs say nothing; with
+    ``evaluation_share`` 0 nothing is evaluated. An evaluation of the first tail too halves what
+    there is for the last one.
     """
 
     delta: float
@@ -27,19 +35,37 @@ class Recipe:
     learning_rate: float = 0.003
     objective: str = "contrast"
     proximal: float = 0.0
+    evaluation_share: float = 0.0
+    evaluate_before: bool = False
+    thresholds: int = 1
 
     def __post_init__(self) -> None:
         if not 0 < self.mean_share < 1:
             raise ConfigError(f"mean_share must be in (0, 1), got {self.mean_share}")
         if not 0 <= self.gradient_share < 1:
             raise ConfigError(f"gradient_share must be in [0, 1), got {self.gradient_share}")
+        if not 0 <= self.evaluation_share < 1 - self.gradient_share:
+            raise ConfigError(
+                "the evaluation's share must leave something to learn from: in "
+                f"[0, {1 - self.gradient_share:g}), got {self.evaluation_share}"
+            )
+        if self.evaluate_before and not self.evaluation_share:
+            raise ConfigError("an evaluation before the run needs a share of the budget")
 
     @property
-    def shares(self) -> tuple[float, float, float]:
-        """Of mean, scatter and gradients; they add up to 1."""
-        moments = 1 - self.gradient_share
+    def shares(self) -> tuple[float, ...]:
+        """Of gradients, mean, scatter, and of each evaluation; they add up to 1."""
+        moments = 1 - self.gradient_share - self.evaluation_share
         mean = moments * self.mean_share
-        return mean, moments - mean, self.gradient_share
+        each = self.evaluation_share / max(len(self.evaluations), 1)
+        return self.gradient_share, mean, moments - mean, *(each for _ in self.evaluations)
+
+    @property
+    def evaluations(self) -> tuple[str, ...]:
+        """The names of the evaluations, in order."""
+        if not self.evaluation_share:
+            return ()
+        return (BEFORE, AFTER) if self.evaluate_before else (AFTER,)
 
 
 def make_mechanisms(recipe: Recipe, radius: float, epsilon: float | None) -> tuple[Mechanism, ...]:
@@ -47,18 +73,28 @@ def make_mechanisms(recipe: Recipe, radius: float, epsilon: float | None) -> tup
 
     ``radius`` is the clip norm of a person's scatter. ``ValueError`` for a budget no noise meets.
     """
-    mean = scatter = gradient = 0.0
+    gradient, mean, scatter, *evaluated = (0.0,) * len(recipe.shares)
     if epsilon is not None:
         steps = recipe.gradient_rounds * recipe.local_steps
-        mean, scatter, gradient = _sigmas(recipe.shares, epsilon, recipe.delta, steps)
-    moments: tuple[Mechanism, ...] = (
+        gradient, mean, scatter, *evaluated = _sigmas(recipe.shares, epsilon, recipe.delta, steps)
+    evaluations = {
+        name: EvaluationMechanism(name=name, sigma=sigma, thresholds=recipe.thresholds)
+        for name, sigma in zip(recipe.evaluations, evaluated, strict=True)
+    }
+    mechanisms: list[Mechanism] = [
         MomentMechanism(kind="mean", name="mean", sigma=mean, clip=MEAN_RADIUS),
         MomentMechanism(kind="scatter", name="scatter", sigma=scatter, clip=radius),
-    )
-    if not recipe.gradient_share:
-        return moments
-    gradients = GradientMechanism(
-        sigma=gradient,
+    ]
+    if recipe.gradient_share:
+        mechanisms.append(_gradients(recipe, gradient))
+    first = [evaluations[BEFORE]] if BEFORE in evaluations else []
+    last = [evaluations[AFTER]] if AFTER in evaluations else []
+    return (*first, *mechanisms, *last)
+
+
+def _gradients(recipe: Recipe, sigma: float) -> GradientMechanism:
+    return GradientMechanism(
+        sigma=sigma,
         clip=CLIP,
         rate=RATE,
         rounds=recipe.gradient_rounds,
@@ -67,20 +103,20 @@ def make_mechanisms(recipe: Recipe, radius: float, epsilon: float | None) -> tup
         steps_per_round=recipe.local_steps,
         proximal=recipe.proximal,
     )
-    return (*moments, gradients)
 
 
 @lru_cache(maxsize=64)
 def _sigmas(
-    shares: tuple[float, float, float], epsilon: float, delta: float, steps: int
-) -> tuple[float, float, float]:
-    """Of mean, scatter and gradients over ``steps``, whose ``shares`` of the budget add up to 1."""
-    mean, scatter, gradients = shares
-    moments = (mean / (mean + scatter), scatter / (mean + scatter))
-    first, second = split_budget((1 - gradients) * epsilon, delta, moments)
+    shares: tuple[float, ...], epsilon: float, delta: float, steps: int
+) -> tuple[float, ...]:
+    """Of gradients over ``steps`` and of every release without sampling, whose ``shares`` of the
+    budget add up to 1."""
+    gradients, *rest = shares
+    whole = sum(rest)
+    sigmas = split_budget((1 - gradients) * epsilon, delta, [share / whole for share in rest])
     if not gradients:
-        return first, second, 0.0
-    third = sigma_for(gradients * epsilon, delta, RATE, steps)
-    events = Event(first), Event(second), Event(third, RATE, steps)
+        return 0.0, *sigmas
+    sampled = sigma_for(gradients * epsilon, delta, RATE, steps)
+    events = (*(Event(sigma) for sigma in sigmas), Event(sampled, RATE, steps))
     factor = scaled_to_budget(events, epsilon, delta)
-    return factor * first, factor * second, factor * third
+    return tuple(factor * sigma for sigma in (sampled, *sigmas))

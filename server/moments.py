@@ -12,10 +12,18 @@ from common.privacy.plan import MomentMechanism, PrivacyPlan
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
+MOMENTS = ("mean", "scatter")  # what the estimator needs of every pool
+
 
 def pools_of(pools: Mapping[str, Arrays], plan: PrivacyPlan) -> dict[str, Pool]:
     """The pools of a finished run of ``plan``; ``RunError`` if a moment is missing."""
     return {name: _pool(arrays, plan) for name, arrays in pools.items()}
+
+
+def sites_of(pools: Mapping[str, Arrays]) -> dict[str, int]:
+    """How many sites released the moments of each pool."""
+    counts = {pool: arrays[count_name("mean")] for pool, arrays in pools.items()}
+    return {pool: int(np.asarray(count, np.float64)[1]) for pool, count in counts.items()}
 
 
 def _pool(arrays: Arrays, plan: PrivacyPlan) -> Pool:

@@ -18,12 +18,24 @@ from common.moments.names import (
     FRAME_WEIGHT,
     GRADIENT,
     SHIFT,
+    THRESHOLD,
+    asked_name,
     count_name,
+    evaluation_count,
+    evaluation_noise,
+    evaluation_sum,
     noise_name,
     sum_name,
     sum_size,
 )
-from common.privacy.plan import GradientMechanism, PrivacyPlan, Round
+from common.privacy.cells import cells_of
+from common.privacy.plan import (
+    EvaluationMechanism,
+    GradientMechanism,
+    MomentMechanism,
+    PrivacyPlan,
+    Round,
+)
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -63,8 +75,12 @@ def opening(initial: Mapping[str, NDArray[Any]]) -> Arrays:
 
 def request(current: Round, shared: Mapping[str, NDArray[Any]]) -> Arrays:
     """The arrays a site needs for ``current``, and no others."""
-    if isinstance(current.mechanism, GradientMechanism):
+    mechanism = current.mechanism
+    if isinstance(mechanism, GradientMechanism):
         return {WEIGHT: shared[WEIGHT], BIAS: shared[BIAS], SHIFT: _shift(shared)}
+    if isinstance(mechanism, EvaluationMechanism):  # what ``Judge.prepared`` put there
+        names = (WEIGHT, BIAS, THRESHOLD)
+        return {name: shared[asked_name(mechanism.name, name)] for name in names}
     return {name: shared[name] for name in (FRAME_WEIGHT, FRAME_BIAS)}
 
 
@@ -84,6 +100,8 @@ def expected(
     mechanism = current.mechanism
     if isinstance(mechanism, GradientMechanism):
         return {GRADIENT + name: (shared[name].shape, "float32") for name in (WEIGHT, BIAS)}
+    if isinstance(mechanism, EvaluationMechanism):
+        return {evaluation_sum(mechanism.name): ((cells_of(mechanism.thresholds),), "float32")}
     size = sum_size(mechanism.kind, len(shared[FRAME_BIAS]))
     return {sum_name(mechanism.name): ((size,), "float32")}
 
@@ -134,15 +152,17 @@ def absorb(
     average: Mapping[str, NDArray[Any]],
     pooled: Pooled,
 ) -> Arrays:
-    """The shared arrays after ``current``: a step of SGD, or the pooled sums of a moment."""
+    """The shared arrays after ``current``: a step of SGD, or the pooled sums of anything else.
+
+    The sums of an evaluation are kept and enter nothing.
+    """
     after = dict(shared)
     mechanism = current.mechanism
     if not isinstance(mechanism, GradientMechanism):
-        name = sum_name(mechanism.name)
+        name, count, noise = _pooled_names(mechanism)
         after[name] = np.asarray(average[name] * pooled.sites, np.float32)
-        count = np.array([pooled.people, pooled.sites], np.float32)
-        after[count_name(mechanism.name)] = count
-        after[noise_name(mechanism.name)] = np.array([pooled.noise_factor], np.float32)
+        after[count] = np.array([pooled.people, pooled.sites], np.float32)
+        after[noise] = np.array([pooled.noise_factor], np.float32)
         return after
     for name in (WEIGHT, BIAS):
         velocity = shared.get(VELOCITY + name, np.zeros_like(shared[name]))
@@ -150,3 +170,11 @@ def absorb(
         after[VELOCITY + name] = np.asarray(velocity, np.float32)
         after[name] = np.asarray(shared[name] - mechanism.learning_rate * velocity, np.float32)
     return after
+
+
+def _pooled_names(mechanism: MomentMechanism | EvaluationMechanism) -> tuple[str, str, str]:
+    """Of a pooled sum, of what was counted for it, and of how much noise it has."""
+    name = mechanism.name
+    if isinstance(mechanism, EvaluationMechanism):
+        return evaluation_sum(name), evaluation_count(name), evaluation_noise(name)
+    return sum_name(name), count_name(name), noise_name(name)

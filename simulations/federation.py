@@ -25,6 +25,7 @@ from client.policy import SitePolicy
 from client.privacy.entropy import Entropy, OsEntropy
 from client.privacy.ledger import Budget, Ledger
 from common.errors import RunError
+from common.moments.reference import Reference
 from common.privacy.accountant import epsilon
 from common.privacy.plan import PrivacyPlan
 from common.trust.keys import SigningKey
@@ -103,7 +104,9 @@ class Outcome:
 class Federation:
     """The sites of one repetition, ready to run plans.
 
-    The centre scores the tail on ``watched`` public people after every round of gradients.
+    The centre scores the tail on ``watched`` public people after every round of gradients, and
+    evaluates by them; with the ``reference`` of public people it evaluates what the releases make
+    of the tail, else the tail itself.
 
     Where the noise is distributed and ``secure``, every round goes through the whole protocol of
     secure sums. By default it does not: the centre is handed each site's part and adds them up,
@@ -116,6 +119,7 @@ class Federation:
     trunk: str
     negatives: NDArray[np.float32]  # (M, D) public features
     watched: tuple[NDArray[np.float32], NDArray[np.int64]] | None = None  # public (W, D) and (W,)
+    reference: Reference | None = None
     entropy: str = "seeded"
     strategy: StrategyChoice = FEDAVG
     secure: bool = False
@@ -134,8 +138,9 @@ class Federation:
         pools = members_of(plan, sums.roster) if sums else {}
         charter = Charter(run=name, plan=plan, strategy=self.strategy, members=pools)
         publish(charter, initial, folder, key)
-        if self.watched is not None and any(m.kind == "gradient" for m in plan.mechanisms):
-            save_public(folder, *self.watched)
+        looked_at = {m.kind for m in plan.mechanisms} & {"gradient", "evaluation"}
+        if self.watched is not None and looked_at:
+            save_public(folder, *self.watched, self.reference)
         entropy = [self._entropy((*seed, number)) for number in range(len(self.doors))]
         budget = Budget(epsilon=epsilon(plan.events(), plan.delta), delta=plan.delta)
         config = {"charter": str(folder), "folder": str(folder), "resume": False}

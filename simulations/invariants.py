@@ -14,13 +14,20 @@ from numpy.typing import NDArray
 from client.privacy.reconcile import Sent, uncharged
 from common import wire
 from common.models.tail import BIAS, WEIGHT
-from common.moments.names import GRADIENT, count_name, sum_name
+from common.moments.names import (
+    GRADIENT,
+    count_name,
+    evaluation_count,
+    evaluation_sum,
+    sum_name,
+)
 from common.privacy.accountant import epsilon
-from common.privacy.plan import GradientMechanism, Round
+from common.privacy.plan import EvaluationMechanism, GradientMechanism, Round
 from simulations.trial import Aftermath
 
 TOLERANCE = 1e-4  # of the largest entry: float32 sums in another order
 ROUNDING = 1e-9  # of an epsilon
+WORK = ("train", "evaluate")  # Flower's types of messages that make a site release something
 
 Arrays = dict[str, NDArray[np.float64]]
 
@@ -79,7 +86,7 @@ def _released(left: Aftermath) -> dict[tuple[int, int], set[bytes]]:
     released: dict[tuple[int, int], set[bytes]] = defaultdict(set)
     for c in left.crossings:
         told = c.message.metadata
-        if c.what == "left" and told.message_type == "train" and c.message.has_content():
+        if c.what == "left" and told.message_type in WORK and c.message.has_content():
             released[c.node, int(told.group_id)].add(wire.dump(_arrays(c.message)))
     return released
 
@@ -119,12 +126,12 @@ def _pool(left: Aftermath, pool: str) -> Arrays:
         if isinstance(current.mechanism, GradientMechanism):
             _step(current, list(replies.values()), left.charter.momentum, (tail, velocity))
         else:
-            name = current.mechanism.name
-            expected[sum_name(name)] = sum(
-                (a[sum_name(name)] for a in replies.values()), start=np.zeros(())
-            )
+            evaluated = isinstance(current.mechanism, EvaluationMechanism)
+            named = (evaluation_sum, evaluation_count) if evaluated else (sum_name, count_name)
+            total, count = (name(current.mechanism.name) for name in named)
+            expected[total] = sum((a[total] for a in replies.values()), start=np.zeros(()))
             people = sum(left.people_of[node] for node in replies)
-            expected[count_name(name)] = np.array([people, len(replies)], np.float64)
+            expected[count] = np.array([people, len(replies)], np.float64)
     return {**expected, **tail}
 
 

@@ -30,11 +30,18 @@ from common.errors import LedgerError, RunError
 from common.models.tail import BIAS, WEIGHT
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
 from common.privacy.accountant import Event, epsilon
-from common.privacy.plan import GradientMechanism, Mechanism, MomentMechanism, PrivacyPlan
+from common.privacy.plan import (
+    EvaluationMechanism,
+    GradientMechanism,
+    Mechanism,
+    MomentMechanism,
+    PrivacyPlan,
+)
 from common.trust.keys import PublicKey
 from server.app import app as server_app
 from server.charter import Charter
 from server.checkpoint import RunState, read_checkpoint
+from server.monitor import save_public
 from simulations.agents import Agents, OpenAgent
 from simulations.entropy import SeededEntropy
 from simulations.faults import STORM, Crossing, FaultyGrid, Odds, PowerCut, Weather
@@ -75,8 +82,14 @@ class MortalStub(InProcessStub):
         self._trial, self._agents, self._number = trial, agents, number
 
     def Train(self, request: Any, timeout: float | None = None) -> Any:  # noqa: N802
+        return self._survived(super().Train, request)
+
+    def Evaluate(self, request: Any, timeout: float | None = None) -> Any:  # noqa: N802
+        return self._survived(super().Evaluate, request)
+
+    def _survived(self, method: Callable[[Any], Any], request: Any) -> Any:
         try:
-            return super().Train(request, timeout)
+            return method(request)
         except PowerCut:
             with self._trial.as_it_is_on_the_disk(self._number):
                 self._agents.forget(self._number)
@@ -132,6 +145,7 @@ class Trial:
     odds: Odds = STORM
     gradient: float = 0.25  # the chance that gradient rounds follow the moments
     training: type[Training] = Training
+    evaluated: bool = False  # an evaluation before everything and one after it
     patient: bool = False  # a round needs every site, budgets allow repeats, nobody gives up
 
     def run(self) -> Aftermath:
@@ -139,6 +153,9 @@ class Trial:
         rng = np.random.default_rng([self.seed, 1])
         types = "aabab"[: int(rng.integers(3, 6))]
         plan, share = _plan(rng, self.gradient), float(rng.choice([1.0, 2.5]))
+        if self.evaluated:
+            plan = _evaluated(plan)
+            save_public(self.folder, *_public(self.seed))
         if self.patient:
             plan, share = dataclasses.replace(plan, cohort=len(types)), math.inf
         charter = Charter(run=f"trial-{self.seed}", plan=plan)
@@ -237,6 +254,16 @@ def _plan(rng: np.random.Generator, gradient: float) -> PrivacyPlan:
         steps = GradientMechanism(sigma=3.0, clip=1.0, rate=1.0, rounds=2, negatives=4)
         mechanisms = (*mechanisms, steps)
     return PrivacyPlan(mechanisms=mechanisms, people=5, delta=DELTA, trunk=TRUNK, cohort=2)
+
+
+def _evaluated(plan: PrivacyPlan) -> PrivacyPlan:
+    first, last = (EvaluationMechanism(sigma=3.0, name=name) for name in ("before", "after"))
+    return dataclasses.replace(plan, mechanisms=(first, *plan.mechanisms, last))
+
+
+def _public(seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    features = np.random.default_rng([seed, 5]).normal(size=(60, FEATURES)).astype(np.float32)
+    return features, np.arange(60) // 2
 
 
 def _initial(rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:

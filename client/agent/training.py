@@ -154,7 +154,7 @@ class Training:
                 mechanism = accepted.plan.rounds[number - 1].mechanism
                 if isinstance(mechanism, EvaluationMechanism) != evaluation:
                     raise PlanError(f"round {number} of the plan is of another kind")
-                return self._released(accepted, run, number, arrays)
+                return self._train(run, number, arrays)
         finally:
             self._hold(run, asked)
 
@@ -178,9 +178,9 @@ class Training:
         if slot > 0:
             self._clock.sleep(slot - (self._clock.now() - asked) % slot)
 
-    def _released(
-        self, accepted: Accepted, run: str, number: int, arrays: Mapping[str, NDArray[Any]]
-    ) -> Arrays:
+    def _train(self, run: str, number: int, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+        """Round ``number``, which the plan has, of whatever kind it is."""
+        accepted = self._bound(run)
         plan = accepted.plan
         if not self._policy.allows_plain(plan):
             raise AggregationError("a share of the noise leaves this site in a secure sum only")

@@ -29,6 +29,16 @@ def evaluation_sum(mechanism: str) -> str:
     return f"{EVALUATION}{mechanism}.sum"
 
 
+def evaluation_count(mechanism: str) -> str:
+    """[people, sites] behind a pooled sum of cells: public constants, as with a moment."""
+    return f"{EVALUATION}{mechanism}.count"
+
+
+def evaluation_noise(mechanism: str) -> str:
+    """[factor] of its noise, as with a moment."""
+    return f"{EVALUATION}{mechanism}.noise"
+
+
 def asked_name(mechanism: str, array: str) -> str:
     """Under which the centre keeps ``array`` of the request for an evaluation in a pool."""
     return f"{EVALUATION}{mechanism}.asked.{array}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from common.errors import CharterError, ConfigError
+from common.errors import CharterError, ConfigError, RunError
 from common.privacy.plan import PrivacyPlan
 from common.trust.charter import CharterTerms, charter_digest, read_charter
 from common.trust.roster import Roster
@@ -83,11 +83,11 @@ def propose_command(home: CentreHome, asked: Asked, sources: Sources, now: float
     ground, opening, people = _ground(sources, federation)
     terms = propose(asked, ground, opening.arrays, now)
     write_proposal(folder, terms, opening.arrays)
-    if asked.rounds:
+    if asked.rounds or asked.evaluation:
         from server.monitor import save_public
 
-        save_public(folder, *people)
-    told = meaning(terms, opening.arrays, len(roster_of(home).admitted))
+        save_public(folder, *people, opening.reference)
+    told = _proposed(terms, opening.arrays, roster_of(home))
     return {"state": "proposed", "folder": str(folder), **told, "next": _next(asked.run)}
 
 
@@ -104,6 +104,7 @@ def sign_command(home: CentreHome, run: str, now: float) -> dict[str, Any]:
     terms, initial = read_proposal(folder)
     roster = roster_of(home)
     _check(terms, roster, run, now)
+    _check_public(folder, terms.plan)
     terms = dataclasses.replace(terms, members=members_of(terms.plan, roster))
     sums_of(terms, initial)
     told = meaning(terms, initial, len(roster.admitted))
@@ -118,7 +119,11 @@ def show_command(home: CentreHome, run: str, now: float) -> dict[str, Any]:
     """What the charter or proposal ``run`` says and means; ``SignatureError`` if it was altered."""
     check_run(run)
     terms, initial, signed = find(home, run)
-    told = meaning(terms, initial, len(roster_of(home).admitted))
+    roster = roster_of(home)
+    if signed is None:
+        told = _proposed(terms, initial, roster)
+    else:
+        told = meaning(terms, initial, len(roster.admitted))
     state = _state(terms, signed is not None, now)
     digest = {} if signed is None else {"digest": charter_digest(signed)}
     return {"state": state, **digest, "federation": terms.federation, **told}
@@ -177,6 +182,7 @@ def _ground(sources: Sources, federation: str) -> "tuple[Ground, Opening, tuple[
     from common.models.cache import FeatureCache
     from common.models.studio import Studio
     from common.models.trunk import load_trunk
+    from server.monitor import rates_of
     from server.public import PublicCameras, open_tail, randomised, shoot_public, watched
 
     trunk, tail = load_trunk(sources.trunk)
@@ -189,14 +195,30 @@ def _ground(sources: Sources, federation: str) -> "tuple[Ground, Opening, tuple[
         views = shoot_public(public, PublicCameras(camera=randomised()), studio)
     say(f"tuning the tail on public people (at most {sources.steps} steps)")
     opening = open_tail(tail, views, sources.steps)
+    features, person = watched(views)
     ground = Ground(
         federation=federation,
         trunk=trunk.hash,
         tail=opening.tail.hash,
         public=public.digest,
         radius=opening.reference.radius,
+        thresholds=len(rates_of(person)),
     )
-    return ground, opening, watched(views)
+    return ground, opening, (features, person)
+
+
+def _proposed(
+    terms: CharterTerms, initial: Mapping[str, NDArray[Any]], roster: Roster
+) -> dict[str, Any]:
+    """What a proposal means if it is signed while the roster is as it is now."""
+    admitted = len(roster.admitted)
+    try:
+        named = dataclasses.replace(terms, members=members_of(terms.plan, roster))
+        return meaning(named, initial, admitted)
+    except CharterError as error:
+        told = meaning(terms, initial, admitted)
+        told["in_plain_words"].append(f"With the sites admitted now it cannot be signed: {error}.")
+        return told
 
 
 def _read(done: int, total: int) -> None:
@@ -221,6 +243,17 @@ def _check(terms: CharterTerms, roster: Roster, run: str, now: float) -> None:
             "(`mascaron-admin sites`), or propose a smaller --cohort"
         )
     _check_pools(terms, plan, roster)
+
+
+def _check_public(folder: Path, plan: PrivacyPlan) -> None:
+    """Whether the public people who say at which cosine an evaluation accepts are there."""
+    from server.evaluating import Judge
+    from server.monitor import find_monitor
+
+    try:
+        Judge(plan=plan, initial={}, yardstick=find_monitor(folder)).check()
+    except RunError as error:
+        raise CharterError(str(error)) from None
 
 
 def _check_pools(terms: CharterTerms, plan: PrivacyPlan, roster: Roster) -> None:

@@ -7,10 +7,12 @@ from server.commands.status import state_of
 from server.home import CentreHome
 from server.runs.progress import read_progress, read_rounds
 from server.runs.proposal import check_run
+from server.runs.verdict import verdict
 
 
 def rounds_command(home: CentreHome, name: str) -> dict[str, Any]:
-    """Every round of ``name`` that is done: mechanism, sites, refusals, seconds and bytes.
+    """Every round of ``name`` that is done: mechanism, sites, refusals, seconds and bytes; and
+    what evaluations said, also in words.
 
     ``RunError`` if there is no such run, or its files cannot be read.
     """
@@ -18,6 +20,7 @@ def rounds_command(home: CentreHome, name: str) -> dict[str, Any]:
     progress = read_progress(home.run(name))
     if progress is None:
         raise RunError(f"no run {name}: `mascaron-admin status` lists those there are")
+    done = read_rounds(home.run(name))
     return {
         "run": name,
         "state": state_of(home, progress),
@@ -25,5 +28,6 @@ def rounds_command(home: CentreHome, name: str) -> dict[str, Any]:
         "rounds": progress.rounds,
         "message": progress.message,
         "wait": progress.wait,
-        "done": read_rounds(home.run(name)),
+        "done": done,
+        "evaluations": verdict(done),
     }

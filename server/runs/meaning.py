@@ -7,7 +7,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from common.privacy.plan import GradientMechanism, Mechanism, PrivacyPlan
+from common.privacy.accountant import epsilon
+from common.privacy.cells import expected_error
+from common.privacy.plan import EvaluationMechanism, GradientMechanism, Mechanism, PrivacyPlan
 from common.privacy.statement import statement
 from common.trust.charter import CharterTerms
 from server import phases
@@ -19,6 +21,7 @@ PLAIN = {
     "scatter": "how much pictures of one and the same person differ",
     "moments": "average position and spread of the people's faces",
     "gradient": "small steps of training",
+    "evaluation": "how often people match their own pictures, and strangers pass for them",
 }
 
 
@@ -69,21 +72,32 @@ def noise_in_clips(plan: PrivacyPlan, mechanism: Mechanism, sites: int) -> float
     return math.sqrt(sites) * plan.site_sigma(mechanism) / (sites * rate * counted)
 
 
+def error_of_rate(plan: PrivacyPlan, mechanism: EvaluationMechanism, sites: int) -> float:
+    """The standard error that noise gives a rate over the declared people of ``sites`` sites, at
+    most: a share of all pairs, such as 0.01 for one point in a hundred."""
+    deviation = math.sqrt(sites) * plan.site_sigma(mechanism) * mechanism.clip
+    return expected_error(sites * plan.people, deviation)
+
+
 def _release(plan: PrivacyPlan, mechanism: Mechanism, sent: int) -> dict[str, Any]:
-    return {
+    counts = (1, *SITES)
+    told = {
         "what": PLAIN[mechanism.kind],
         "sigma": mechanism.sigma,
         "clip": mechanism.clip,
         "rounds": mechanism.rounds,
         "bytes": sent,
-        "noise_of_average_in_clips": {
-            str(n): noise_in_clips(plan, mechanism, n) for n in (1, *SITES)
-        },
+        "noise_of_average_in_clips": {str(n): noise_in_clips(plan, mechanism, n) for n in counts},
     }
+    if isinstance(mechanism, EvaluationMechanism):
+        told["standard_error"] = {str(n): error_of_rate(plan, mechanism, n) for n in counts}
+    return told
 
 
 def _words(terms: CharterTerms, facts: Mapping[str, Any]) -> list[str]:
-    plan, first = terms.plan, terms.plan.mechanisms[0]
+    plan = terms.plan
+    trained = [m for m in plan.mechanisms if not isinstance(m, EvaluationMechanism)]
+    first = (trained or plan.mechanisms)[0]
     noise = {n: f"{100 * noise_in_clips(plan, first, n):.2g} %" for n in SITES}
     worst = facts["epsilon_if_at_every_site"]
     words = [
@@ -112,4 +126,22 @@ def _words(terms: CharterTerms, facts: Mapping[str, Any]) -> list[str]:
             "Gradient rounds take budget from the averages, which have always paid better in what "
             "we measured (docs/utility.md); --rounds 0 leaves them out."
         )
-    return words
+    return [*words, *_words_of_evaluations(plan)]
+
+
+def _words_of_evaluations(plan: PrivacyPlan) -> list[str]:
+    """What figures about the sites' people cost, and how good they will be."""
+    judged = [m for m in plan.mechanisms if isinstance(m, EvaluationMechanism)]
+    if not judged:
+        return []
+    last, alone = judged[-1], epsilon([m.event for m in judged], plan.delta)
+    errors = ", ".join(f"{100 * error_of_rate(plan, last, n):.2g} points at {n}" for n in SITES)
+    return [
+        f"{'The tail is' if len(judged) == 1 else 'First and last tail are'} judged on the sites' "
+        "own people, as a release that is paid for: how many of a person's own pairs of pictures "
+        "match, and how many public strangers pass, at the threshold that "
+        f"{'1 %' if last.thresholds == 1 else '1 % and 0.1 %'} of public pairs reach. By itself "
+        f"that would cost epsilon {alone:.3g}. Expect a standard error from noise of at most "
+        f"{errors} sites with {plan.people} people each, if all have two pictures. Nothing is "
+        "trained on it."
+    ]

@@ -4,6 +4,7 @@ A proposal binds nobody. Everything in it is public or chosen by the administrat
 was derived from a person at a site.
 """
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
@@ -35,7 +36,8 @@ _RUN = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """What an administrator asks of a run. ``rounds`` of gradients, 0 for moments only.
+    """What an administrator asks of a run. ``rounds`` of gradients, 0 for moments only;
+    ``evaluation`` is the share of the budget that figures about the sites' people may cost.
 
     ``people`` is the declared number of each site, ``expires`` the seconds a site has to accept
     it in, ``timeout`` those that a round may take, ``release_slot`` those after which every answer
@@ -52,6 +54,8 @@ class Asked:
     honest_sites: int = 1
     pooling: Literal["camera_type", "all"] = "camera_type"
     mean_share: float = MEAN_SHARE
+    evaluation: float = 0.0
+    evaluate_before: bool = False
     expires: float = 30 * 86400.0
     timeout: float = 3600.0
     release_slot: float = 5.0
@@ -76,13 +80,13 @@ class Asked:
     @property
     def recipe(self) -> Recipe:
         """How the budget is shared out."""
-        if not self.rounds:
-            return Recipe(delta=self.delta, mean_share=self.mean_share)
         return Recipe(
             delta=self.delta,
             mean_share=self.mean_share,
-            gradient_share=GRADIENT_SHARE,
-            gradient_rounds=self.rounds,
+            gradient_share=GRADIENT_SHARE if self.rounds else 0.0,
+            gradient_rounds=self.rounds or 1,
+            evaluation_share=self.evaluation,
+            evaluate_before=self.evaluate_before,
         )
 
 
@@ -90,7 +94,8 @@ class Asked:
 class Ground:
     """What is public of a run: hashes of trunk and of the public pictures, and the opening's.
 
-    ``radius`` is the clip norm of a person's scatter, from public people only.
+    ``radius`` is the clip norm of a person's scatter, from public people only; ``thresholds`` is
+    at how many of the usual rates of false matches there are enough public pairs to evaluate.
     """
 
     federation: str
@@ -98,15 +103,24 @@ class Ground:
     tail: str
     public: str
     radius: float
+    thresholds: int = 0
 
 
 def propose(asked: Asked, ground: Ground, initial: Arrays, now: float) -> CharterTerms:
     """The terms that ``asked`` comes to on ``ground``, as of ``now`` (seconds since 1970).
 
-    Raises ``ConfigError`` for a budget that no noise meets, or a strategy the plan rules out.
+    Raises ``ConfigError`` for a budget that no noise meets, a strategy the plan rules out, or an
+    evaluation that public people are too few for.
     """
+    if asked.evaluation and not ground.thresholds:
+        raise ConfigError(
+            "an evaluation accepts at the cosine that 1 % of the pairs of public people reach, "
+            "and there are fewer than 1,000 such pairs: bring more --public people, or leave "
+            "--evaluation out"
+        )
+    recipe = dataclasses.replace(asked.recipe, thresholds=max(ground.thresholds, 1))
     try:
-        mechanisms = make_mechanisms(asked.recipe, ground.radius, asked.epsilon)
+        mechanisms = make_mechanisms(recipe, ground.radius, asked.epsilon)
     except ValueError as error:
         raise ConfigError(str(error)) from None
     plan = PrivacyPlan(

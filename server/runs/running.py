@@ -27,8 +27,9 @@ from server.runs.progress import (
     write_progress,
 )
 from server.runs.register import Register
+from server.runs.verdict import verdict
 from server.runs.watching import Exchange, WatchedGrid
-from server.strategies.rounds import Monitor, RoundLoop
+from server.strategies.rounds import EVALUATE, TRAIN, Monitor, RoundLoop
 from server.strategies.secure import KIND
 
 LOOK = 2.0  # seconds between two looks for sites
@@ -87,8 +88,8 @@ class Running:
             try:
                 self._wait_for_nodes(deadline)
                 self._told("running")
-                self._enter(state, initial)
-                return self._told("done")
+                history = self._enter(state, initial).history
+                return self._told("done", "; ".join(verdict(history)))
             except CohortError as error:
                 if self._round > reached:  # sites were there until just now
                     deadline = self.clock.now() + self.manner.wait
@@ -108,7 +109,7 @@ class Running:
         self._round = state.round
         return state
 
-    def _enter(self, state: RunState, initial: PoolArrays) -> None:
+    def _enter(self, state: RunState, initial: PoolArrays) -> RunState:
         grid = WatchedGrid(self.grid, self.clock.now, self._begun, self._noted)
         grid.asking = max(LEAST, self.manner.wait)
         self._loop = RoundLoop(
@@ -121,7 +122,7 @@ class Running:
             done=self._done,
             without=self.manner.without,
         )
-        self._loop.run(state, initial)
+        return self._loop.run(state, initial)
 
     def _wait_for_nodes(self, deadline: float) -> None:
         """Waits while there are too few nodes to ask; ``CohortError`` at ``deadline``."""
@@ -134,11 +135,11 @@ class Running:
             self.clock.sleep(LOOK)
 
     def _begun(self, kind: str, group: str) -> None:
-        if kind in ("train", KIND):
+        if kind in (TRAIN, EVALUATE, KIND):
             self._told("running", f"round {group}: sites are at work")
 
     def _noted(self, exchange: Exchange) -> None:
-        if exchange.kind == "train":
+        if exchange.kind in (TRAIN, EVALUATE):
             self._train = exchange
         elif exchange.kind == KIND:
             self._waves.append(exchange)

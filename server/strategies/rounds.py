@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from common import wire
 from common.errors import CohortError, RunError
-from common.privacy.plan import GradientMechanism, Round
+from common.privacy.plan import EvaluationMechanism, GradientMechanism, Round
 from common.trust.charter import charter_digest
 from common.trust.signed import Signed
 from server import phases
 from server.charter import Charter
 from server.checkpoint import PoolArrays, RunState, write_checkpoint
+from server.evaluating import Judge, Yardstick
 from server.runs.register import Register
 from server.strategies import declined
 from server.strategies.countersigning import NodeHeads
@@ -32,11 +33,14 @@ from server.strategies.named import Optimiser, Standing, averaging
 from server.strategies.secure import SecureRounds
 from server.strategies.validating import Expected, Validating
 
+TRAIN, EVALUATE = "train", "evaluate"  # Flower's message types
+
 log = logging.getLogger(__name__)
 
 
-class Monitor(Protocol):
-    """A figure on public people: higher is better. Early stopping may look at nothing else."""
+class Monitor(Yardstick, Protocol):
+    """Public people: thresholds for evaluations, and a figure, higher is better, that early
+    stopping may look at. It may look at nothing else."""
 
     def score(self, arrays: Mapping[str, NDArray[Any]]) -> float: ...
 
@@ -71,8 +75,10 @@ class RoundLoop:
         a pool that has begun is lost and not ``without``, or if a pool has fewer than its
         distributed noise or its strategy needs; ``AggregationError`` if a secure sum failed after
         the sites had paid for it: the checkpoint is then that of the round before. ``RunError`` if
-        ``state`` was made with another strategy.
+        ``state`` was made with another strategy, or the plan evaluates without public people.
         """
+        judge = Judge(plan=self.charter.plan, initial=initial, yardstick=self.monitor)
+        judge.check()
         plan, strategy = self.charter.plan, self.charter.strategy.to_json()
         if state.round and state.strategy not in ("", strategy):
             raise RunError("the checkpoint was made with another strategy; do not resume it")
@@ -88,7 +94,9 @@ class RoundLoop:
         for number in range(state.round + 1, len(plan.rounds) + 1):
             current = plan.rounds[number - 1]
             gradient = isinstance(current.mechanism, GradientMechanism)
-            if not (gradient and self._stopped(state)):  # else neither asked for nor charged
+            if isinstance(current.mechanism, EvaluationMechanism):
+                self._evaluate(current, roster, state, judge)
+            elif not (gradient and self._stopped(state)):  # else neither asked for nor charged
                 self._round(current, roster, state)
                 if self.monitor and gradient:
                     _note_score(self.monitor, state)
@@ -110,6 +118,13 @@ class RoundLoop:
             if waited >= stop.patience:
                 return True
         return False
+
+    def _evaluate(self, current: Round, roster: Enlisted, state: RunState, judge: Judge) -> None:
+        """A round whose sums are read and kept, and enter nothing."""
+        state.pools = judge.prepared(current, state.pools)
+        write_checkpoint(self.folder, state)
+        self._round(current, roster, state)
+        state.history[-1]["evaluation"] = judge.figures(current, state.pools)
 
     def _enlisting(self) -> Enlisting:
         return Enlisting(self.charter, self.signed, self._exchange, self.register)
@@ -250,6 +265,7 @@ class RoundLoop:
         self, current: Round, roster: Enlisted, state: RunState, heads: NodeHeads
     ) -> list[Message]:
         number, seconds = current.number, self.charter.timeout
+        kind = EVALUATE if isinstance(current.mechanism, EvaluationMechanism) else TRAIN
         words: dict[str, Any] = {
             wire.VERSION: wire.PROTOCOL,
             wire.RUN: self.charter.run,
@@ -262,7 +278,7 @@ class RoundLoop:
             for node in nodes:
                 config = ConfigRecord({**words, wire.HEAD: heads.last(node)})
                 content = RecordDict({wire.ARRAYS: record, wire.CONFIG: config})
-                messages.append(Message(content, node, "train", ttl=seconds, group_id=str(number)))
+                messages.append(Message(content, node, kind, ttl=seconds, group_id=str(number)))
         return self._exchange(messages, str(number))
 
     def _exchange(self, messages: list[Message], group: str) -> list[Message]:

@@ -45,16 +45,22 @@ def test_every_rule_holds_after_two_hundred_storms() -> None:
         assert seen[what] >= 5, seen  # the storm was one
 
 
+def test_every_rule_holds_where_the_first_and_the_last_tail_are_evaluated() -> None:
+    seen = weathered(range(40), evaluated=True)
+    for what in ("finished", "given up", "broken", "UNAVAILABLE"):
+        assert seen[what] >= 2, seen
+
+
 @pytest.mark.slow
 def test_every_rule_holds_after_ten_thousand_storms() -> None:
     assert weathered(range(SEEDS, SEEDS + MANY))["finished"] > MANY / 4
 
 
-def weathered(seeds: range) -> Counter[str]:
+def weathered(seeds: range, **how: Any) -> Counter[str]:
     """What was met with under ``seeds``, each of which keeps every rule."""
     seen: Counter[str] = Counter()
     for seed in seeds:
-        left = trial(seed)
+        left = trial(seed, **how)
         assert broken(left) == [], f"seed {seed}"
         seen["finished" if left.finished else "given up"] += 1
         for c in left.crossings:
@@ -73,8 +79,9 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(seed: int) ->
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_run_whose_centre_died_ends_as_if_it_had_not(seed: int) -> None:
-    fair = trial(seed, odds=FAIR)
-    died = trial(seed, odds=Odds(centre=0.25, twice=0.3))
+    evaluated = seed % 2 == 1
+    fair = trial(seed, odds=FAIR, evaluated=evaluated)
+    died = trial(seed, odds=Odds(centre=0.25, twice=0.3), evaluated=evaluated)
     assert fair.finished
     assert died.finished
     assert died.stops == ()
