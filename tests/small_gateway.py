@@ -107,6 +107,11 @@ class Centre:
         return self.guard.tally
 
     @property
+    def held(self) -> int:
+        """Connections that hold a place now."""
+        return self.guard.connections._held.total()
+
+    @property
     def quiet(self) -> bool:
         return not self.superlink.seen and not self.admission.asked
 
