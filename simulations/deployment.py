@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from common.errors import DeploymentError
@@ -171,7 +172,13 @@ class Deployment:
         self._start(Daemon(name="centre", command=[str(program), *command]))
 
     def join(self, site: str, faces: Path, facts: Mapping[str, str]) -> None:
-        """Provisions ``site`` by its three commands and starts its agent and its courier.
+        """Provisions ``site`` by its three commands and starts its agent and its courier."""
+        self.enter(site, faces, facts)
+        self.start_agent(site)
+        self.start_courier(site)
+
+    def enter(self, site: str, faces: Path, facts: Mapping[str, str]) -> None:
+        """Makes a home for ``site`` and has it admitted, without starting anything.
 
         ``faces`` become readable to the agent's user alone; ``facts`` are options of `init`.
         """
@@ -186,8 +193,6 @@ class Deployment:
         words = [word for pair in facts.items() for word in pair]
         told = self.site(site, "init", "--name", site, "--faces", str(faces), *words)
         self.admin("admit", site, told["fingerprint"])
-        self.start_agent(site)
-        self.start_courier(site)
 
     def users(self, site: str) -> Users:
         """Under whose numbers the halves of ``site`` run."""
@@ -223,12 +228,16 @@ class Deployment:
         as soon as something ended that should not."""
         limit = time.monotonic() + seconds
         while not reached():
-            failed = [name for name, daemon in self._daemons.items() if daemon.failed]
-            if failed:
-                raise DeploymentError(f"{', '.join(failed)} ended\n{self.tails()}")
+            self.check()
             if time.monotonic() > limit:
                 raise DeploymentError(f"{what} did not happen in {seconds:.0f} s\n{self.tails()}")
             time.sleep(POLL_SECONDS)
+
+    def check(self) -> None:
+        """Raises ``DeploymentError`` with the ends of all logs if something ended by itself."""
+        failed = [name for name, daemon in self._daemons.items() if daemon.failed]
+        if failed:
+            raise DeploymentError(f"{', '.join(failed)} ended\n{self.tails()}")
 
     def tails(self, lines: int = 8) -> str:
         """The last lines of every daemon's output."""
@@ -246,7 +255,12 @@ class Deployment:
     def __enter__(self) -> "Deployment":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _start(self, daemon: Daemon) -> Daemon:
