@@ -22,7 +22,7 @@ def join(home: SiteHome, courier_user: str | None, prepare: bool, dry_run: bool)
     """
     import time
 
-    from client.admission import fetch
+    from client.centre.admission import fetch
     from client.commands.join import Surroundings, join_command, prepare_command
 
     if dry_run:

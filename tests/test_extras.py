@@ -13,8 +13,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from client.courier.supernode import make_node_key
 from client.home import SiteHome
-from client.supernode import make_node_key
 from common.faces.store import save_pack
 from common.synthetic.generate import synthetic_faces
 from tests.small_centre import centre
@@ -197,11 +197,11 @@ def test_a_courier_is_prepared_and_its_launcher_answers_without_torch(tmp_path: 
 ROOMS = """
 import os
 from pathlib import Path
-import client.app, client.admission, client.commands.join, client.commands.init
+import client.app, client.centre.admission, client.commands.join, client.commands.init
 import client.commands.doctor, client.commands.admission
 from client.home import SiteHome
 from client.launcher import Pin, pin
-from client.supernode import daemons
+from client.courier.supernode import daemons
 home = SiteHome(Path(sys.argv[1]))
 pin(Pin(home.fabs))
 from flwr.supernode.cli import flwr_clientapp

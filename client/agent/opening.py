@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from client.admission import known_roster
 from client.agent.aggregation import Member, SecureAggregation
 from client.agent.attempts import Attempts
 from client.agent.desk import Desk, Price
@@ -21,6 +20,7 @@ from client.agent.facts import Membership, SiteFacts
 from client.agent.people import SitePeople
 from client.agent.rosters import Rosters
 from client.agent.sealed import SealedFeatures
+from client.centre.admission import known_roster
 from client.home import SiteConfig, SiteHome
 from client.policy import SitePolicy
 from client.privacy.ledger import LEAST_KEY, Budget, Ledger

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from client.admission import fetch
+from client.centre.admission import fetch
 from client.commands.init import START
 from client.home import SiteHome
 
@@ -20,7 +20,7 @@ def admission_command(home: SiteHome, clock: Callable[[], float]) -> dict[str, A
     """State, reason, end of the certificate and number of the roster, as signed.
 
     Run it once a day: a certificate under a third of its life is renewed by it. Raises as
-    ``client.admission.fetch`` does, and ``DeploymentError`` for a user who is not the agent's.
+    ``fetch`` does, and ``DeploymentError`` for a user who is not the agent's.
     """
     home.check_agent()
     state = fetch(home, clock)

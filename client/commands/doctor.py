@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from client.doctor import ON_THIS_MACHINE, Finding, Machine, check_node, examine
-from client.doctor_agent import check_agent, check_door
-from client.doctor_centre import check_centre
+from client.doctor.agent import check_agent, check_door
+from client.doctor.centre import check_centre
+from client.doctor.findings import Finding, Machine, examine
+from client.doctor.site import ON_THIS_MACHINE, check_node
 from client.ends import channel_to
 from client.home import SiteConfig, SiteHome
 from common import wire

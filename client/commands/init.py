@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from client.contact import Centre, fetch_ca
+from client.centre.contact import Centre, fetch_ca
+from client.courier.supernode import make_node_key
 from client.ends import make_ends
 from client.home import SiteConfig, SiteHome
-from client.supernode import make_node_key
 from common.config import read_toml
 from common.errors import AdmissionError, ConfigError
 from common.trust import storing

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from client import standing
+from client.courier import standing
+from client.courier.standing import Listener
+from client.courier.supernode import daemons, make_secret
 from client.ends import make_ends
 from client.home import SiteConfig, SiteHome
 from client.launcher import allow_own_bundle, write_launchers
-from client.standing import Listener
-from client.supernode import daemons, make_secret
 from common.daemons.leash import confine
 from common.daemons.supervisor import Care, Chore, Patience, Supervisor
 from common.daemons.users import OsUser, become, hand_over
@@ -24,7 +24,7 @@ PATIENCE = Patience(longest_pause=15.0, stop=10.0)
 
 
 class Admission(Protocol):
-    """How the site stands with its federation; see `client.admission`."""
+    """How the site stands with its federation; see `client.centre.admission`."""
 
     @property
     def state(self) -> str: ...

@@ -42,8 +42,8 @@ def serve_site(home: SiteHome, group: str | None, say: Callable[[str], None]) ->
     from client.agent.opening import open_site
     from client.agent.service import AgentService
     from client.agent.training import Training
+    from client.centre.renewal import Means, Renewal
     from client.privacy.entropy import OsEntropy
-    from client.renewal import Means, Renewal
 
     close_to_others()
     _limit_logs()
@@ -94,7 +94,7 @@ def await_admission(home: SiteHome, say: Callable[[str], None], every: float = L
 
 def _ask(home: SiteHome) -> str:
     """What the centre says of this site's request; "" if it cannot be asked from here."""
-    from client.admission import fetch
+    from client.centre.admission import fetch
     from common.errors import DeploymentError, MascaronError
 
     try:

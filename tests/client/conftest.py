@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from client import contact
+from client.centre import contact
 from client.home import SiteHome
 from tests.paper_wire import Wire
 from tests.small_federation import PaperCentre

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from client.admission import fetch
+from client.centre.admission import fetch
 from client.commands.init import Asked
 from client.home import SiteHome
 from client.policy import SitePolicy

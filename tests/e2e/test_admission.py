@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_private_key,
 )
 
-from client.admission import AdmissionState, fetch
+from client.centre.admission import AdmissionState, fetch
 from client.cli import main as site_main
 from client.home import SiteHome
 from server.cli import main as admin_main

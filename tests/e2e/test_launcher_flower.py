@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pytest
 
+from client.courier.supernode import make_node_key
 from client.home import SiteHome
 from client.launcher import REFUSED
-from client.supernode import make_node_key
 from common import wire
 from common.daemons.surroundings import QUIET
 from tests.small_node import describing_agent

@@ -24,9 +24,9 @@ from client.app import dial, make_app
 from client.cli import main
 from client.commands.doctor import ask_agent
 from client.commands.status import show_status
+from client.courier.supernode import node_config
 from client.ends import agent_end, make_ends, own_end
 from client.home import SiteHome
-from client.supernode import node_config
 from common import wire
 from common.errors import ConfigError, DeploymentError
 from protos.gen import agent_pb2 as pb

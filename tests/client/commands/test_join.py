@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from client.cli import main
 from client.commands import join as room
 from client.commands.join import Surroundings, join_command
+from client.courier.standing import STOPPED, Standing
+from client.courier.supernode import make_node_key
 from client.home import SiteHome
 from client.launcher import COMMANDS, bundle_hash, read_allowed
-from client.standing import STOPPED, Standing
-from client.supernode import make_node_key
 from common.errors import AdmissionError, BusyError, DeploymentError, SignatureError
 
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatch:DeprecationWarning")  # flwr's own

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from client.doctor import Finding, Machine
-from client.doctor_centre import check_centre
+from client.doctor.centre import check_centre
+from client.doctor.findings import Finding, Machine
 from client.home import SiteConfig, SiteHome
 from common.wire import PROTOCOL
 from server.serving import gateway

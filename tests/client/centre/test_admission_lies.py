@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from client.admission import centre_of, fetch, known_roster
+from client.centre.admission import centre_of, fetch, known_roster
 from client.home import SiteHome
 from common.errors import (
     DeploymentError,

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from client.agent.tls import DAYS, make_end
-from client.doctor import Finding, Machine
-from client.doctor_agent import check_agent, check_door
+from client.doctor.agent import check_agent, check_door
+from client.doctor.findings import Finding, Machine
 from client.ends import make_ends
 from client.home import SiteHome
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from cryptography import x509
 
-from client.contact import Centre
+from client.centre.contact import Centre
 from client.home import SiteHome
 from common.errors import AdmissionError, ConfigError, DeploymentError, SignatureError, WireError
 from common.trust import storing

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from client.doctor import SET_CLOCK, Finding, Machine, well, wrong
+from client.doctor.findings import SET_CLOCK, Finding, Machine, well, wrong
 from client.home import SiteConfig, SiteHome
 from common import wire
 from common.trust import storing

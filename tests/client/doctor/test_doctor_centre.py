@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from client import doctor_centre
-from client.doctor import Finding, Machine
-from client.doctor_centre import MOST_SKEW, check_centre
+from client.doctor import centre as doctor_centre
+from client.doctor.centre import MOST_SKEW, check_centre
+from client.doctor.findings import Finding, Machine
 from client.home import SiteConfig, SiteHome
 from common import wire
 from tests.small_pki import DAY, Issuer

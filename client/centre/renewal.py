@@ -40,7 +40,7 @@ def overdue(home: SiteHome, now: float) -> str:
 
 def ask_apart(home: SiteHome) -> str:
     """`mascaron-site admission` in a process of its own; what it told if it failed, else ""."""
-    root = str(Path(__file__).resolve().parents[1])
+    root = str(Path(__file__).resolve().parents[2])
     command = [sys.executable, "-I", "-c", PROGRAM, root, "admission", "--home", str(home.folder)]
     try:
         done = subprocess.run(  # noqa: S603 - this very program

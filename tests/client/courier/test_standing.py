@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from client import standing
+from client.courier import standing
+from client.courier.standing import Listener, Standing
 from client.home import SiteHome
-from client.standing import Listener, Standing
 from common.errors import ConfigError
 
 REFUSAL = (  # of a node that is unknown, as Flower 1.41 writes it

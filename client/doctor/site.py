@@ -1,21 +1,33 @@
-"""What can be wrong with a site: every check names the cause and what to do about it.
-
-Checks look and change nothing. Nothing they say names a person or counts anybody.
-"""
+"""What can be wrong with a site on its own machine: processor, disk, keys, membership, node."""
 
 import os
-import platform
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 
-from client.admission import known_roster
+from client.centre.admission import known_roster
+from client.centre.renewal import LATE
+from client.courier.standing import (
+    CONNECTED,
+    ENDED,
+    REFUSED,
+    STARTING,
+    STOPPED,
+    UNREACHABLE,
+    Standing,
+)
+from client.doctor.findings import (
+    INIT,
+    JOIN,
+    SET_CLOCK,
+    Check,
+    Finding,
+    Machine,
+    visible,
+    well,
+    wrong,
+)
 from client.home import SiteConfig, SiteHome
 from client.launcher import read_allowed
-from client.renewal import LATE
-from client.standing import CONNECTED, ENDED, REFUSED, STARTING, STOPPED, UNREACHABLE, Standing
-from common.errors import MascaronError
 from common.locks import is_locked
 from common.trust import storing
 from common.trust.certificates import expiry, life_left, read_certificate
@@ -23,61 +35,7 @@ from common.trust.certificates import expiry, life_left, read_certificate
 LEAST_SPACE = 100 * 2**20  # bytes
 PATIENCE = 180.0  # seconds; Flower takes up to a minute to let a node that crashed in again
 X86 = ("x86_64", "amd64", "i686")
-INIT, JOIN = "run `mascaron-site init`", "run `mascaron-site join`"
-SET_CLOCK = "let this machine keep time by NTP: timedatectl set-ntp true"
 ASK = "run `mascaron-site admission` as the agent's user"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """What a check found. ``cause`` and ``remedy`` are empty where nothing is wrong."""
-
-    name: str
-    ok: bool
-    cause: str = ""
-    remedy: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """What the checks may ask of this machine, so that a test can answer."""
-
-    now: Callable[[], float]  # seconds since 1970
-    space: Callable[[Path], int]  # bytes free there
-    processor: Path = Path("/proc/cpuinfo")
-    architecture: str = platform.machine()
-    ask_agent: Callable[[SiteHome, SiteConfig], str]  # "" if the agent answers, else the reason
-
-
-Check = Callable[[SiteHome, SiteConfig, Machine], Iterable[Finding]]
-
-
-def well(name: str) -> Finding:
-    """Nothing is wrong with ``name``."""
-    return Finding(name=name, ok=True)
-
-
-def wrong(name: str, cause: str, remedy: str) -> Finding:
-    """Something is."""
-    return Finding(name=name, ok=False, cause=cause, remedy=remedy)
-
-
-def examine(home: SiteHome, machine: Machine, checks: Iterable[Check]) -> list[Finding]:
-    """All findings, whatever fails: a check that cannot be made is a finding too."""
-    try:
-        config = home.config()
-    except MascaronError as error:
-        return [wrong("settings", str(error), f"correct {home.settings}, or {INIT}")]
-    findings = [well("settings")]
-    for check in checks:
-        try:
-            findings += check(home, config, machine)
-        except MascaronError as error:
-            findings.append(wrong(_name(check), str(error), "the cause says what to do"))
-        except OSError as error:
-            cause = f"cannot be checked: {error.strerror or type(error).__name__}"
-            findings.append(wrong(_name(check), cause, "run as the owner of the site's home"))
-    return findings
 
 
 def check_processor(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
@@ -209,15 +167,6 @@ def _standing_found(standing: Standing | None, now: float) -> Finding:
 
 def _words(line: bytes) -> list[str]:
     return line.decode("ascii", "replace").split()[:2]
-
-
-def visible(folder: Path) -> bool:
-    """Unless it is the other side's: a folder that is not there is everybody's business."""
-    return not folder.exists() or os.access(folder, os.R_OK | os.X_OK)
-
-
-def _name(check: Check) -> str:
-    return getattr(check, "__name__", "check").removeprefix("check_")
 
 
 ON_THIS_MACHINE: tuple[Check, ...] = (

@@ -17,7 +17,7 @@ from flwr.supernode.cli.flower_supernode import (
     _try_setup_client_authentication as authentication,
 )
 
-from client import supernode
+from client.courier import supernode
 from client.home import SiteConfig, SiteHome
 from common.daemons.surroundings import KEPT, QUIET, UNBUFFERED, scrubbed
 from common.errors import ConfigError, DeploymentError

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from client import doctor
 from client.agent.tls import make_end
 from client.cli import main
 from client.commands.doctor import CHECKS, ask_agent, doctor_command
-from client.doctor import Finding, Machine, examine
+from client.courier.standing import Standing
+from client.courier.supernode import make_node_key
+from client.doctor import site as doctor
+from client.doctor.findings import Finding, Machine, examine
 from client.home import SiteHome
 from client.launcher import bundle_hash
-from client.standing import Standing
-from client.supernode import make_node_key
 from common.locks import locked
 from common.trust.keys import SigningKey
 from common.trust.roster import WHY_REVOKED, Roster, SiteEntry

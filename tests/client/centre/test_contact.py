@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from client import contact
-from client.contact import Centre, fetch_ca
+from client.centre import contact
+from client.centre.contact import Centre, fetch_ca
 from common.errors import AdmissionError, DeploymentError, MascaronError
 from common.trust.refusals import REFUSALS
 from server.admission.authority import renew_server

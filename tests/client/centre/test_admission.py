@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from client import contact
-from client.admission import _knows_node, fetch, known_roster
+from client.centre import contact
+from client.centre.admission import _knows_node, fetch, known_roster
 from client.commands.admission import admission_command
 from client.commands.init import START
 from client.home import SiteHome

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from client.doctor import Finding, Machine, visible, well, wrong
+from client.doctor.findings import Finding, Machine, visible, well, wrong
 from client.ends import AGENT, LEAST_LIFE, End, ends, seconds_left
 from client.home import SiteConfig, SiteHome
 from common.errors import SignatureError

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from client import renewal as room
-from client.admission import fetch
+from client.centre import renewal as room
+from client.centre.admission import fetch
+from client.centre.renewal import LATE, Means, Renewal, ask_apart, overdue
 from client.home import SiteHome
-from client.renewal import LATE, Means, Renewal, ask_apart, overdue
 from tests.paper_wire import Wire, joined
 from tests.small_federation import DAY, NOW, PaperCentre
 
