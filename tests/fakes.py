@@ -47,6 +47,7 @@ def fake_site(train: Answer, camera_type: Callable[[int], str] = lambda i: "door
         record = message.content.array_records[wire.ARRAYS]
         return train(message, {name: array.numpy() for name, array in record.items()})
 
+    app.evaluate()(handle)
     return app
 
 

@@ -80,7 +80,12 @@ def asked(**changes: Any) -> Asked:
 def proposed(home: CentreHome, **changes: Any) -> CharterTerms:
     """A proposal as ``charter propose`` leaves it, without public people."""
     ground = Ground(
-        federation=federation_of(home), trunk=TRUNK, tail="u" * 64, public="p" * 64, radius=0.25
+        federation=federation_of(home),
+        trunk=TRUNK,
+        tail="u" * 64,
+        public="p" * 64,
+        radius=0.25,
+        thresholds=changes.pop("thresholds", 1),
     )
     terms = propose(asked(**changes), ground, initial(), NOW)
     write_proposal(home.charter(terms.run), terms, initial())

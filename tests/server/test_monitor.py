@@ -4,12 +4,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from common.errors import ModelError, RunError
-from server.monitor import PUBLIC, PublicMonitor, find_monitor
+from common.models.tail import Tail
+from common.moments.reference import Reference, make_reference
+from server.monitor import PUBLIC, PublicMonitor, find_monitor, save_public
+from tests.small_world import small_world
 
 ARRAYS = {"tail.weight": np.eye(4, dtype=np.float32), "tail.bias": np.zeros(4, np.float32)}
+
+
+@pytest.fixture(scope="module")
+def known() -> Reference:
+    world = small_world(12)
+    return make_reference(world.tail, world.public)
 
 
 def people(count: int = 40) -> tuple[np.ndarray, np.ndarray]:
@@ -44,6 +53,29 @@ def test_monitor_is_found_beside_the_charter(tmp_path: Path) -> None:
     monitor = find_monitor(tmp_path)
     assert monitor is not None
     assert monitor.score(ARRAYS) == PublicMonitor(features, person).score(ARRAYS)
+
+
+def test_public_statistics_are_found_with_the_people(tmp_path: Path, known: Reference) -> None:
+    save_public(tmp_path, *people(), known)
+    monitor = find_monitor(tmp_path)
+    assert monitor is not None
+    assert monitor.reference is not None
+    assert monitor.reference.frame.hash == known.frame.hash
+    arrays = dict(load_file(tmp_path / PUBLIC))
+    save_file({**arrays, "reference.numbers": np.zeros(1)}, tmp_path / PUBLIC)
+    with pytest.raises(RunError, match=PUBLIC):
+        find_monitor(tmp_path)
+
+
+def test_thresholds_let_so_many_public_pairs_pass_and_no_more() -> None:
+    features, person = people(60)
+    monitor = PublicMonitor(features, person)
+    found = monitor.thresholds(Tail(ARRAYS["tail.weight"], ARRAYS["tail.bias"]))
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    strangers = (unit @ unit.T)[person[:, None] < person]
+    assert monitor.rates == (1e-2, 1e-3)
+    for rate, threshold in zip(monitor.rates, found, strict=True):
+        assert 0.9 * rate < (strangers >= threshold).mean() <= 1.01 * rate
 
 
 @pytest.mark.parametrize("how", ["garbage", "no person", "lengths", "labels", "flat"])

@@ -1,6 +1,7 @@
 """A charter from budget to seal: what is solved, what is said, and what is never signed."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,15 @@ from click.testing import CliRunner, Result
 
 from common.errors import CharterError, ConfigError
 from common.privacy.accountant import epsilon
+from common.privacy.cells import person_cells, rates
+from common.privacy.plan import EvaluationMechanism
 from common.synthetic.generate import synthetic_faces
 from common.trust.charter import charter_digest, read_charter
 from server.charter import CHARTER, INITIAL, load_charter
 from server.cli import main
 from server.commands.charter import list_command, seconds_of, show_command, sign_command
-from server.monitor import PUBLIC
-from server.runs.meaning import bytes_of, noise_in_clips
+from server.monitor import PUBLIC, find_monitor, save_public
+from server.runs.meaning import bytes_of, error_of_rate, noise_in_clips
 from server.runs.proposal import PROPOSAL, read_proposal
 from server.standing import federation_of, public_key, roster_of
 from tests.small_centre import NOW, admit, asked, centre, initial, proposed, signed
@@ -243,3 +246,97 @@ def test_a_pool_too_small_for_a_secure_sum_is_not_signed(tmp_path: Path) -> None
     admit(home, 3, "ab")
     proposed(home, noise="distributed", honest_sites=2, pooling="all")
     assert sign_command(home, "r1", NOW)["state"] == "signed"
+
+
+def test_a_proposal_says_what_secure_sums_rest_on_before_it_is_signed(tmp_path: Path) -> None:
+    home = centre(tmp_path)
+    admit(home, 4)
+    proposed(home, noise="distributed", honest_sites=2)
+    told = show_command(home, "r1", NOW)
+    assert told["state"] == "proposed"
+    [pool] = told["secure_sums"].values()
+    assert (pool["least_sites"], pool["sites_that_may_be_lost"]) == (3, 1)
+    assert any("rules that compare sites" in line for line in told["in_plain_words"])
+    admit(home, 5, "aab")
+    told = show_command(home, "r1", NOW)
+    assert "secure_sums" not in told
+    assert "With the sites admitted now it cannot be signed" in told["in_plain_words"][-1]
+    assert "--pooling all" in told["in_plain_words"][-1]
+
+
+def test_an_evaluation_is_bought_out_of_the_budget_and_its_error_is_told(tmp_path: Path) -> None:
+    home = centre(tmp_path)
+    admit(home, 3)
+    terms = proposed(home, evaluation=0.1, evaluate_before=True, thresholds=2)
+    assert [m.name for m in terms.plan.mechanisms] == ["before", "mean", "scatter", "after"]
+    assert 7.99 <= epsilon(terms.plan.events(), 1e-4) <= 8.0
+    last = terms.plan.mechanisms[-1]
+    assert isinstance(last, EvaluationMechanism)
+    told = show_command(home, "r1", NOW)
+    errors = told["releases"]["after"]["standard_error"]
+    assert errors["16"] == pytest.approx(error_of_rate(terms.plan, last, 16))
+    assert errors["1"] == pytest.approx(4 * errors["16"])
+    assert told["releases"]["after"]["bytes"] == 4 * 6
+    words = " ".join(told["in_plain_words"])
+    assert "First and last tail are judged" in words
+    assert f"{100 * errors['16']:.2g} points at 16" in words
+    assert "can add to the average position" in words  # the noise is told of what is learnt from
+
+
+def test_what_the_error_is_told_to_be_is_what_noise_makes_of_a_rate(tmp_path: Path) -> None:
+    plan = proposed(centre(tmp_path), evaluation=0.1).plan
+    last = plan.mechanisms[-1]
+    assert isinstance(last, EvaluationMechanism)
+    deviation = np.sqrt(16) * last.sigma * last.clip
+    total = 16 * plan.people * person_cells([1.0], [0.01])
+    rate = rates(total, deviation).own[0]
+    assert rate is not None
+    assert rate.error == pytest.approx(error_of_rate(plan, last, 16))
+
+
+def test_an_evaluation_without_public_people_enough_is_refused_with_what_to_do(
+    tmp_path: Path, faces: Path
+) -> None:
+    home = centre(tmp_path)
+    admit(home, 3)
+    with pytest.raises(ConfigError, match="bring more --public people"):
+        proposed(home, evaluation=0.1, thresholds=0)
+    options = ["--run", "few", "--epsilon", 8, "--people", 240, "--cohort", 3]
+    few = ["--public", faces, "--trunk", STARTER, "--steps", 1, "--evaluation", 0.1]
+    told = ask("charter", "propose", "--home", home.folder, *options, *few)
+    assert told.exit_code == 2, told.output
+    assert "fewer than 1,000 such pairs" in told.stderr
+    assert not (home.charter("few") / PROPOSAL).exists()
+
+
+def test_an_evaluation_whose_public_people_are_gone_is_not_signed(tmp_path: Path) -> None:
+    home = centre(tmp_path)
+    admit(home, 3)
+    proposed(home, evaluation=0.1)
+    with pytest.raises(CharterError, match="public people beside the charter"):
+        sign_command(home, "r1", NOW)
+    rng = np.random.default_rng(1)
+    features = rng.standard_normal((60, 3)).astype(np.float32)
+    save_public(home.charter("r1"), features, np.arange(60))
+    assert sign_command(home, "r1", NOW)["state"] == "signed"
+
+
+@pytest.mark.slow
+def test_a_proposal_with_an_evaluation_keeps_the_public_people_and_their_statistics(
+    tmp_path: Path,
+) -> None:
+    from common.faces.store import save_pack
+
+    path = tmp_path / "public.npz"
+    save_pack(path, synthetic_faces(50, 2, 5))
+    home = centre(tmp_path / "home")
+    admit(home, 3)
+    options = ["--run", "judged", "--epsilon", 8, "--people", 240, "--cohort", 3]
+    sources = ["--public", path, "--trunk", STARTER, "--steps", 2, "--evaluation", 0.1]
+    told = ask("charter", "propose", "--home", home.folder, *options, *sources)
+    assert told.exit_code == 0, told.output
+    monitor = find_monitor(home.charter("judged"))
+    assert monitor is not None
+    assert monitor.reference is not None
+    assert len(monitor.rates) == json.loads(told.stdout)["releases"]["after"]["bytes"] // 8 - 1
+    assert sign_command(home, "judged", time.time())["state"] == "signed"
