@@ -11,7 +11,8 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricR
 from flwr.clientapp import ClientApp
 
 from common import wire
-from common.moments.names import FRAME_WEIGHT, sum_name
+from common.moments.names import FRAME_WEIGHT, THRESHOLD, evaluation_sum, sum_name
+from common.privacy.cells import cells_of
 from common.trust.charter import charter_digest
 from common.trust.heads import SignedHead
 from common.trust.keys import SigningKey
@@ -90,6 +91,7 @@ class SeededSites:
         def train(message: Message, context: Context) -> Message:
             return self._trained(message, context)
 
+        app.evaluate()(train)
         return app
 
     def _trained(self, message: Message, context: Context) -> Message:
@@ -104,6 +106,9 @@ class SeededSites:
             size = len(sent[FRAME_WEIGHT])
             name, size = ("mean", size) if number == 1 else ("scatter", size * (size + 1) // 2)
             arrays = {sum_name(name): rng.random(size, np.float32)}
+        elif THRESHOLD in sent:
+            size = cells_of(len(sent[THRESHOLD]))
+            arrays = {evaluation_sum("after"): 4 + rng.random(size, np.float32)}
         else:
             tails = {n: a for n, a in sent.items() if n.startswith("tail.")}
             arrays = {f"gradient.{n}": rng.random(a.shape, np.float32) for n, a in tails.items()}

@@ -105,7 +105,8 @@ class Validating(Strategy):
     def aggregate_evaluate(
         self, server_round: int, replies: Iterable[Message]
     ) -> MetricRecord | None:
-        """Sites answer no evaluation: a figure about faces leaves only through the ledger."""
+        """Flower's own evaluation is not used: figures about faces are sums that a plan pays for,
+        and come through ``aggregate_train`` like all others."""
         return None
 
     def summary(self) -> None:
