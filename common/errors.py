@@ -29,6 +29,25 @@ class NoFaceError(PictureError):
     reason = "NO_SINGLE_FACE"
 
 
+class QualityError(PictureError):
+    """The face in a picture is not seen well enough; ``reasons`` says what is wrong with it.
+
+    ``reasons`` are words of ``common.faces.quality``, the worst first.
+    """
+
+    reason = "QUALITY_TOO_LOW"
+
+    def __init__(self, message: str, reasons: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.reasons = reasons
+
+
+class PadError(PictureError):
+    """A picture is not taken for one of a living person, or nobody could tell."""
+
+    reason = "PAD_REJECTED"
+
+
 class DataSetError(MascaronError):
     """A folder or pack of faces does not hold what was asked of it."""
 
@@ -69,6 +88,12 @@ class LedgerError(MascaronError):
     """The privacy ledger was altered or cannot be read; the site must stop releasing."""
 
     reason = "LEDGER_CORRUPT"
+
+
+class LedgerFullError(LedgerError):
+    """The privacy ledger has no room for another row: what is in it is whole."""
+
+    reason = "LEDGER_FULL"
 
 
 class ReplayError(MascaronError):

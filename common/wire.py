@@ -49,6 +49,7 @@ REASONS = frozenset(
         "INTERNAL",
         "INVALID_REQUEST",
         "LEDGER_CORRUPT",
+        "LEDGER_FULL",
         "NOT_READY",
         "PLAN_REFUSED",
         "PRIVACY_BUDGET_EXHAUSTED",

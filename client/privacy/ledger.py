@@ -4,6 +4,7 @@ Spend first, then draw noise. A crash in between wastes budget; the other order 
 something nobody paid for. Order comes from row numbers alone: the ledger has no clock to set.
 """
 
+import errno
 import os
 import sqlite3
 import threading
@@ -26,6 +27,7 @@ from client.privacy.chain import Head, LedgerEntry
 from common.errors import (
     BudgetError,
     LedgerError,
+    LedgerFullError,
     NotReadyError,
     PlanError,
     ReplayError,
@@ -36,6 +38,7 @@ from common.privacy.accountant import Event
 from common.privacy.plan import PrivacyPlan
 
 LEAST_KEY = 16  # bytes
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FULL = 2  # sqlite's number for synchronous = FULL
 _ON_DISK = frozenset({"wal", "delete", "truncate", "persist"})  # journals a torn write heals from
 
@@ -94,7 +97,7 @@ class Ledger:
                 self._anchor.sync()
                 _sync_folder(path.parent)
         except (OSError, sqlite3.Error) as error:
-            raise LedgerError(f"cannot open the ledger: {error}") from error
+            raise _told("cannot open the ledger", error) from error
 
     @property
     def durable(self) -> bool:
@@ -309,19 +312,36 @@ class Ledger:
                 yield
             except (OSError, sqlite3.Error) as error:
                 self._broken = True
-                raise LedgerError(f"the ledger cannot be used: {error}") from error
+                raise _told("the ledger cannot be used", error) from error
+
+
+def _told(what: str, error: OSError | sqlite3.Error) -> LedgerError:
+    """A full disk by its own name: nothing is lost then, and nothing has to be restored."""
+    if getattr(error, "errno", None) in _NO_ROOM or _code(error) == sqlite3.SQLITE_FULL:
+        return LedgerFullError(f"{what}: no room on its disk; free some, and start again")
+    return LedgerError(f"{what}: {error}")
+
+
+def _code(error: Exception) -> int | None:
+    return getattr(error, "sqlite_errorcode", None)
 
 
 def _open(path: Path, settings: tuple[str, ...]) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
-    for setting in settings:
-        database.execute(f"PRAGMA {setting}").fetchall()
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
-        database.executescript(f"BEGIN IMMEDIATE; {chain.SCHEMA} COMMIT;")
-    elif version != chain.VERSION:
-        raise LedgerError(f"the ledger has version {version}; this program knows {chain.VERSION}")
+    try:
+        for setting in settings:
+            database.execute(f"PRAGMA {setting}").fetchall()
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            database.executescript(f"BEGIN IMMEDIATE; {chain.SCHEMA} COMMIT;")
+        elif version != chain.VERSION:
+            raise LedgerError(
+                f"the ledger has version {version}, this program knows {chain.VERSION}"
+            )
+    except Exception:
+        database.close()  # with whatever it began
+        raise
     return database
 
 

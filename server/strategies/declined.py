@@ -22,6 +22,7 @@ REMEDIES = {
     "CHARTER_REFUSED": "the charter has expired or is another's: propose and sign a new one",
     "COHORT_TOO_SMALL": "its policy.toml asks for a larger cohort: propose with a larger --cohort",
     "DRAINING": f"its agent is being stopped: {_START} again",
+    "LEDGER_FULL": "its operator frees room on the ledger's disk and starts the agent again",
     "LEDGER_CORRUPT": "`mascaron-site ledger verify` there; nothing is released until it is whole",
     "NOT_READY": "its agent has accepted no plan of this run: resume, so that it is asked again",
     "PLAN_REFUSED": "its policy.toml forbids the plan, or its public faces are others than ours: "

@@ -11,7 +11,7 @@ import pytest
 
 import client
 from client.privacy.ledger import Ledger
-from common.errors import LedgerError
+from common.errors import LedgerError, LedgerFullError
 from common.privacy.accountant import Event
 from tests.small_ledger import BUDGET, KEY, PLAN, spend
 
@@ -101,13 +101,23 @@ def test_an_error_while_writing_closes_the_ledger_until_it_is_read_again(path: P
         pages = ledger._database.execute("PRAGMA page_count").fetchone()[0]
         ledger._database.execute(f"PRAGMA max_page_count = {pages}").fetchall()  # a full disk
         ledger.reserve("run", 1, "d", Event(4.0))
-        with pytest.raises(LedgerError):
+        with pytest.raises(LedgerFullError):
             ledger.release("run", 1, "d", b"x" * 100_000)
         with pytest.raises(LedgerError):
             ledger.replay("run", 1, "d")
     with Ledger(path, KEY, BUDGET) as ledger:
         assert ledger.events() == (Event(4.0),)
         assert ledger.replay("run", 1, "d") is None
+
+
+def test_a_disk_without_room_is_told_from_a_ledger_that_is_broken(path: Path) -> None:
+    class OnAFullDisk(Ledger):
+        _settings = ("max_page_count = 1",)
+
+    with pytest.raises(LedgerFullError, match="free some"):
+        OnAFullDisk(path, KEY, BUDGET)
+    with Ledger(path, KEY, BUDGET) as ledger:
+        assert ledger.entries() == ()
 
 
 def test_paths_that_cannot_hold_a_ledger_are_a_ledger_error(tmp_path: Path) -> None:
