@@ -46,12 +46,12 @@ class Hurried:
 def main() -> None:
     """`mascaron-site` whose courier is that one."""
     from client.cli import main as command
-    from client.commands.join import daemons
+    from client.courier import supernode
 
     root = str(Path(__file__).parents[1])
 
     def program(name: str) -> tuple[str, ...]:
         return sys.executable, "-I", "-c", PROGRAM.format(root=root, name=name)
 
-    vars(sys.modules[daemons.__module__])["_flower"] = program
+    supernode._flower = program
     command()

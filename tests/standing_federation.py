@@ -33,7 +33,7 @@ from simulations.deployment import Deployment, Programs
 from simulations.sources import STARTER
 
 ROOT = Path(__file__).parents[1]
-PEOPLE, PATIENCE = 6, 300.0  # seconds that a run may take, whatever is killed
+PEOPLE, PATIENCE = 6, 400.0  # seconds that a run may take, whatever is killed
 ROUND = 25.0  # seconds that a round may take: so long is waited for whoever died with its message
 HALVES = ("agent", "courier")
 TEMPLATE = "template"  # the run that is proposed and signed; the others are signed like it
@@ -158,8 +158,8 @@ class StandingFederation:
         """
         self._sign(name)
         made, folder, begun = self.deployment, self.centre.run(name), time.monotonic()
-        made.run(name)
         hunts = [_Hunt(self, kill, begun + usual * kill.moment) for kill in kills]
+        made.run(name)
         while (told := read_progress(folder)) is None or told.state != "done":
             assert time.monotonic() < begun + PATIENCE, f"{told}\n{made.tails()}"
             made.check()
@@ -184,16 +184,17 @@ class StandingFederation:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
 
-    def find(self, kind: str, site: str) -> int | None:
-        """The number of a process of that kind, if one lives."""
+    def find(self, kind: str, site: str) -> set[int]:
+        """The numbers of the processes of that kind that live."""
         places = {"site": f"{self.deployment.home(site)}/", "centre": f"{self.centre.folder}/"}
         words = [word.format(**places) for word in (*VICTIMS[kind], f"{self.folder}/")]
+        found = set()
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             with suppress(OSError):
                 line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 if all(word in line for word in words):
-                    return int(path.parent.name)
-        return None
+                    found.add(int(path.parent.name))
+        return found
 
     def close(self) -> None:
         """Kills all: a supervisor's daemons die with it."""
@@ -268,18 +269,23 @@ class _Hunt:
     due: float
     done: bool = False
     _seen: int | None = None
+    _old: set[int] = field(default_factory=set)  # of the run before, about to end by themselves
+
+    def __post_init__(self) -> None:
+        if self.kill.kind in BRIEF:
+            self._old = self.federation.find(self.kill.kind, self.kill.site)
 
     def go_on(self) -> None:
         """Kills if it is time; what lives but briefly is killed at some age, or the next one is."""
         kind, site, now = self.kill.kind, self.kill.site, time.monotonic()
         if self.done or now < self.due:
             return
-        found = None if kind == "agent" else self.federation.find(kind, site)
-        if kind == "agent" or (found is not None and found == self._seen):
-            self.federation.kill(kind, site, found)
+        found = set() if kind == "agent" else self.federation.find(kind, site) - self._old
+        if kind == "agent" or self._seen in found:
+            self.federation.kill(kind, site, self._seen)
             self.done = True
-        elif found is not None:
-            self._seen, self.due = found, now + self.kill.pause
+        elif found:
+            self._seen, self.due = max(found), now + self.kill.pause
 
 
 def _unpaid(book: list[LedgerEntry]) -> int:
