@@ -9,6 +9,7 @@ Central-limit approximations are used nowhere: they report less than was spent.
 """
 
 import math
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -24,6 +25,7 @@ _MOST_SIGMA = 1e9
 _MOST_REACH = 700.0  # e to this power is still a float64
 _MOST_POINTS = 2**23
 _LEAST_DELTA = 1e-10  # below it, the rounding of a float64 convolution would dominate
+_TURN = threading.Lock()  # a convolution may take gigabytes: one at a time, whoever asks
 _LARGE = tuple(float(2**k * m // 4) for k in range(4, 10) for m in range(4, 8))
 _ORDERS = (1.1, 1.25, 1.5, 1.75, *map(float, range(2, 16)), *_LARGE)
 
@@ -128,7 +130,9 @@ def _convolved_epsilon(history: tuple[Event, ...], delta: float) -> float:
         return bound
     error = delta / 1000
     try:
-        _, _, upper = _privacy_loss(history, error).compute_epsilon(delta, error, EPSILON_ERROR)
+        with _TURN:
+            loss = _privacy_loss(history, error)
+            _, _, upper = loss.compute_epsilon(delta, error, EPSILON_ERROR)
     except (ValueError, RuntimeError, MemoryError):
         return bound  # outside what the convolution can represent; looser, still an upper bound
     return min(max(0.0, float(upper)), bound) if math.isfinite(upper) else bound
@@ -136,7 +140,8 @@ def _convolved_epsilon(history: tuple[Event, ...], delta: float) -> float:
 
 def _convolved_delta(history: tuple[Event, ...], epsilon: float) -> float:
     try:
-        loss = _privacy_loss(history, _LEAST_DELTA)
+        with _TURN:
+            loss = _privacy_loss(history, _LEAST_DELTA)
     except (ValueError, RuntimeError, MemoryError):
         return 1.0
     # Rounding and truncation both move the estimate; each is paid for in its own currency.
