@@ -27,9 +27,15 @@ from client.agent.training import Training
 from client.privacy.ledger import Budget, Ledger
 from common.models.tail import BIAS, WEIGHT
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
-from common.privacy.plan import GradientMechanism, MomentMechanism, PrivacyPlan
+from common.privacy.plan import (
+    EvaluationMechanism,
+    GradientMechanism,
+    MomentMechanism,
+    PrivacyPlan,
+)
 from server.charter import Charter
 from server.checkpoint import RunState, read_checkpoint
+from server.monitor import save_public
 from simulations.entropy import SeededEntropy
 from simulations.federation import Door, Federation, LaboratoryPolicy
 from simulations.signing import member, publish
@@ -97,6 +103,7 @@ def test_a_run_under_flower_ends_where_the_run_inside_one_process_does(
         doors=doors,
         trunk=TRUNK,
         negatives=negatives(),
+        watched=public(),
     )
     inside = federation.run(plan(), initial(), tmp_path / "inside", SEED).pools
     outside = under_flower(app_folder, tmp_path).pools
@@ -109,9 +116,8 @@ def test_a_run_under_flower_ends_where_the_run_inside_one_process_does(
 def plan() -> PrivacyPlan:
     mean = MomentMechanism(kind="mean", sigma=1.0, clip=1.0, name="mean")
     step = GradientMechanism(sigma=1.0, clip=1.0, rate=0.5, rounds=1, negatives=8)
-    return PrivacyPlan(
-        mechanisms=(mean, step), people=PEOPLE, delta=1e-4, trunk=TRUNK, cohort=SITES
-    )
+    mechanisms = (mean, step, EvaluationMechanism(sigma=1.0, name="after"))
+    return PrivacyPlan(mechanisms=mechanisms, people=PEOPLE, delta=1e-4, trunk=TRUNK, cohort=SITES)
 
 
 def initial() -> dict[str, np.ndarray]:
@@ -129,11 +135,17 @@ def negatives() -> np.ndarray:
     return np.random.default_rng(6).normal(size=(20, D)).astype(np.float32)
 
 
+def public() -> tuple[np.ndarray, np.ndarray]:
+    features = np.random.default_rng(7).normal(size=(60, D)).astype(np.float32)
+    return features, np.arange(60)
+
+
 def under_flower(app_folder: Path, tmp_path: Path) -> RunState:
     """Agents behind sockets, a SuperLink in simulation mode, one ``flwr run``; the checkpoint."""
     run_folder = tmp_path / "run"
     charter = Charter(run=f"run-{SEED[0]}", plan=plan(), timeout=RUN_SECONDS)
     centre = publish(charter, initial(), run_folder)
+    save_public(run_folder, *public())
     sockets = tmp_path / "s"
     sockets.mkdir()
     with ExitStack() as stack:
