@@ -143,5 +143,5 @@ def _words_of_evaluations(plan: PrivacyPlan) -> list[str]:
         f"{'1 %' if last.thresholds == 1 else '1 % and 0.1 %'} of public pairs reach. By itself "
         f"that would cost epsilon {alone:.3g}. Expect a standard error from noise of at most "
         f"{errors} sites with {plan.people} people each, if all have two pictures. Nothing is "
-        "trained on it."
+        "trained on it. Sites need the very public pictures that this charter was proposed with."
     ]

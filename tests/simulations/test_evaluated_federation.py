@@ -216,3 +216,20 @@ def test_a_robust_rule_says_how_much_more_noise_its_figures_have(tmp_path: Path)
     median = StrategyChoice(name="fedmedian")
     robust = entry(run(tmp_path / "median", plan(), strategy=median), "after")["pools"]["a"]
     assert robust["people"]["error"] > plain["people"]["error"]
+
+
+@pytest.mark.slow
+def test_the_errors_that_are_told_are_those_that_are_made(tmp_path: Path) -> None:
+    asked, off = plan(1.0, people=48), []
+    for seed in range(80):
+        folder, initial = tmp_path / str(seed), Opening(WORLD.tail, REFERENCE).arrays
+        outcome = federation().run(asked, dict(initial), folder, (seed, 9))
+        tail, thresholds = shown(outcome, "before")  # the same in every run
+        told = entry(outcome, "before")["pools"]["a"]
+        real = truth(federation().doors, tail, float(thresholds[0]))
+        off += [
+            (told["own"][0]["value"] - real["own"]) / told["own"][0]["error"],
+            (told["people"]["value"] - real["people"]) / told["people"]["error"],
+        ]
+    assert np.std(off) == pytest.approx(1.0, abs=0.2)
+    assert abs(np.mean(off)) < 0.3
