@@ -21,7 +21,12 @@ from common import wire
 from common.errors import MascaronError, WireError
 from common.models.tail import BIAS, WEIGHT
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
-from common.privacy.plan import GradientMechanism, MomentMechanism, PrivacyPlan
+from common.privacy.plan import (
+    EvaluationMechanism,
+    GradientMechanism,
+    MomentMechanism,
+    PrivacyPlan,
+)
 from simulations import federation
 from simulations.federation import Door, Federation
 from simulations.grid import InProcessGrid
@@ -65,7 +70,7 @@ def plan(cohort: int = 3, **terms: Any) -> PrivacyPlan:
     mean = MomentMechanism(kind="mean", sigma=1.0, clip=1.0, name="mean")
     scatter = MomentMechanism(kind="scatter", sigma=1.0, clip=1.0, name="scatter")
     step = GradientMechanism(sigma=1.0, clip=1.0, rate=0.9, rounds=2, negatives=8)
-    mechanisms = (mean, scatter, step)
+    mechanisms = (mean, scatter, step, EvaluationMechanism(sigma=1.0))
     told = {"people": 3, "delta": 1e-4, "trunk": TRUNK, "cohort": cohort, **terms}
     return PrivacyPlan(mechanisms=mechanisms, **told)
 
@@ -103,6 +108,8 @@ class Watched:
             self.caplog.set_level(logging.DEBUG, name)
         doors = [self.door(site, broken == site) for site in range(3)]
         how = {"trunk": TRUNK, "negatives": features(9), "entropy": entropy, "secure": secure}
+        rng = np.random.default_rng(8)
+        how["watched"] = (rng.normal(size=(60, D)).astype(np.float32), np.arange(60))
         run, shared = Federation(doors=doors, **how), {"noise": "distributed", "honest_sites": 3}
         try:
             run.run(plan(**(shared if secure else {})), initial(), self.folder, (1,))
@@ -201,7 +208,7 @@ def test_nothing_of_a_face_leaves_a_site_or_stays_in_the_runs_folder(
     watched: Watched, entropy: str
 ) -> None:
     seen = watched.run(entropy=entropy)
-    assert len(seen.arrays) == 3 * (1 + 1 + 2 * 2)  # sites, moments, steps of two
+    assert len(seen.arrays) == 3 * (1 + 1 + 2 * 2 + 1)  # sites, moments, steps, an evaluation
     assert {"checkpoint.safetensors", "charter.json", "site-0.db"} <= set(seen.files)
     assert any("released" in text for text in seen.texts)
     assert CANARIES.leaks(seen) == 0
@@ -210,7 +217,7 @@ def test_nothing_of_a_face_leaves_a_site_or_stays_in_the_runs_folder(
 def test_nothing_of_a_face_leaves_a_site_in_secure_sums(watched: Watched) -> None:
     seen = watched.run(secure=True)
     assert seen.arrays == []  # no update of a single site travels as numbers
-    assert len(seen.payloads) == 3 * 5 * 4  # sites, phases, rounds
+    assert len(seen.payloads) == 3 * 5 * 5  # sites, phases, rounds
     assert any("masked bytes released" in text for text in seen.texts)
     assert "checkpoint.safetensors" in seen.files
     assert CANARIES.leaks(seen) == 0
