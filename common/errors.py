@@ -196,3 +196,19 @@ class DeploymentError(MascaronError):
     """A daemon, port, folder or certificate of a deployment is not as it must be."""
 
     reason = "DEPLOYMENT_FAILED"
+
+
+class InsufficientCalibrationError(MascaronError):
+    """Too few people to show an error rate as low as asked for; nothing is extrapolated.
+
+    ``comparisons`` of other people are missing, which about ``people`` more would bring.
+    """
+
+    reason = "INSUFFICIENT_CALIBRATION"
+
+    def __init__(self, *, comparisons: int, people: int) -> None:
+        super().__init__(
+            f"too few people to show this error rate: {comparisons:,} comparisons are missing, "
+            f"which about {people:,} more people would bring; or ask for a higher rate"
+        )
+        self.comparisons, self.people = comparisons, people
