@@ -212,3 +212,15 @@ class InsufficientCalibrationError(MascaronError):
             f"which about {people:,} more people would bring; or ask for a higher rate"
         )
         self.comparisons, self.people = comparisons, people
+
+
+class UnknownPersonError(MascaronError):
+    """Nobody is enrolled under this id, or not any more."""
+
+    reason = "UNKNOWN_PERSON"
+
+
+class GalleryFullError(MascaronError):
+    """More templates than a gallery may hold."""
+
+    reason = "GALLERY_FULL"
