@@ -107,6 +107,16 @@ class SiteHome:
         return self.agent / "features"
 
     @property
+    def vault(self) -> Path:
+        """Sealed templates (vault.db), the keyring and the slot of its epoch's key."""
+        return self.agent / "vault"
+
+    @property
+    def vault_key(self) -> Path:
+        """Opens the keyring, where no device does; beside the vault, so not in copies of it."""
+        return self.agent / "vault.key"
+
+    @property
     def accepted(self) -> Path:
         """One file a charter that the operator accepted by hand, named by its digest."""
         return self.agent / "accepted"

@@ -214,13 +214,49 @@ class InsufficientCalibrationError(MascaronError):
         self.comparisons, self.people = comparisons, people
 
 
-class UnknownPersonError(MascaronError):
-    """Nobody is enrolled under this id, or not any more."""
-
-    reason = "UNKNOWN_PERSON"
-
-
 class GalleryFullError(MascaronError):
     """More templates than a gallery may hold."""
 
     reason = "GALLERY_FULL"
+
+
+class VaultError(MascaronError):
+    """The vault or its keyring was altered, or does not fit together: it serves nobody."""
+
+    reason = "VAULT_CORRUPT"
+
+
+class SealedError(VaultError):
+    """The vault's keys cannot be opened: another passphrase, key file or device than before."""
+
+    reason = "VAULT_SEALED"
+
+
+class VaultRollbackError(VaultError):
+    """The vault, its keyring or a backup is older than what was seen already."""
+
+    reason = "ROLLBACK_DETECTED"
+
+
+class UnknownPersonError(MascaronError):
+    """Nobody is enrolled under this id: never was, or was erased; the two look alike."""
+
+    reason = "UNKNOWN_PERSON"
+
+
+class DuplicatePersonError(MascaronError):
+    """Somebody is enrolled under this id already, or was and has been erased."""
+
+    reason = "DUPLICATE_PERSON"
+
+
+class ConsentError(MascaronError):
+    """No record of consent, one for no purpose that there is, or one that never began."""
+
+    reason = "CONSENT_MISSING"
+
+
+class ConsentExpiredError(ConsentError):
+    """The consent given has run out: ask the person again, or erase them."""
+
+    reason = "CONSENT_EXPIRED"
