@@ -1,0 +1,96 @@
+"""The highest impostor scores are all there, whoever compares them, and who met whom is counted."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import common.metrics.impostors as module
+from common.errors import ModelError
+from common.metrics.impostors import Faces, among, between, by_person
+from common.metrics.verification import Pairs
+
+SEEDS = st.integers(0, 10**6)
+
+
+@given(seed=SEEDS, people=st.integers(2, 9), most=st.floats(0.01, 1))
+def test_among_keeps_the_highest_of_all_pairs(seed: int, people: int, most: float) -> None:
+    faces = drawn(seed, people)
+    pairs = Pairs.of(faces.person)
+    expected = np.sort(pairs.score(faces.embeddings).impostor)[::-1]
+    found = among(faces.embeddings, faces.person, most=most)
+    assert found.comparisons == len(expected)
+    assert len(found.score) == min(len(expected), int(most * len(expected) + 1e-9) + 1)
+    assert np.allclose(found.score, expected[: len(found.score)], atol=1e-6)
+    assert (np.diff(found.score) <= 0).all()
+    assert (found.first != found.second).all()
+
+
+@given(seed=SEEDS, people=st.integers(2, 9))
+def test_comparisons_are_counted_at_both_people(seed: int, people: int) -> None:
+    faces = drawn(seed, people)
+    for found in (among(faces.embeddings, faces.person, most=1), crossed(faces, most=1)):
+        count = np.zeros((found.people, found.people))
+        np.add.at(count, (found.first, found.second), 1)
+        assert (found.met == count.sum(axis=0) + count.sum(axis=1)).all()
+        together = np.triu(count + count.T)
+        assert found.squares == (together**2).sum()
+        assert found.person_pairs == np.count_nonzero(together)
+        assert found.comparisons == count.sum()
+
+
+@given(seed=SEEDS, people=st.integers(2, 9), most=st.floats(0.01, 1))
+def test_between_compares_everybody_with_every_stranger(
+    seed: int, people: int, most: float
+) -> None:
+    faces = drawn(seed, people)
+    found = crossed(faces, most=most)
+    unit = faces.embeddings / np.linalg.norm(faces.embeddings, axis=1, keepdims=True)
+    expected = np.sort((unit @ unit.T).ravel())[::-1]
+    assert np.allclose(found.score, expected[: len(found.score)], atol=1e-6)
+    own = len(np.unique(faces.person))
+    assert found.people == 2 * own
+    assert (found.first < own).all()
+    assert (found.second >= own).all()
+
+
+def test_blocks_and_a_full_memory_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = drawn(5, 40)
+    whole = among(faces.embeddings, faces.person, most=0.05)
+    crossing = crossed(faces, most=0.05)
+    monkeypatch.setattr(module, "_ROWS", 3)
+    for parts, expected in (
+        (among(faces.embeddings, faces.person, most=0.05), whole),
+        (crossed(faces, most=0.05), crossing),
+    ):
+        assert np.allclose(parts.score, expected.score, atol=1e-6)
+        assert (parts.met == expected.met).all()
+
+
+def test_embeddings_that_are_no_numbers_and_other_lengths_are_refused() -> None:
+    faces = drawn(1, 3)
+    broken = faces.embeddings.copy()
+    broken[0, 0] = np.nan
+    with pytest.raises(ModelError):
+        among(broken, faces.person)
+    with pytest.raises(ValueError, match="pictures"):
+        among(faces.embeddings, faces.person[1:])
+    with pytest.raises(ValueError, match="most"):
+        among(faces.embeddings, faces.person, most=0)
+
+
+def test_nobody_has_no_pictures_and_everybody_theirs() -> None:
+    assert by_person(np.empty(0, int)) == []
+    assert [each.tolist() for each in by_person([7, 3, 7])] == [[1], [0, 2]]
+
+
+def crossed(faces: Faces, *, most: float) -> module.GroupedScores:
+    """Everybody with strangers who look exactly like them."""
+    return between(faces, Faces(faces.embeddings, faces.person + 100), most=most)
+
+
+def drawn(seed: int, people: int) -> Faces:
+    rng = np.random.default_rng(seed)
+    person = np.repeat(rng.permutation(people), rng.integers(1, 4, people))
+    embeddings = rng.standard_normal((people, 4))[person] + rng.standard_normal((len(person), 4))
+    return Faces(embeddings.astype(np.float32), person)
