@@ -205,7 +205,12 @@ def faces(**options: object) -> None:
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.argument("bench", type=click.Choice(["dp-step", "rounds", "secagg", "simulate", "start"]))
+@click.argument(
+    "bench",
+    type=click.Choice(
+        ["calibration", "dp-step", "quality", "rounds", "secagg", "simulate", "start"]
+    ),
+)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @told
 def bench(bench: str, arguments: tuple[str, ...]) -> None:

@@ -20,6 +20,7 @@ from common.faces.align import similarity
 from common.faces.pictures import Picture
 
 LONGEST = 1280  # pixels; larger photographs are shrunk before searching
+_CERTAIN = 0.8  # YuNet's score from which it has no doubts
 _SMALL = 320  # pixels; faces that fill a large photograph are only found in a small copy
 
 
@@ -33,6 +34,8 @@ class Face:
     box: tuple[float, float, float, float]  # left, top, width, height
     score: float  # the detector's own confidence; not comparable between detectors
     landmarks: NDArray[np.float32] | None  # (5, 2), in the order of the alignment template
+    eyes_found: bool = True  # False where the landmarks are a guess from the box
+    certain: bool = True  # False where the detector itself has its doubts
 
     @property
     def area(self) -> float:
@@ -117,12 +120,16 @@ class HaarDetector:
         faces = []
         for box, weight in zip(np.reshape(found, (-1, 4)), np.ravel(weights), strict=True):
             left, top, width, height = (float(v) / scale for v in box)
-            points = self._landmarks(grey, [int(v) for v in box]) / np.float32(scale)
-            faces.append(Face((left, top, width, height), float(weight), points))
+            points, seen = self._landmarks(grey, [int(v) for v in box])
+            found_at = (left, top, width, height)
+            faces.append(Face(found_at, float(weight), points / np.float32(scale), seen))
         return _by_size(faces)
 
-    def _landmarks(self, grey: NDArray[Any], box: list[int]) -> NDArray[np.float32]:
-        """Five points (5, 2): through both eyes where they are found, else by the box alone."""
+    def _landmarks(self, grey: NDArray[Any], box: list[int]) -> tuple[NDArray[np.float32], bool]:
+        """Five points (5, 2): through both eyes where they are found, else by the box alone.
+
+        And whether they were found.
+        """
         left, top, side = box[0], box[1], box[2]
         guess = _AVERAGE * side + (left, top)
         upper = grey[top : top + round(0.6 * side), left : left + side]
@@ -131,9 +138,9 @@ class HaarDetector:
         centres = [(left + x + w / 2, top + y + h / 2) for x, y, w, h in np.reshape(boxes, (-1, 4))]
         eyes = [_nearest(centres, place, 0.14 * side) for place in guess[:2]]
         if eyes[0] is None or eyes[1] is None:
-            return guess.astype(np.float32)
+            return guess.astype(np.float32), False
         matrix = similarity(guess[:2], np.array(eyes))
-        return (guess @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+        return (guess @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32), True
 
 
 # Where five landmarks lie in a cascade's box, as shares of its side: medians over 187 faces in
@@ -202,7 +209,8 @@ def _from_row(row: NDArray[Any], score: float, size: tuple[int, int]) -> Face | 
     within = width > 0 and height > 0 and -width < left < size[0] and -height < top < size[1]
     if not within or not np.abs(row).max() < 4 * max(size):
         return None
-    return Face((left, top, width, height), score, row[4:14].reshape(5, 2).astype(np.float32))
+    points = row[4:14].reshape(5, 2).astype(np.float32)
+    return Face((left, top, width, height), score, points, certain=score >= _CERTAIN)
 
 
 def _by_size(faces: list[Face]) -> tuple[Face, ...]:
