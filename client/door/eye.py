@@ -1,0 +1,181 @@
+"""The eye: bytes of a picture in, the feature of the one face it shows out, or a reason why not.
+
+Bounds, decoding, detection, alignment, quality, life, and only then the network: nothing is
+computed of a face that may not pass. Crop and mirrored crop are averaged, so that a feature does
+not depend on which cheek the lamp was at.
+
+Guarantee: whatever the bytes are, what comes back is a ``Seen`` or a ``PictureError`` (also
+``NoFaceError``, ``QualityError``, ``PadError``). The messages tell of sizes and reasons, nothing of
+whom the picture shows; no picture, crop or landmark is kept.
+Leaks: a feature is a face, and is to be sealed like one.
+"""
+
+import math
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import ConfigError, ModelError, NoFaceError, PictureError, QualityError
+from common.faces.align import align
+from common.faces.crops import SIDE, Crop
+from common.faces.detect import Detector, Face, largest, make_detector
+from common.faces.liveness import LivenessCheck
+from common.faces.pictures import Picture, decode
+from common.faces.quality import BESIDE, Quality, assess
+from common.models.trunk import Trunk, load_split
+
+BATCH = 32  # pictures that are decoded before the network runs on their crops
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EyeRules:
+    """What may pass. For pictures of enrolment set ``least_quality`` higher than for a probe."""
+
+    least_quality: float = 0.3  # of common.faces.quality, in [0, 1]
+    largest: bool = False  # of several faces of about one size take the largest, instead of none
+    most_bytes: int = 16 * 2**20  # of one picture
+    flip: bool = True  # average the features of the crop and of its mirror image
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.least_quality < 1 or not math.isfinite(self.least_quality):
+            raise ConfigError(f"least_quality must be in [0, 1), got {self.least_quality}")
+        if self.most_bytes < 1:
+            raise ConfigError(f"most_bytes must be positive, got {self.most_bytes}")
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Seen:
+    """The ``feature`` (D,) float32 of a face, and how well it was seen.
+
+    Leaks: the feature is a face; ``repr`` shows neither number.
+    """
+
+    feature: NDArray[np.float32]
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _Admitted:
+    """A face that may be looked at by the network."""
+
+    crop: Crop
+    quality: Quality
+
+
+class Eye:
+    """Pictures to features, by one trunk, one detector and one set of rules; safe in threads."""
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        detector: Detector,
+        rules: EyeRules | None = None,
+        liveness: LivenessCheck | None = None,
+    ) -> None:
+        if trunk.manifest.input_size != SIDE:
+            raise ConfigError(f"the trunk takes {trunk.manifest.input_size} pixels, not {SIDE}")
+        self.trunk, self.rules = trunk, rules or EyeRules()
+        self._detector, self._liveness = detector, liveness or LivenessCheck()
+        self._looking = threading.Lock()  # detectors keep state between calls
+
+    def see(self, picture: bytes) -> Seen:
+        """The feature of the face in ``picture``; raises ``PictureError``, of any kind."""
+        admitted = self._admit(picture)
+        return self._seen([admitted])[0]
+
+    def see_many(self, pictures: Iterable[bytes]) -> list[Seen | PictureError]:
+        """As ``see`` for each, in their order, an error in place of what it could not see.
+
+        The network runs on many crops at a time. Only ``BATCH`` pictures are held at once.
+        """
+        found: list[Seen | PictureError] = []
+        batch: list[_Admitted | PictureError] = []
+        for picture in pictures:
+            try:
+                batch.append(self._admit(picture))
+            except PictureError as error:
+                batch.append(error)
+            if len(batch) == BATCH:
+                found += self._together(batch)
+                batch = []
+        return found + self._together(batch)
+
+    def _together(self, batch: Sequence[_Admitted | PictureError]) -> list[Seen | PictureError]:
+        admitted = [one for one in batch if isinstance(one, _Admitted)]
+        seen = iter(self._seen(admitted))
+        return [one if isinstance(one, PictureError) else next(seen) for one in batch]
+
+    def _admit(self, data: bytes) -> _Admitted:
+        if len(data) > self.rules.most_bytes:
+            raise PictureError(f"the picture has {len(data)} bytes, more than are looked at")
+        picture = decode(data)
+        try:
+            with self._looking:
+                faces = self._detector.find(picture)
+            face, others = self._one(faces)
+            crop = _aligned(picture, face)
+            quality = assess(picture, face, crop, others)
+        except cv2.error as error:  # of sizes and places that OpenCV cannot work with
+            raise PictureError(f"the picture cannot be searched ({error.code})") from None
+        self._judge(quality)
+        self._liveness.check(picture, face)
+        return _Admitted(crop, quality)
+
+    def _one(self, faces: tuple[Face, ...]) -> tuple[Face, tuple[Face, ...]]:
+        """The face that the picture is of, and those beside it."""
+        face = largest(faces)
+        others = tuple(other for other in faces if other is not face)
+        rivals = sum(other.area >= BESIDE * face.area for other in others)
+        if rivals and not self.rules.largest:
+            raise NoFaceError(f"{rivals + 1} faces of about one size; one was asked for")
+        return face, others
+
+    def _judge(self, quality: Quality) -> None:
+        if quality.score < self.rules.least_quality:
+            told = ", ".join(quality.reasons) or "several small defects"
+            raise QualityError(f"the face is not seen well enough: {told}", quality.reasons)
+
+    def _seen(self, admitted: Sequence[_Admitted]) -> list[Seen]:
+        if not admitted:
+            return []
+        crops = np.stack([one.crop for one in admitted])
+        features = fused(self.trunk, crops) if self.rules.flip else self.trunk.features(crops)
+        if not np.isfinite(features).all():
+            raise ModelError("the trunk gives features that are not finite")
+        return [Seen(row, one.quality) for row, one in zip(features, admitted, strict=True)]
+
+
+def fused(trunk: Trunk, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The mean (B, D) of the features of ``crops`` (B, S, S, 3) and of their mirror images."""
+    both = trunk.features(np.concatenate([crops, crops[:, :, ::-1]]))
+    mean: NDArray[np.float32] = (both[: len(crops)] + both[len(crops) :]) / np.float32(2)
+    return mean
+
+
+def open_eye(
+    trunk: Path,
+    detector: Path | None,
+    rules: EyeRules | None = None,
+    liveness: LivenessCheck | None = None,
+    *,
+    threads: int = 1,
+) -> Eye:
+    """The eye with the weights at ``trunk`` (file or folder) and ``detector`` (YuNet, or none).
+
+    ``threads`` is the one thread policy: of onnxruntime for the network and of OpenCV for all else
+    (which knows but one number for the whole process). Raises what ``load_split`` does.
+    """
+    made, _ = load_split(trunk, threads=threads)
+    cv2.setNumThreads(threads)
+    return Eye(made, make_detector(detector), rules, liveness)
+
+
+def _aligned(picture: Picture, face: Face) -> Crop:
+    if face.landmarks is None:
+        raise NoFaceError("the detector gives no landmarks to align by")
+    return align(picture, face.landmarks)
