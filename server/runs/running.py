@@ -57,6 +57,7 @@ class Running:
     clock: Clock = field(default_factory=Clock)
     _attempt: int = 0
     _round: int = 0  # done
+    _asked: bool = False  # whether sites that had accepted were asked for a round
     _sites: tuple[str, ...] = ()
     _loop: RoundLoop | None = None
     _train: Exchange | None = None
@@ -82,17 +83,19 @@ class Running:
 
     def _until_over(self, initial: PoolArrays) -> Progress:
         deadline = self.clock.now() + self.manner.wait
+        failed = 0  # times since the last round that was done
         while True:
             state = self._stand()
-            reached = state.round
+            reached, self._asked = state.round, False
             try:
                 self._wait_for_nodes(deadline)
                 self._told("running")
                 history = self._enter(state, initial).history
                 return self._told("done", "; ".join(verdict(history)))
             except CohortError as error:
-                if self._round > reached:  # sites were there until just now
-                    deadline = self.clock.now() + self.manner.wait
+                failed = 1 if self._round > reached else failed + 1
+                if failed == 1 and (self._round > reached or self._asked):
+                    deadline = self.clock.now() + self.manner.wait  # they were there until now
                 if self.clock.now() >= deadline:
                     return self._told("paused", self._paused(error, waited=True), error.reason)
                 self._told("waiting", f"{error}; looking for sites again", error.reason)
@@ -136,6 +139,7 @@ class Running:
 
     def _begun(self, kind: str, group: str) -> None:
         if kind in (TRAIN, EVALUATE, KIND):
+            self._asked = True
             self._told("running", f"round {group}: sites are at work")
 
     def _noted(self, exchange: Exchange) -> None:

@@ -128,6 +128,27 @@ def test_a_site_that_says_nothing_is_not_waited_for_longer(
     assert limits == {"query.describe": asked, "query.accept": asked, "train": 3600.0}
 
 
+def test_a_round_that_took_longer_than_the_wait_and_failed_is_tried_again(tmp_path: Path) -> None:
+    it, lost = federation(tmp_path), [3600.0]
+    grid = it.sites.grid()
+    answered = grid.send_and_receive
+
+    def exchange(messages: Iterable[Message], *, timeout: float | None = None) -> Any:
+        asked = list(messages)
+        if asked[0].metadata.message_type == "train" and lost:
+            it.time += lost.pop()
+            return []
+        return answered(asked, timeout=timeout)
+
+    grid.send_and_receive = exchange  # type: ignore[method-assign]
+    it.sites.grid = lambda connected=None: grid  # type: ignore[method-assign]
+    assert it.go(wait=300.0).state == "done"
+    lost += [3600.0] * 9  # and never more than that: it ends
+    it.home.run("r1").joinpath("checkpoint.safetensors").unlink()
+    assert it.go(wait=300.0).state == "paused"
+    assert len(lost) == 7
+
+
 def test_a_pool_that_is_lost_in_a_round_pauses_the_run_and_its_return_ends_it(
     tmp_path: Path,
 ) -> None:
