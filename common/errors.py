@@ -66,6 +66,12 @@ class TrunkError(ModelError):
     reason = "TRUNK_MISMATCH"
 
 
+class DegradedError(ModelError):
+    """A trunk made smaller tells people apart less well than it may, and was not written."""
+
+    reason = "TRUNK_DEGRADED"
+
+
 class OperatorError(ModelError):
     """An ONNX file uses an operator or attribute outside the listed subset."""
 
@@ -206,9 +212,10 @@ class InsufficientCalibrationError(MascaronError):
 
     reason = "INSUFFICIENT_CALIBRATION"
 
-    def __init__(self, *, comparisons: int, people: int) -> None:
+    def __init__(self, message: str = "", *, comparisons: int = 0, people: int = 0) -> None:
         super().__init__(
-            f"too few people to show this error rate: {comparisons:,} comparisons are missing, "
+            message
+            or f"too few people to show this error rate: {comparisons:,} comparisons are missing, "
             f"which about {people:,} more people would bring; or ask for a higher rate"
         )
         self.comparisons, self.people = comparisons, people
