@@ -208,7 +208,17 @@ def faces(**options: object) -> None:
 @click.argument(
     "bench",
     type=click.Choice(
-        ["calibration", "dp-step", "quality", "rounds", "secagg", "simulate", "start"]
+        [
+            "calibration",
+            "dp-step",
+            "embed",
+            "gallery",
+            "quality",
+            "rounds",
+            "secagg",
+            "simulate",
+            "start",
+        ]
     ),
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)

@@ -26,6 +26,8 @@ FINE = 2 * STEPS  # the second piece of a probe counts this much less than the f
 ROWS = 2048  # of one product: its result stays in the processor's cache
 NUMBERS = 1 << 18  # products judged at once
 GROUP = 65536  # rows judged at once, at most
+SAMPLE = 8192  # rows of a group that raise the bar for the next ones
+SCORED = 64  # rows in float64 at once: what is written stays in the cache
 PROBES = 256  # at once; more only fill memory
 MARGIN = 2e-6  # float32 arithmetic on scores of at most 1, and their rounding to float32
 NOBODY = -4.0  # below every score
@@ -70,8 +72,9 @@ def contenders(
         upper, off = products.bounds(part)
         if allowed is not None:
             upper[torch.from_numpy(~allowed[part])] = -torch.inf
-        if start >= rise:  # ever more seldom: the bar hardly rises any more
-            best = torch.topk(torch.cat([best, upper - 2 * off]), needed, dim=0).values
+        if start >= rise:  # ever more seldom, and by few rows: the bar hardly rises any more
+            lower = upper[:SAMPLE] - 2 * off[:SAMPLE]
+            best = torch.topk(torch.cat([best, lower]), needed, dim=0).values
             rise = 4 * part.stop
         flat = np.flatnonzero(upper.numpy() >= best[-1].numpy())
         row, probe = np.divmod(flat, len(probes))
@@ -87,12 +90,14 @@ def contenders(
 def exact(matrix: Matrix, index: Index, probe: Doubles) -> Scores:
     """Scores of the rows ``index`` with one unit probe (E,); the same bits in any company."""
     scores = np.empty(len(index), np.float32)
-    for start in range(0, len(index), ROWS):
-        part = index[start : start + ROWS]
-        wide = matrix["rows"][part].astype(np.float64)
-        wide *= probe
-        scores[start : start + ROWS] = wide.sum(axis=1)
-        wide.fill(0)
+    wide = np.empty((SCORED, matrix.dim))
+    for start in range(0, len(index), SCORED):
+        part = index[start : start + SCORED]
+        some = wide[: len(part)]
+        some[:] = matrix["rows"][part]
+        some *= probe
+        scores[start : start + SCORED] = some.sum(axis=1)
+    wide.fill(0)
     return scores
 
 
