@@ -5,7 +5,7 @@ fewer is told by the variance of the rate under a bootstrap that redraws people:
 *independent* trials would vary as much. For them the exact limit of a Poisson count holds (Garwood
 1936, Biometrika 28); carried over to trials in clusters, with Student's t for few people, it is the
 interval of Korn & Graubard 1998 (Survey Methodology 24). With nothing observed it is the rule of
-three: 3 / trials. Percentiles of the bootstrap itself miss too often, `mascaron-lab bench
+three: 3 / trials. Percentiles of the bootstrap itself miss too often; `mascaron-lab bench
 calibration` tells how often.
 """
 
