@@ -20,7 +20,7 @@ from common.models.onnx_operators import OPERATORS, Node, check
 
 MAX_BYTES = 1 << 30  # one weights file
 OPSETS = range(7, 24)  # before 7 broadcasting meant something else
-_DTYPES = ("float32", "int64", "int32", "bool")
+_DTYPES = ("float32", "int64", "int32", "int8", "uint8", "bool")
 
 Tensors = Mapping[str, NDArray[Any]]
 

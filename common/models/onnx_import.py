@@ -16,6 +16,7 @@ from common.models.onnx_graph import MAX_BYTES, Graph, parse_graph
 from common.models.onnx_operators import apply
 
 MAX_ELEMENTS = 1 << 26  # of any one tensor of the network, per picture
+_WHOLE = (torch.int8, torch.uint8, torch.int32)  # quantised weights; int64 are shapes
 _FAILURES = (RuntimeError, ValueError, TypeError, IndexError, KeyError, ArithmeticError)
 
 
@@ -64,7 +65,11 @@ class GraphModule(nn.Module):
         if not name:
             return None
         fixed = self._fixed[name]
-        return fixed.to(x) if fixed.is_floating_point() and fixed.dim() else fixed
+        if not fixed.dim():
+            return fixed
+        if fixed.dtype in _WHOLE:
+            return fixed.to(x.device)
+        return fixed.to(x) if fixed.is_floating_point() else fixed
 
 
 def import_onnx(path: Path) -> GraphModule:

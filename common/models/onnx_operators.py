@@ -182,6 +182,31 @@ def _gather(a: dict[str, Any], v: Values) -> Tensor:
     return flat.reshape([*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]])
 
 
+def _steps(a: dict[str, Any], v: Values) -> tuple[Tensor, Tensor]:
+    """Scale and zero point, shaped to go along the axis of channels where there is one for each."""
+    scale = v[1]
+    zero = v[2] if len(v) > 2 else torch.zeros(1, dtype=torch.uint8)
+    if scale.dim() == 0 or scale.numel() == 1:
+        return scale.reshape(()), zero.reshape(())
+    shape = [1] * v[0].dim()
+    shape[a.get("axis", 1)] = -1
+    return scale.reshape(shape), zero.reshape(shape)
+
+
+def _quantize(a: dict[str, Any], v: Values) -> Tensor:
+    """Whole numbers, kept as floats; the gradient passes as if nothing had been rounded."""
+    scale, zero = _steps(a, v)
+    exact = v[0] / scale
+    whole = exact + (exact.round() - exact).detach()
+    bounds = torch.iinfo(zero.dtype)
+    return (whole + zero).clamp(bounds.min, bounds.max)  # type: ignore[no-any-return]
+
+
+def _dequantize(a: dict[str, Any], v: Values) -> Tensor:
+    scale, zero = _steps(a, v)
+    return (v[0].to(scale.dtype) - zero.to(scale.dtype)) * scale  # type: ignore[no-any-return]
+
+
 _POOL = frozenset({"kernel_shape", "strides", "pads"})
 _NO_AUTO = {"auto_pad": ("NOTSET",), "ceil_mode": (0,), "storage_order": (0,)}
 _PLAIN_DILATION = {"dilations": ([1, 1],)}
@@ -201,6 +226,7 @@ OPERATORS: dict[str, Operator] = {
     "Concat": Operator(lambda a, v: torch.cat(v, a["axis"]), frozenset({"axis"})),
     "Constant": Operator(lambda a, v: v[0], inputs=0),
     "Conv": Operator(_conv, _POOL | {"dilations", "group"}, _NO_AUTO, inputs=2),
+    "DequantizeLinear": Operator(_dequantize, frozenset({"axis"}), inputs=2),
     "Div": Operator(lambda a, v: v[0] / v[1], inputs=2),
     "Dropout": Operator(lambda a, v: v[0], frozenset({"ratio", "seed"})),
     "Flatten": Operator(_flatten, frozenset({"axis"})),
@@ -220,6 +246,7 @@ OPERATORS: dict[str, Operator] = {
     "MaxPool": Operator(_max_pool, _POOL | {"dilations"}, _NO_AUTO),
     "Mul": Operator(lambda a, v: v[0] * v[1], inputs=2),
     "PRelu": Operator(_prelu, inputs=2),
+    "QuantizeLinear": Operator(_quantize, frozenset({"axis"}), {"saturate": (1,)}, inputs=2),
     "ReduceL2": Operator(_reduce_l2, frozenset({"axes", "keepdims"})),
     "ReduceMean": Operator(_reduce_mean, frozenset({"axes", "keepdims"})),
     "Relu": Operator(lambda a, v: v[0].relu()),

@@ -70,8 +70,8 @@ def save_trunk(folder: Path, model: Embedder, licence: str, name: str = "trunk")
         width=model.architecture.width,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / manifest.file, data)
-    _write(folder / NAME, manifest.to_toml().encode())
+    write_whole(folder / manifest.file, data)
+    write_whole(folder / NAME, manifest.to_toml().encode())
     return manifest
 
 
@@ -92,7 +92,8 @@ def _check(arrays: dict[str, Tensor], expected: dict[str, Tensor], where: str) -
             raise ModelError(f"{where}: array {name!r} has values that are not finite")
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
+    """Puts ``data`` at ``path``, readable by all, or leaves what was there."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -78,13 +78,17 @@ class Trunk:
         made = np.empty((len(crops), self.feature_dim), np.float32)
         for start in range(0, len(crops), _STEP):
             part = crops[start : start + _STEP]
-            made[start : start + len(part)] = self._runtime.run(self._normalise(part)).reshape(
-                len(part), -1
-            )
+            made[start : start + len(part)] = self.run(self.normalised(part))
+        return made
+
+    def run(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(B, 3, S, S) planes, as ``normalised`` gives them -> (B, D): the network alone."""
+        made = self._runtime.run(planes).reshape(len(planes), -1)
         clip = self.manifest.activation_clip
         return made if math.isinf(clip) else made.clip(-clip, clip)
 
-    def _normalise(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def normalised(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the network is given of ``crops`` (B, S, S, 3): planes (B, 3, S, S) float32."""
         ordered = crops[..., ::-1] if self.manifest.colour == "BGR" else crops
         scale = 1 / (255 * np.array(self.manifest.std, np.float64))
         shift = -np.array(self.manifest.mean, np.float64) / np.array(self.manifest.std)

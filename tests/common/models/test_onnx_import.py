@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from common.errors import ModelError, OperatorError
 from common.models.onnx_graph import parse_graph
@@ -269,6 +270,31 @@ def test_garbage_is_a_model_error(garbage: bytes) -> None:
         parse_graph(garbage, "x.onnx")
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int8])
+@pytest.mark.parametrize("channels", [False, True])
+def test_quantising_means_what_onnxruntime_means(kind: type, channels: bool) -> None:
+    x = (2 * np.random.default_rng(8).normal(size=(2, 3, 4, 4))).astype(np.float32)
+    scale = np.array([0.01, 0.02, 0.03] if channels else 0.02, np.float32)
+    zero = np.array([1, 2, 3] if channels else 7, kind)
+    tensors = {"scale": scale, "zero": zero}
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["y"]),
+    ]
+    ends = [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, x.shape) for n in ("x", "y")]
+    constants = [numpy_helper.from_array(v, k) for k, v in tensors.items()]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    steps = [torch.tensor(scale), torch.tensor(zero)]
+    whole = apply(Node("QuantizeLinear", "q", (), ("q",)), [torch.tensor(x), *steps])
+    made = apply(Node("DequantizeLinear", "d", (), ("y",)), [whole, *steps])
+    assert np.abs(made.numpy() - session.run(None, {"x": x})[0]).max() < 1e-6
+
+
 def test_every_operator_is_tried_somewhere() -> None:
     elsewhere = {"Concat", "Constant", "Gather", "Reshape", "Shape", "Squeeze", "Unsqueeze"}
+    elsewhere |= {"QuantizeLinear", "DequantizeLinear"}
     assert set(OPERATORS) == set(CASES) | elsewhere
