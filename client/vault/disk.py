@@ -31,11 +31,11 @@ class Disk:
             raise
         self.sync_folder(path.parent)
 
-    def patch(self, path: Path, content: bytes) -> None:
-        """Overwrites the first bytes of the file in place: no more than one sector, so all or
-        none of it."""
+    def patch(self, path: Path, content: bytes, at: int = 0) -> None:
+        """Overwrites some bytes of the file in place, from ``at``."""
         descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
+            os.lseek(descriptor, at, os.SEEK_SET)
             self.write(descriptor, content)
             self.sync(descriptor)
         finally:

@@ -18,7 +18,7 @@ from client.vault.disk import DISK, PARTIAL, Disk
 from client.vault.handles import KEY, DataKey, framed
 from client.vault.identity import PersonId, Random
 from client.vault.providers import KeyProvider
-from client.vault.ring import Intent, Ring
+from client.vault.ring import Intent, Ring, Seen
 from common.errors import DuplicatePersonError, SealedError, UnknownPersonError, VaultError
 
 SLOT = ".epoch-"  # after the keyring's name, before the epoch's number
@@ -65,9 +65,10 @@ class Keyring:
     disk keeps them (see ``Disk.shred``): a provider in a device closes that.
     """
 
-    def __init__(self, place: Place, content: Ring, key: DataKey, generation: int) -> None:
+    def __init__(self, place: Place, content: Ring, key: DataKey, seen: Seen) -> None:
         self._place, self._ring, self._key = place, content, key
-        self.generation = generation  # of the database, as last seen complete
+        self.generation = seen.generation  # of the database, as last seen complete
+        self.torn = seen.torn  # noting a later generation was cut short
         about = framed("root", place.site)
         self._root = DataKey(key.open(content.root, about), place.random)
 
@@ -86,7 +87,7 @@ class Keyring:
             entries={person: _wrap(key, site, person, own) for person, own in held.keys.items()},
         )
         _write_slot(place, held.epoch, key)
-        made = cls(place, content, key, held.generation)
+        made = cls(place, content, key, Seen(held.generation, torn=False))
         made._store()
         made._shred_others()
         return made
@@ -111,10 +112,10 @@ class Keyring:
             ) from None
         raw = place.provider.unwrap(wrapped, framed("epoch", place.site, epoch))
         key = DataKey(raw, place.random)
-        found, generation = ring.read(content, key)
+        found, seen = ring.read(content, key)
         if found.site != place.site:
             raise VaultError("the keyring is another site's")
-        opened = cls(place, found, key, generation)
+        opened = cls(place, found, key, seen)
         opened._shred_others()
         return opened
 
@@ -200,8 +201,9 @@ class Keyring:
 
     def settle(self, generation: int) -> None:
         """Notes that the database is complete at ``generation``; on the disk when it returns."""
-        self._place.disk.patch(self._place.path, ring.counter(generation, self._key, self.epoch))
-        self.generation = generation
+        content = ring.counter(generation, self._key, self.epoch)
+        self._place.disk.patch(self._place.path, content, ring.place_of(generation))
+        self.generation, self.torn = generation, False
 
     def wipe(self) -> None:
         """Zeroes the keys in memory; the keyring is of no use afterwards."""
@@ -218,7 +220,7 @@ class Keyring:
     def _store(self) -> None:
         body = ring.write(self._ring, self._key)
         counter = ring.counter(self.generation, self._key, self.epoch)
-        self._place.disk.replace(self._place.path, counter + body)
+        self._place.disk.replace(self._place.path, 2 * counter + body)
 
     def _shred_others(self) -> None:
         """Slots of all epochs but this one, and files that a crash left half written."""

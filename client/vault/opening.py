@@ -9,7 +9,7 @@ from collections.abc import Collection
 from client.vault.identity import PersonId
 from client.vault.keyring import Keyring
 from client.vault.tables import Head, Tables, tombstone
-from common.errors import VaultRollbackError
+from common.errors import VaultError, VaultRollbackError
 
 
 def agree(tables: Tables, keyring: Keyring, site: str) -> None:
@@ -23,6 +23,8 @@ def agree(tables: Tables, keyring: Keyring, site: str) -> None:
         raise VaultRollbackError("the vault's database is older than its keyring: a copy was put")
     if reached > seen + 1:
         raise VaultRollbackError("the vault's keyring is older than its database: a copy was put")
+    if keyring.torn and reached == seen:  # only a generation that was reached is ever noted
+        raise VaultError("a counter of the vault's keyring was altered")
     if intent.generation == reached + 1:
         _finish(tables, keyring, site)
     elif keyring.people() != tables.people() or keyring.epoch != tables.head.epoch:

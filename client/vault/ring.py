@@ -1,9 +1,10 @@
 """The keyring's file: wrapped keys, what was being done when it was written, and a counter.
 
-    counter | epoch, generation, intent, site, wrapped root, (person, wrapped key)* | MAC
+    counter, counter | epoch, generation, intent, site, wrapped root, (person, wrapped key)* | MAC
 
-The body is replaced whole. The counter, 40 bytes in the first sector, is overwritten in place: it
-is the last generation of the database that was seen complete, with a MAC of its own.
+The body is replaced whole. A counter is the last generation of the database that was seen complete,
+with a MAC of its own. The older of the two is overwritten in place, so one that a crash cut in half
+leaves the other.
 """
 
 import hmac
@@ -19,6 +20,7 @@ MAGIC = b"mascaron keyring1"
 WRAPPED = KEY + OVERHEAD  # bytes of a key under the epoch's
 MAC = 32
 _COUNTER = struct.Struct(">Q32s")
+COUNTERS = 2 * _COUNTER.size  # bytes of both
 _HEAD = struct.Struct(">17sQQ5sIHI")  # magic, epoch, generation, intent, about whom, site, persons
 _ENTRY = BYTES + WRAPPED
 
@@ -65,16 +67,24 @@ def write(ring: Ring, key: DataKey) -> bytes:
 
 def epoch_of(content: bytes) -> int:
     """The epoch a body claims, before anything of it is believed."""
-    body = content[_COUNTER.size :]
+    body = content[COUNTERS:]
     if len(body) < _HEAD.size + WRAPPED + MAC or body[: len(MAGIC)] != MAGIC:
         raise VaultError("the keyring is cut short, or is none")
     return int(_HEAD.unpack_from(body)[1])
 
 
-def read(content: bytes, key: DataKey) -> tuple[Ring, int]:
-    """Body and counter; ``VaultError`` unless every bit is as it was written under ``key``."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the counters say."""
+
+    generation: int
+    torn: bool  # one of them is not whole
+
+
+def read(content: bytes, key: DataKey) -> tuple[Ring, Seen]:
+    """Body and counters; ``VaultError`` unless all was written under ``key``."""
     epoch = epoch_of(content)
-    body, mac = content[_COUNTER.size : -MAC], content[-MAC:]
+    body, mac = content[COUNTERS:-MAC], content[-MAC:]
     if not hmac.compare_digest(mac, key.tag(framed("keyring", body))):
         raise VaultError("the keyring was altered")
     _, _, generation, kind, about, site, persons = _HEAD.unpack_from(body)
@@ -95,16 +105,25 @@ def read(content: bytes, key: DataKey) -> tuple[Ring, int]:
     }
     name = body[_HEAD.size : at].decode()
     ring = Ring(site=name, epoch=epoch, intent=intent, root=body[root:begin], entries=entries)
-    return ring, _read_counter(content, key, epoch)
+    return ring, _read_counters(content, key, epoch)
 
 
 def counter(generation: int, key: DataKey, epoch: int) -> bytes:
-    """The first bytes of the file."""
+    """One counter; ``place_of`` says where it goes."""
     return _COUNTER.pack(generation, key.tag(framed("counter", epoch, generation)))
 
 
-def _read_counter(content: bytes, key: DataKey, epoch: int) -> int:
-    generation, mac = _COUNTER.unpack_from(content)
-    if not hmac.compare_digest(mac, key.tag(framed("counter", epoch, generation))):
-        raise VaultError("the counter of the keyring was altered")
-    return int(generation)
+def place_of(generation: int) -> int:
+    """Where in the file the counter of ``generation`` is written: in turns."""
+    return generation % 2 * _COUNTER.size
+
+
+def _read_counters(content: bytes, key: DataKey, epoch: int) -> Seen:
+    whole = []
+    for at in (0, _COUNTER.size):
+        generation, mac = _COUNTER.unpack_from(content, at)
+        if hmac.compare_digest(mac, key.tag(framed("counter", epoch, generation))):
+            whole.append(int(generation))
+    if not whole or max(whole) - min(whole) > 1:
+        raise VaultError("the counters of the keyring were altered")
+    return Seen(max(whole), torn=len(whole) < 2)

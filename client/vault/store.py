@@ -254,6 +254,12 @@ class Vault:
                 at=now,
             )
 
+    def tombstones(self) -> frozenset[tuple[int, bytes]]:
+        """By which epoch somebody was erased, and a digest that only their id has; and one empty
+        digest an epoch. For ``restore``: it tells who may not come back."""
+        with self._core.guard():
+            return frozenset((row[0], row[1]) for row in self._core.tables.select("tombstone"))
+
     def verify(self) -> None:
         """Reads every row again; ``VaultError`` unless all is as it was written."""
         core = self._core

@@ -97,6 +97,8 @@ class Tables:
         """Reads everything; ``VaultError`` unless all is as the last change left it."""
         if self._database.execute("PRAGMA user_version").fetchone() != (VERSION,):
             raise VaultError("the vault's database is of another version")
+        if self._database.execute("PRAGMA quick_check(1)").fetchall() != [(b"ok",)]:
+            raise VaultError("the pages of the vault's database were altered")
         known = self._database.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL")
         if sorted(known.fetchall()) != sorted((line.encode(),) for line in SCHEMA):
             raise VaultError("the tables of the vault were altered")

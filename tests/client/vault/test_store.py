@@ -34,9 +34,9 @@ from tests.small_vault import (
 )
 
 
-def test_what_was_enrolled_is_there_after_reopening(tmp_path: Path) -> None:
-    filled(tmp_path / "v", range(3))
-    with Vault(place(tmp_path / "v")) as vault:
+def test_what_was_enrolled_is_there_after_reopening(quick_path: Path) -> None:
+    filled(quick_path / "v", range(3))
+    with Vault(place(quick_path / "v")) as vault:
         assert enrolled(vault) == {0, 1, 2} and vault.generation == 3 and vault.epoch == 1
         assert vault.label(person(1)) == "L1" and vault.consent(person(1)) == consent()
         added = vault.add(person(1), template(7, OTHER))
@@ -49,12 +49,12 @@ def test_what_was_enrolled_is_there_after_reopening(tmp_path: Path) -> None:
         before = content(vault)
         vault.rotate(NOW)
         assert content(vault) == before and vault.epoch == 2
-    with Vault(place(tmp_path / "v")) as vault:
+    with Vault(place(quick_path / "v")) as vault:
         assert content(vault) == before and vault.generation == 6
 
 
-def test_nobody_is_enrolled_without_a_consent_in_force(tmp_path: Path) -> None:
-    with Vault.create(place(tmp_path / "v")) as vault:
+def test_nobody_is_enrolled_without_a_consent_in_force(quick_path: Path) -> None:
+    with Vault.create(place(quick_path / "v")) as vault:
         for bad, error in (
             (None, ConsentError),
             ({"purposes": ["verify"]}, ConsentError),
@@ -67,8 +67,8 @@ def test_nobody_is_enrolled_without_a_consent_in_force(tmp_path: Path) -> None:
         assert not vault.people(now=NOW) and vault.generation == 0
 
 
-def test_people_are_those_whose_consent_covers_the_purpose_and_lasts(tmp_path: Path) -> None:
-    with Vault.create(place(tmp_path / "v")) as vault:
+def test_people_are_those_whose_consent_covers_the_purpose_and_lasts(quick_path: Path) -> None:
+    with Vault.create(place(quick_path / "v")) as vault:
         vault.enrol(person(1), [template(1)], consent("verify"), now=NOW)
         vault.enrol(person(2), [template(2)], consent("training", expires=1500.0), now=NOW)
         assert vault.people(now=NOW) == {person(1), person(2)}
@@ -82,15 +82,15 @@ def test_people_are_those_whose_consent_covers_the_purpose_and_lasts(tmp_path: P
         with pytest.raises(ConsentExpiredError):
             vault.renew(person(2), consent(expires=1500.0), now=1600.0)
         vault.relabel(person(2), "two")
-    with Vault(place(tmp_path / "v")) as vault:
+    with Vault(place(quick_path / "v")) as vault:
         assert vault.label(person(2)) == "two" and vault.people(now=1600.0) == {
             person(1),
             person(2),
         }
 
 
-def test_ids_are_used_once_and_strangers_are_unknown(tmp_path: Path) -> None:
-    with Vault.create(place(tmp_path / "v")) as vault:
+def test_ids_are_used_once_and_strangers_are_unknown(quick_path: Path) -> None:
+    with Vault.create(place(quick_path / "v")) as vault:
         enrol(vault, [1, 2])
         vault.erase([person(2)], NOW)
         for taken in (1, 2):
@@ -110,20 +110,20 @@ def test_ids_are_used_once_and_strangers_are_unknown(tmp_path: Path) -> None:
         assert vault.people(now=NOW) == {person(1)}
 
 
-def test_many_are_erased_in_one_rotation(tmp_path: Path) -> None:
-    filled(tmp_path / "v", range(6))
-    with Vault(place(tmp_path / "v")) as vault:
+def test_many_are_erased_in_one_rotation(quick_path: Path) -> None:
+    filled(quick_path / "v", range(6))
+    with Vault(place(quick_path / "v")) as vault:
         done = vault.erase([person(n) for n in (1, 3, 5)], NOW)
         assert (done.epoch_before, done.epoch_after, done.generation) == (1, 2, 7)
         assert done.keyring_before != done.keyring_after
         assert enrolled(vault) == {0, 2, 4}
 
 
-def test_one_process_has_it(tmp_path: Path) -> None:
-    filled(tmp_path / "v", [1])
-    with Vault(place(tmp_path / "v")) as vault:
+def test_one_process_has_it(quick_path: Path) -> None:
+    filled(quick_path / "v", [1])
+    with Vault(place(quick_path / "v")) as vault:
         with pytest.raises(BusyError):
-            Vault(place(tmp_path / "v"))
+            Vault(place(quick_path / "v"))
         child = multiprocessing.get_context("fork").Process(
             target=use_and_expect_refusal, args=(vault,)
         )
@@ -133,7 +133,7 @@ def test_one_process_has_it(tmp_path: Path) -> None:
     with pytest.raises(VaultError):
         vault.people(now=NOW)
     with pytest.raises(VaultError):
-        Vault.create(place(tmp_path / "v"))
+        Vault.create(place(quick_path / "v"))
 
 
 def use_and_expect_refusal(vault: Vault) -> None:
@@ -141,17 +141,17 @@ def use_and_expect_refusal(vault: Vault) -> None:
         vault.people(now=NOW)
 
 
-def test_another_key_or_site_opens_nothing(tmp_path: Path) -> None:
-    filled(tmp_path / "v", [1])
+def test_another_key_or_site_opens_nothing(quick_path: Path) -> None:
+    filled(quick_path / "v", [1])
     with pytest.raises(VaultError):
-        Vault(place(tmp_path / "v", site="south"))
-    (tmp_path / "v.kek").write_bytes(os.urandom(32))
+        Vault(place(quick_path / "v", site="south"))
+    (quick_path / "v.kek").write_bytes(os.urandom(32))
     with pytest.raises(SealedError):
-        Vault(place(tmp_path / "v"))
+        Vault(place(quick_path / "v"))
 
 
-def test_the_vault_shows_nobody(tmp_path: Path) -> None:
-    with Vault.create(place(tmp_path / "v")) as vault:
+def test_the_vault_shows_nobody(quick_path: Path) -> None:
+    with Vault.create(place(quick_path / "v")) as vault:
         vault.enrol(person(1), [template(1)], consent(), now=NOW, label="Gertrude")
         (stored,) = vault.templates(TRUNK)
         one = Enrolment(
@@ -159,5 +159,5 @@ def test_the_vault_shows_nobody(tmp_path: Path) -> None:
         )
         shown = f"{vault!r} {vault._core.keyring!r} {stored!r} {one!r} {vault._core.place!r}"
         assert "Gertrude" not in shown and "array" not in shown
-    assert (tmp_path / "v" / "vault.db").stat().st_mode & 0o777 == 0o600
-    assert (tmp_path / "v" / "keyring").stat().st_mode & 0o777 == 0o600
+    assert (quick_path / "v" / "vault.db").stat().st_mode & 0o777 == 0o600
+    assert (quick_path / "v" / "keyring").stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,28 @@
+"""The process that holds keys leaves no copy of its memory behind: no core dump, no swap, no peek.
+
+Nobody but root reads it then; root on the same machine always can.
+"""
+
+import ctypes
+import resource
+
+DUMPABLE = 4  # PR_SET_DUMPABLE
+CURRENT_AND_FUTURE = 3  # MCL_CURRENT | MCL_FUTURE
+
+
+def harden() -> tuple[str, ...]:
+    """Forbids core dumps, other processes' debuggers, and swap; says in words what it could not.
+
+    Guarantee: what is not in the answer is in force for this process until it ends.
+    Leaks: memory is locked only where the limit on locked memory is none (``LimitMEMLOCK=infinity``
+    in the unit): with a lower one a later allocation would fail.
+    """
+    missed = []
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, "prctl", lambda *_: -1)(DUMPABLE, 0, 0, 0, 0):
+        missed.append("other processes of this user may read this one's memory")
+    endless = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY
+    if not endless or libc.mlockall(CURRENT_AND_FUTURE):
+        missed.append("memory may be swapped out: allow LimitMEMLOCK=infinity, or turn off swap")
+    return tuple(missed)
