@@ -69,17 +69,17 @@ def contenders(
     rise = 0
     for start in range(0, matrix.count, products.group):
         part = slice(start, min(start + products.group, matrix.count))
-        upper, off = products.bounds(part)
+        scores, off = products.scores(part)
         if allowed is not None:
-            upper[torch.from_numpy(~allowed[part])] = -torch.inf
+            scores[torch.from_numpy(~allowed[part])] = -torch.inf
         if start >= rise:  # ever more seldom, and by few rows: the bar hardly rises any more
-            lower = upper[:SAMPLE] - 2 * off[:SAMPLE]
-            best = torch.topk(torch.cat([best, lower]), needed, dim=0).values
+            best = torch.topk(torch.cat([best, scores[:SAMPLE] - off]), needed, dim=0).values
             rise = 4 * part.stop
-        flat = np.flatnonzero(upper.numpy() >= best[-1].numpy())
+        near = scores.numpy()
+        flat = np.flatnonzero(near >= best[-1].numpy() - np.float32(off))
         row, probe = np.divmod(flat, len(probes))
-        high = upper.numpy().ravel()[flat]
-        found.append((row + start, probe, high, high - 2 * off.numpy()[row, 0]))
+        middle = near.ravel()[flat]
+        found.append((row + start, probe, middle + off, middle - off))
     row, probe, high, low = (np.concatenate(each) for each in zip(*found, strict=True))
     return [
         _left(row[mine], high[mine], low[mine], needed)
@@ -113,27 +113,25 @@ class _Products:
         self.group = min(GROUP, max(1, NUMBERS // width // ROWS) * ROWS)
         self._whole = torch.empty((self.group, width), dtype=torch.int32)
         self._both = torch.empty((self.group, width))
-        self._upper = torch.empty((self.group, width // 2))
+        self._near = torch.empty((self.group, width // 2))
 
-    def bounds(self, part: slice) -> "tuple[Tensor, Tensor]":
-        """What the scores (n, Q) of rows ``part`` are at most, and (n, 1) half of how far off.
+    def scores(self, part: slice) -> "tuple[Tensor, float]":
+        """Scores (n, Q) of rows ``part`` as codes tell them, and how far off they may be.
 
         Holds until the next call.
         """
         import torch
 
         codes = torch.from_numpy(self._matrix["codes"][part])
-        whole, both, upper = (each[: len(codes)] for each in (self._whole, self._both, self._upper))
-        for start in range(0, len(codes), ROWS):
-            some = codes[start : start + ROWS]
-            torch._int_mm(some, self._columns, out=whole[start : start + len(some)])
+        whole, both, near = (each[: len(codes)] for each in (self._whole, self._both, self._near))
+        for some, into in zip(torch.split(codes, ROWS), torch.split(whole, ROWS), strict=True):
+            torch._int_mm(some, self._columns, out=into)
         both.copy_(whole)
-        count = upper.shape[1]
-        torch.add(both[:, :count], both[:, count:], alpha=1 / FINE, out=upper)
-        off = self._matrix["slack"][part] * WIDER + (self._error * WIDER + MARGIN)
-        bound = torch.from_numpy(off)[:, None]
-        upper.mul_(torch.from_numpy(self._matrix["scale"][part])[:, None])
-        return upper.mul_(self._step).add_(bound), bound
+        count = near.shape[1]
+        torch.add(both[:, :count], both[:, count:], alpha=1 / FINE, out=near)
+        near.mul_(torch.from_numpy(self._matrix["scale"][part])[:, None]).mul_(self._step)
+        off = (float(self._matrix["slack"][part].max()) + self._error) * WIDER + MARGIN
+        return near, off
 
 
 def _left(row: Index, high: Scores, low: Scores, needed: int) -> Index:
