@@ -132,6 +132,7 @@ def signs_charters_of_any_shape(scene: Scene, catch: Catch) -> None:
 
 @attack(
     "BUSY", "NOT_READY", "REPLAY_MISMATCH", "INVALID_REQUEST", "AGGREGATION_REFUSED",
+    "UNAVAILABLE",  # a stream too many is refused by gRPC itself
     some=True, releases=1,
 )  # fmt: skip
 def asks_all_phases_at_once_from_eight_threads(scene: Scene, catch: Catch) -> None:
