@@ -40,6 +40,15 @@ def logs_as_before() -> Iterator[None]:
         logger.disabled, logger.propagate = disabled, propagate
 
 
+@pytest.fixture(autouse=True)
+def mask_as_before() -> Iterator[None]:
+    """A command that closes its process's files to others does not close those of later tests."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    yield
+    os.umask(mask)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     return _present(SHARED / "data")
