@@ -34,7 +34,11 @@ def logs_as_before() -> Iterator[None]:
     for room in ROOMS:
         logging.getLogger(room)  # so that it is among the loggers looked at
     before = [(logger, logger.level, logger.disabled, logger.propagate) for logger in _loggers()]
+    handlers = set(logging.root.handlers)
     yield
+    for handler in set(logging.root.handlers) - handlers:
+        if type(handler) is logging.StreamHandler:  # a command's; pytest takes its own away
+            logging.root.removeHandler(handler)
     for logger, level, disabled, propagate in before:
         logger.setLevel(level)
         logger.disabled, logger.propagate = disabled, propagate
