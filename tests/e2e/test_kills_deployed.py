@@ -70,13 +70,18 @@ def check(left: Ended, undisturbed: Ended) -> None:
 def disturbed(
     federation: StandingFederation, undisturbed: Ended, name: str, draw: Callable[[int], list[Kill]]
 ) -> Ended:
-    """A run with the kills that ``draw`` gives for a try; where it ended before them, another."""
+    """A run with the kills that ``draw`` gives for a try; where it ended before them, another.
+
+    The machine may be quicker now than when the undisturbed run was timed.
+    """
+    usual = undisturbed.seconds
     for number in range(TRIES):
         kills = draw(number)
-        left = federation.run(f"{name}.{number}", *kills, usual=undisturbed.seconds)
+        left = federation.run(f"{name}.{number}", *kills, usual=usual)
         check(left, undisturbed)
         if left.killed:
             return left
+        usual = min(usual, left.seconds)
     raise AssertionError(f"{name} was over before {kills}")
 
 
