@@ -1,11 +1,9 @@
 """`mascaron-site serve`: the agent of one site, until it is asked to stop."""
 
 import contextlib
-import ctypes
 import grp
 import logging
 import os
-import resource
 import signal
 import threading
 import time
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client.home import SiteConfig, SiteHome
+from client.vault.hardening import unreadable
 from common.daemons.users import NUMBER
 from common.errors import ConfigError
 from common.trust.keys import SigningKey
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 LOOK = 1.0  # seconds between two looks for an admission
 ASK = 10  # looks between two questions to the centre
-_DUMPABLE = 4  # PR_SET_DUMPABLE
 
 
 def serve_site(home: SiteHome, group: str | None, say: Callable[[str], None]) -> None:
@@ -109,9 +107,7 @@ def _ask(home: SiteHome) -> str:
 def close_to_others() -> None:
     """No core file, no attaching debugger, new files for this user only."""
     os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(AttributeError, OSError):  # prctl is Linux
-        ctypes.CDLL(None).prctl(_DUMPABLE, 0, 0, 0, 0)
+    unreadable()
 
 
 def _limit_logs() -> None:

@@ -10,6 +10,13 @@ DUMPABLE = 4  # PR_SET_DUMPABLE
 CURRENT_AND_FUTURE = 3  # MCL_CURRENT | MCL_FUTURE
 
 
+def unreadable() -> bool:
+    """Forbids core dumps, and other processes to look in; whether both are in force."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    prctl = getattr(ctypes.CDLL(None, use_errno=True), "prctl", None)  # of Linux
+    return prctl is not None and prctl(DUMPABLE, 0, 0, 0, 0) == 0
+
+
 def harden() -> tuple[str, ...]:
     """Forbids core dumps, other processes' debuggers, and swap; says in words what it could not.
 
@@ -18,11 +25,9 @@ def harden() -> tuple[str, ...]:
     in the unit): with a lower one a later allocation would fail.
     """
     missed = []
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    libc = ctypes.CDLL(None, use_errno=True)
-    if getattr(libc, "prctl", lambda *_: -1)(DUMPABLE, 0, 0, 0, 0):
+    if not unreadable():
         missed.append("other processes of this user may read this one's memory")
     endless = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY
-    if not endless or libc.mlockall(CURRENT_AND_FUTURE):
+    if not endless or ctypes.CDLL(None).mlockall(CURRENT_AND_FUTURE):
         missed.append("memory may be swapped out: allow LimitMEMLOCK=infinity, or turn off swap")
     return tuple(missed)

@@ -31,9 +31,10 @@ class NoLiveness:
 class LivenessCheck:
     """Asks ``liveness`` and refuses whom it takes for a picture of somebody.
 
-    With ``fail_closed`` it refuses as well where ``liveness`` cannot tell or breaks.
+    With ``fail_closed`` it refuses as well where ``liveness`` cannot tell.
 
-    Guarantee: asked before a feature exists, so that nothing is computed of whom it refuses.
+    Guarantee: asked before a feature exists, so that nothing is computed of whom it refuses. A
+    detector that breaks refuses, always: else a picture that breaks it would open the door.
     Raises ``ConfigError`` where there is nobody to ask and silence would refuse everyone.
     """
 
@@ -50,9 +51,9 @@ class LivenessCheck:
         """Raises ``PadError`` unless ``face`` may pass."""
         try:
             told = self._liveness.live(picture, face)
-        except Exception as error:  # foreign code before a wall: it may not open it by breaking
+        except Exception as error:  # foreign code, whose words may name anything
             log.warning("the liveness detector failed: %s", type(error).__name__)
-            told = None
+            raise PadError("the liveness detector failed") from None
         if told is True or (told is None and not self._fail_closed):
             return
         raise PadError("not taken for a living person" if told is False else "nobody can tell life")

@@ -154,7 +154,6 @@ class RoundLoop:
     def _secure(self, roster: Enlisted) -> SecureRounds:
         if self.register is None:
             raise RunError("a charter with members needs the roster that they are in")
-
         return SecureRounds(
             charter=self.charter,
             digest=charter_digest(self.signed),

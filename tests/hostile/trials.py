@@ -1,6 +1,7 @@
 """One idea of a courier tried on a site, and what must hold afterwards: nothing out, all paid."""
 
 import json
+import time
 from collections import Counter
 
 import grpc
@@ -77,9 +78,25 @@ def again(spending: Spending) -> list[Event]:
 
 
 def check_answers(site: Deployed) -> None:
-    """The agent lives, works for the next one, and its ledger takes rows."""
+    """The agent lives, works for the next one, and its ledger takes rows.
+
+    Calls of a courier that has just gone hold their slots until the agent notices.
+    """
     with grpc.insecure_channel(site.scene.address) as channel:
         agent = rpc.AgentStub(channel)  # type: ignore[no-untyped-call]
-        state = agent.Status(pb.StatusRequest(protocol=wire.PROTOCOL), timeout=20).state
+        until = time.monotonic() + 20
+        while (state := _state(agent)) is None:
+            assert time.monotonic() < until, "the slots of calls that are gone stay taken"
+            time.sleep(0.1)
         assert state in (pb.STATE_IDLE, pb.STATE_WORKING)
         assert agent.Describe(pb.DescribeRequest(protocol=wire.PROTOCOL), timeout=20).people == 10
+
+
+def _state(agent: rpc.AgentStub) -> int | None:
+    """What the agent says it does; None while every slot is taken."""
+    try:
+        return int(agent.Status(pb.StatusRequest(protocol=wire.PROTOCOL), timeout=20).state)
+    except grpc.RpcError as error:
+        if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+            raise
+        return None

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import pickle
+import re
 import stat
 from pathlib import Path
 
@@ -162,7 +163,7 @@ def test_nothing_of_it_is_shown(caplog: pytest.LogCaptureFixture) -> None:
     told = f"{CALIBRATION} {CALIBRATION!r} {CALIBRATION.search!r} {caplog.text}"
     with pytest.raises(ConfigError) as refused:
         dataclasses.replace(LEVELS, near=0.9)
-    told += str(refused.value)
+    told = re.sub("0x[0-9a-f]+|py:[0-9]+", "", told + str(refused.value))  # of memory, of the line
     for secret in ("0.4", "4187", "3312", "5571", "4729", "0009", "9e-4", "efef", "40"):
         assert secret not in told
 
