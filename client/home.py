@@ -21,21 +21,31 @@ PRIVATE, SHARED = 0o700, 0o755
 
 @dataclass(frozen=True, kw_only=True)
 class SiteConfig:
-    """``[site]`` of `site.toml`. Paths may be relative: they start at the site's home."""
+    """``[site]`` of `site.toml`. Paths may be relative: they start at the site's home.
+
+    A site without a centre is alone: it has a door, and takes no part in any training.
+    """
 
     name: str  # of the site, as the roster knows it: never a person's
-    centre: str  # "host:port" of the gateway, the only address a site ever dials
-    camera_type: str
-    people: int  # as declared; stands for a count everywhere
+    centre: str = ""  # "host:port" of the gateway, the only address a site ever dials
+    camera_type: str = ""
+    people: int = 0  # as declared; stands for a count everywhere
     trunk: Path
-    faces: Path
+    faces: Path | None = None  # who is trained on; without it, who agreed to that in the vault
     public: Path
+    vault_passphrase_file: Path | None = None  # opens the vault in place of agent/vault.key
     aligned: bool = False  # faces and public are folders of square, aligned crops already
     socket: Path | None = None  # of the agent; run/agent.sock unless said otherwise
     agent: str | None = None  # "127.0.0.1:port" in place of a socket, with mutual TLS
 
     def __post_init__(self) -> None:
         check_name(self.name)
+        if not self.alone or self.camera_type or self.people:
+            self._check_membership()
+        if self.agent is not None:
+            self._check_agent(self.agent)
+
+    def _check_membership(self) -> None:
         host, separator, port = self.centre.rpartition(":")
         if not separator or not HOST.fullmatch(host) or not _is_port(port):
             raise ConfigError(
@@ -45,8 +55,6 @@ class SiteConfig:
             raise ConfigError("camera_type must be 1-64 printable characters")
         if self.people < 1:
             raise ConfigError(f"people must be at least 1, got {self.people}")
-        if self.agent is not None:
-            self._check_agent(self.agent)
 
     def _check_agent(self, address: str) -> None:
         host, _, port = address.rpartition(":")
@@ -59,13 +67,26 @@ class SiteConfig:
             raise ConfigError("the agent has one door: say either socket or agent, not both")
 
     @property
+    def alone(self) -> bool:
+        """Whether the site belongs to no federation, nor ever asked to."""
+        return not self.centre
+
+    @property
     def host(self) -> str:
-        """The gateway's name or address, without the brackets of IPv6."""
-        return self.centre.rpartition(":")[0].strip("[]")
+        """The gateway's name or address, without the brackets of IPv6; ``ConfigError`` if alone."""
+        return self._address()[0].strip("[]")
 
     @property
     def port(self) -> int:
-        return int(self.centre.rpartition(":")[2])
+        return int(self._address()[2])
+
+    def _address(self) -> tuple[str, str, str]:
+        if self.alone:
+            raise ConfigError(
+                "this site is alone: `mascaron-site init` with --token, --centre, --camera-type "
+                "and --people asks a centre to let it in"
+            )
+        return self.centre.rpartition(":")
 
 
 @dataclass(frozen=True)
@@ -115,6 +136,21 @@ class SiteHome:
     def vault_key(self) -> Path:
         """Opens the keyring, where no device does; beside the vault, so not in copies of it."""
         return self.agent / "vault.key"
+
+    @property
+    def callers(self) -> Path:
+        """Who may ask at the door, and for what: digests of their tokens."""
+        return self.agent / "callers.json"
+
+    @property
+    def operator_token(self) -> Path:
+        """By which the operator's own commands ask at the door."""
+        return self.agent / "operator.token"
+
+    @property
+    def audit(self) -> Path:
+        """What happened at the door, row by row."""
+        return self.agent / "audit.db"
 
     @property
     def accepted(self) -> Path:
@@ -237,12 +273,12 @@ class SiteHome:
         self.check()
         read = load(SiteConfig, self.settings, "site")
         base = self.folder.absolute()
+        optional = {key: getattr(read, key) for key in ("faces", "socket", "vault_passphrase_file")}
         return replace(
             read,
             trunk=base / read.trunk.expanduser(),
-            faces=base / read.faces.expanduser(),
             public=base / read.public.expanduser(),
-            socket=None if read.socket is None else base / read.socket.expanduser(),
+            **{key: base / path.expanduser() for key, path in optional.items() if path is not None},
         )
 
     def socket(self, config: SiteConfig) -> Path:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from client.commands.init import Asked, init_command
+from client.commands.init import init_command
+from client.commands.settings import Asked
 from client.home import SiteHome
 from common.errors import (
     DeploymentError,

@@ -144,6 +144,8 @@ def open_site(home: SiteHome, say: Callable[[str], None] = lambda line: None) ->
     from common.models.trunk import load_trunk
 
     config = home.config()
+    if config.faces is None:
+        raise ConfigError(f"{home.settings} names no faces to train on: say faces")
     policy, membership = open_policy(home, config), open_membership(home, config)
     desk, cache = open_desk(home, policy), SealedFeatures(home.features)
     rosters = open_rosters(home, membership)

@@ -1,16 +1,15 @@
 """`mascaron-site init`: a site makes its own keys and asks to be let in; keys never travel."""
 
-import json
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from client.centre.contact import Centre, fetch_ca
+from client.commands.settings import Asked, settle
 from client.courier.supernode import make_node_key
 from client.ends import make_ends
 from client.home import SiteConfig, SiteHome
+from client.vault.founding import found_vault
 from common.config import read_toml
 from common.errors import AdmissionError, ConfigError
 from common.trust import storing
@@ -21,7 +20,7 @@ from common.trust.keys import SigningKey
 from common.trust.nodes import load_node_key
 from common.trust.token import Token
 
-_NEEDED = ("centre", "name", "camera_type", "people", "faces")
+_NEEDED = ("centre", "name", "camera_type", "people")
 LEDGER_KEY = 32  # bytes
 START = "`mascaron-site serve` and `mascaron-site join`, side by side"
 
@@ -48,34 +47,21 @@ rounds = 0
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What the operator typed; None where `site.toml` is to say it."""
-
-    centre: str | None = None
-    name: str | None = None
-    camera_type: str | None = None
-    people: int | None = None
-    faces: Path | None = None
-    trunk: Path | None = None
-    public: Path | None = None
-    agent: str | None = None
-    aligned: bool | None = None
-
-
 def init_command(
     home: SiteHome, asked: Asked, token_text: str, clock: Callable[[], float], *, later: bool
 ) -> dict[str, Any]:
     """Makes what is missing in ``home`` and puts the site into the centre's waiting room.
 
-    Done again, it makes nothing new and asks the same. ``later`` leaves the network alone.
+    Done again, it makes nothing new and asks the same; a site that was alone asks for the first
+    time. ``later`` leaves the network alone.
     Raises ``ConfigError`` if the home is another site's, ``AdmissionError`` or
     ``DeploymentError`` if the centre refuses or cannot be reached: the keys are kept then.
     """
     token = Token.parse(token_text)
     home.prepare()
-    config = _settings(home, asked)
+    config = settle(home, asked, _NEEDED)
     key = _keys(home, config)
+    _member_keys(home, config)
     if config.agent is not None:
         make_ends(home, clock())
     told = {"site": config.name, "fingerprint": spoken(key.public.fingerprint)}
@@ -102,60 +88,35 @@ def init_command(
     return {**told, "federation": request.federation, "state": state, "next": step}
 
 
-def _settings(home: SiteHome, asked: Asked) -> SiteConfig:
-    """`site.toml` as it is, or as it is now written; ``ConfigError`` if the two disagree."""
-    if not home.settings.exists():
-        table = {
-            "trunk": "trunk/trunk.toml",
-            "public": "public",
-            **{key: _absolute(value) for key, value in vars(asked).items() if value is not None},
-        }
-        missing = [key for key in _NEEDED if key not in table]
-        if missing:
-            options = ", ".join(f"--{key.replace('_', '-')}" for key in missing)
-            raise ConfigError(f"a new site needs {options}")
-        return _written(home, table)
-    written = read_toml(home.settings).get("site", {})
-    for key, value in vars(asked).items():
-        if value is not None and written.get(key) != _absolute(value):
-            if key == "centre" and not home.ca.exists():
-                return _written(home, {**written, key: value})  # mistyped: nobody answered there
-            raise ConfigError(
-                f"{home.settings} says another {key} than --{key.replace('_', '-')}: edit the "
-                "file, or make another site with --home"
-            )
-    return home.config()
+def init_alone(home: SiteHome, asked: Asked) -> dict[str, Any]:
+    """Makes a site that has a door and no centre: `serve` answers there and waits for nobody.
 
-
-def _written(home: SiteHome, table: dict[str, Any]) -> SiteConfig:
-    _check(table)
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()]
-    text = "\n".join(["[site]", *lines, ""])
-    storing.replace(home.settings, text.encode(), storing.PUBLIC)
-    return home.config()
-
-
-def _check(table: dict[str, Any]) -> None:
-    """Raises ``ConfigError`` before anything is written that could not be read again."""
-    paths = {key: Path(table[key]) for key in ("trunk", "faces", "public")}
-    SiteConfig(**{**table, **paths})
-
-
-def _absolute(value: Any) -> Any:
-    return str(value.expanduser().absolute()) if isinstance(value, Path) else value
+    ``ConfigError`` if the home is another site's, or has a centre.
+    """
+    home.prepare()
+    config = settle(home, asked, ("name",))
+    if not config.alone:
+        raise ConfigError(f"{home.settings} names a centre: a site with one is not alone")
+    told = {"site": config.name, "fingerprint": spoken(_keys(home, config).public.fingerprint)}
+    return {**told, "state": "alone", "next": "`mascaron-site serve`"}
 
 
 def _keys(home: SiteHome, config: SiteConfig) -> SigningKey:
-    """The site's identity, with the keys of node and ledger beside it; made once."""
+    """The site's identity, with the vault and what opens it beside it; made once."""
     if not home.identity_key.exists():
         storing.replace(home.identity_key, SigningKey.generate().pem())
+    found_vault(home, config)
+    return SigningKey.load(home.identity_key)
+
+
+def _member_keys(home: SiteHome, config: SiteConfig) -> None:
+    """What only a member of a federation needs: keys of node and ledger, and a policy."""
     if not home.ledger_key.exists():
         storing.replace(home.ledger_key, secrets.token_bytes(LEDGER_KEY))
     make_node_key(home)
     if not home.policy.exists():
         text = _POLICY.format(people=config.people)
         storing.replace(home.policy, text.encode(), storing.PUBLIC)
-    return SigningKey.load(home.identity_key)
 
 
 def _meet(home: SiteHome, config: SiteConfig, token: Token) -> bytes:

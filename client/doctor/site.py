@@ -118,6 +118,8 @@ def check_faces(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterato
     if not visible(home.agent):
         return  # the courier's user, who must not read faces
     path = config.faces
+    if path is None:
+        return  # who is trained on is in the vault
     needed = os.R_OK | (os.X_OK if path.is_dir() else 0)
     if not path.exists():
         yield wrong("faces", f"there is nothing at {path}", f"correct faces in {home.settings}")

@@ -7,17 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from client.centre.admission import fetch
-from client.commands.init import Asked
+from client.cli import main
+from client.commands.init import init_alone
+from client.commands.settings import Asked
 from client.home import SiteHome
 from client.policy import SitePolicy
 from client.privacy.ledger import LEAST_KEY
+from client.vault.core import DATABASE
+from client.vault.founding import vault_place
+from client.vault.store import Vault
 from common.config import load
 from common.errors import (
     AdmissionError,
     ConfigError,
     DeploymentError,
+    SealedError,
 )
 from common.trust.keys import SigningKey
 from tests.paper_wire import ASKED, Wire, init
@@ -107,7 +114,7 @@ def test_an_init_that_found_nobody_keeps_its_keys(
     ("changes", "told"),
     [
         ({"name": None}, "needs --name"),
-        ({"faces": None, "people": None}, "needs --people, --faces"),
+        ({"centre": None, "people": None}, "needs --centre, --people"),
         ({"name": "Fred's ward"}, "a site's name is"),
         ({"centre": "example"}, "host:port"),
         ({"people": 0}, "people must be"),
@@ -169,3 +176,93 @@ def test_a_wrong_token_is_told_with_what_to_do(
     with pytest.raises(AdmissionError, match="not the one in force; ask the administrator") as got:
         init(home, centre)
     assert got.value.reason == "TOKEN_WRONG"
+
+
+# The vault, and a site that has nothing but a door.
+
+
+def test_a_site_has_an_empty_vault_that_its_key_opens(
+    wire: Wire, home: SiteHome, centre: PaperCentre
+) -> None:
+    init(home, centre)
+    files = (home.vault_key, *(path for path in home.vault.iterdir()))
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    with Vault(vault_place(home, home.config())) as vault:
+        assert (vault.site, vault.people(now=0.0)) == ("north", frozenset())
+
+
+def test_a_site_alone_has_a_door_and_no_keys_of_a_member(home: SiteHome) -> None:
+    told = init_alone(home, Asked(name="north"))
+    assert (told["site"], told["state"]) == ("north", "alone")
+    assert home.config().alone and home.identity_key.exists() and home.vault_key.exists()
+    assert not any(p.exists() for p in (home.ledger_key, home.node_key, home.policy, home.ca))
+    before = {p: p.read_bytes() for p in home.folder.rglob("*") if p.is_file()}
+    assert init_alone(home, Asked()) == told
+    assert {p: p.read_bytes() for p in home.folder.rglob("*") if p.is_file()} == before
+    for word in ("host", "port"):
+        with pytest.raises(ConfigError, match="this site is alone"):
+            getattr(home.config(), word)
+
+
+def test_a_site_alone_joins_a_federation_later_and_keeps_what_its_operator_wrote(
+    wire: Wire, home: SiteHome, centre: PaperCentre
+) -> None:
+    fingerprint = init_alone(home, Asked(name="north"))["fingerprint"]
+    vault_key = home.vault_key.read_bytes()
+    more = "\n# four eyes\n[door]\nidentify = true\n"
+    home.settings.write_text(home.settings.read_text("utf-8") + more, "utf-8")
+    told = init(home, centre)
+    assert (told["state"], told["fingerprint"]) == ("waiting", fingerprint)
+    assert home.vault_key.read_bytes() == vault_key
+    assert home.settings.read_text("utf-8").endswith(more)
+    assert home.config().centre == ASKED.centre
+    with pytest.raises(ConfigError, match="names a centre"):
+        init_alone(home, Asked())
+
+
+def test_a_vault_may_be_opened_by_a_passphrase(home: SiteHome, tmp_path: Path) -> None:
+    words = tmp_path / "words"
+    words.touch(mode=0o600)
+    words.write_text("correct horse battery staple\n", "utf-8")
+    init_alone(home, Asked(name="north", vault_passphrase_file=words))
+    assert not home.vault_key.exists()
+    Vault(vault_place(home, home.config())).close()
+    words.write_text("incorrect horse battery staple\n", "utf-8")
+    with pytest.raises(SealedError, match="with another key"):
+        Vault(vault_place(home, home.config()))
+
+
+def test_no_second_key_is_made_for_a_vault_that_lost_its_first(home: SiteHome) -> None:
+    init_alone(home, Asked(name="north"))
+    home.vault_key.unlink()
+    init_alone(home, Asked(name="north"))
+    assert not home.vault_key.exists()
+    with pytest.raises(ConfigError, match="put it back"):
+        vault_place(home, home.config())
+
+
+def test_a_vault_that_a_crash_left_half_made_is_finished(home: SiteHome) -> None:
+    init_alone(home, Asked(name="north"))
+    (home.vault / DATABASE).unlink()
+    init_alone(home, Asked(name="north"))
+    Vault(vault_place(home, home.config())).close()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--alone"], "needs --name"),
+        (["--alone", "--name", "North"], "a site's name is"),
+        (["--alone", "--token", "t"], "drop --token"),
+        (["--name", "north"], "--token is missing"),
+        (["--alone", "--name", "north", "--people", "5"], "centre must be host:port"),
+        (["--alone", "--name", "north", "--vault-passphrase-file", "/none"], "cannot read /none"),
+    ],
+)
+def test_what_a_newcomer_mistypes_is_told_and_makes_no_site(
+    home: SiteHome, words: list[str], told: str
+) -> None:
+    done = CliRunner().invoke(main, ["init", "--home", str(home.folder), *words], env={})
+    assert done.exit_code == 2
+    assert told in done.output
+    assert not home.vault_key.exists()
