@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from client.agent.charters import Offer
-from client.agent.tls import make_end
 from client.home import SiteHome
+from client.serving.tls import make_end
 from common.faces.pictures import encode
 from common.models.tail import BIAS, WEIGHT
 from common.models.trunk import load_trunk

@@ -1,7 +1,6 @@
 """The agent's RPCs for the courier: decode, call, encode. No logic, and no text of a bug."""
 
 import functools
-import logging
 import re
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
@@ -12,13 +11,11 @@ from numpy.typing import NDArray
 
 from client.agent.charters import Offer, Review
 from client.agent.jobs import Jobs
-from client.agent.statuses import STATUS
 from client.agent.sums import Asked
+from client.serving.answers import answers
 from common import errors, wire
 from protos.gen import agent_pb2 as pb
 from protos.gen import agent_pb2_grpc as rpc
-
-log = logging.getLogger(__name__)
 
 Asking: TypeAlias = pb.TrainRequest | pb.AggregateRequest | pb.EvaluateRequest
 
@@ -64,29 +61,6 @@ class Trainer(Protocol):
     def confirm(self, kept: str) -> None: ...
 
     def progress(self, run: str, number: int) -> float: ...
-
-
-def answers(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Maps our errors to gRPC statuses. Anything else is a bug, and bugs tell nothing.
-
-    Leaks: the stable ``reason`` only. It depends on the request, the plan, the policy and the
-    ledger, never on a face.
-    """
-
-    @functools.wraps(method)
-    def call(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
-        try:
-            return method(self, request, context)
-        except errors.MascaronError as error:
-            log.warning("%s refused: %s", method.__name__, error.reason)
-            code, reason = STATUS.get(error.reason, grpc.StatusCode.INTERNAL), error.reason
-        except Exception as error:
-            log.error("%s failed: %s", method.__name__, type(error).__name__)
-            code, reason = grpc.StatusCode.INTERNAL, "INTERNAL"
-        context.set_trailing_metadata((("reason", reason),))
-        return context.abort(code, reason)  # never returns: it raises
-
-    return call
 
 
 class AgentService(rpc.AgentServicer):

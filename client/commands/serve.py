@@ -18,7 +18,7 @@ from common.errors import ConfigError
 from common.trust.keys import SigningKey
 
 if TYPE_CHECKING:
-    from client.agent.main import Door
+    from client.serving.listening import Door
 
 LOOK = 1.0  # seconds between two looks for an admission
 ASK = 10  # looks between two questions to the centre
@@ -112,7 +112,7 @@ def close_to_others() -> None:
 
 def _limit_logs() -> None:
     """One handler for all loggers of the process: a library's are as hostile as what it is sent."""
-    from client.agent.quiet import OwnWords, RateLimit
+    from client.serving.quiet import OwnWords, RateLimit
 
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
@@ -123,8 +123,8 @@ def _limit_logs() -> None:
 
 
 def _door(home: SiteHome, config: SiteConfig, name: str | None) -> "tuple[str, Door]":
-    from client.agent.main import Door
     from client.ends import agent_end, make_ends
+    from client.serving.listening import Door
 
     if config.agent is not None:
         if name is not None:

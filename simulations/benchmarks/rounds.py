@@ -25,13 +25,14 @@ import numpy as np
 
 from client.agent.facts import SiteFacts
 from client.agent.jobs import Jobs
-from client.agent.main import RunningAgent, serve
+from client.agent.main import serve
 from client.agent.people import SitePeople
 from client.agent.service import AgentService
 from client.agent.training import Training
 from client.policy import AutoAccept, SitePolicy
 from client.privacy.entropy import OsEntropy
 from client.privacy.ledger import Budget, Ledger
+from client.serving.running import Running
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
 from common.privacy.plan import MomentMechanism, PrivacyPlan
 from server.charter import Charter
@@ -85,7 +86,7 @@ def measure(size: Size, folder: Path) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def open_agent(size: Size, folder: Path) -> Iterator[RunningAgent]:
+def open_agent(size: Size, folder: Path) -> Iterator[Running]:
     """An agent as a site runs it, whose charter of moments is accepted already."""
     arrays = frame(size)
     plan = PrivacyPlan(

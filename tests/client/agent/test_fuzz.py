@@ -10,10 +10,11 @@ import pytest
 from google.protobuf.message import DecodeError, Message
 
 from client.agent.jobs import Jobs
-from client.agent.main import REQUESTS, _handlers
+from client.agent.main import REQUESTS, offered
 from client.agent.service import AgentService
-from client.agent.statuses import STATUS
 from client.agent.training import Training
+from client.serving.running import handlers_of
+from client.serving.statuses import STATUS
 from common import wire
 from common.secagg.phases import PHASES, VECTOR
 from protos.gen import agent_pb2 as pb
@@ -50,7 +51,7 @@ def honest(method: str, **words: object) -> Message:
 
 def storm(room: Training, method: str, message: Message, times: int, seed: int = 1) -> Counter[str]:
     """How often each reason was the answer to ``times`` mutants of ``message``; "OK" for none."""
-    handler = _handlers(AgentService(room, Jobs()))[method].unary_unary
+    handler = handlers_of(offered(AgentService(room, Jobs())))[method].unary_unary
     rng, told = random.Random(seed), Counter[str]()  # noqa: S311
     for _ in range(times):
         try:

@@ -12,8 +12,9 @@ import grpc
 import pytest
 
 from client.agent.jobs import LONGEST, Jobs
-from client.agent.main import LIFE, SERVICE, STREAMS, serve
+from client.agent.main import SERVICE, serve
 from client.agent.service import AgentService
+from client.serving.running import LIFE, STREAMS
 from common import wire
 from protos.gen import agent_pb2 as pb
 
@@ -82,7 +83,7 @@ def refused(address: str) -> bool:
 def test_half_calls_end_with_their_connection_though_its_pings_are_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("client.agent.main.LIFE", (1500, 500))
+    monkeypatch.setattr("client.serving.running.LIFE", (1500, 500))
     with serve(AgentService(Idle(), Jobs()), f"unix:{tmp_path / 'a.sock'}") as agent:  # type: ignore[arg-type]
         with greedy(tmp_path / "a.sock") as thread:
             turned_away = 0

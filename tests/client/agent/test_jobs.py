@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from client.agent.jobs import WAITING, Jobs
-from client.agent.quiet import OwnWords, RateLimit
+from client.serving.quiet import OwnWords, RateLimit
 from common.errors import BusyError, DrainingError, NotReadyError, WireError
 
 KEY, OTHER = ("r1", 1, "d"), ("r1", 2, "d")

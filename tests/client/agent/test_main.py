@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 
 from client.agent.charters import Offer, Review
 from client.agent.jobs import Jobs
-from client.agent.main import MAX_MESSAGE, REQUESTS, SERVICE, Door, RunningAgent, serve
+from client.agent.main import REQUESTS, SERVICE, serve
 from client.agent.service import AgentService
+from client.serving.listening import Door
+from client.serving.running import MAX_MESSAGE, Running
 from common import wire
 from common.errors import ConfigError
 from protos.gen import agent_pb2 as pb
@@ -72,7 +74,7 @@ class Quiet:
 
 
 @pytest.fixture
-def agent(tmp_path: Path) -> Iterator[RunningAgent]:
+def agent(tmp_path: Path) -> Iterator[Running]:
     with serve(AgentService(Quiet()), f"unix:{tmp_path}/a.sock") as running:
         yield running
 
@@ -116,7 +118,7 @@ def test_a_socket_left_by_an_agent_that_is_gone_is_replaced(tmp_path: Path) -> N
         assert send(running.address, "Describe", described())
 
 
-def test_a_second_agent_does_not_take_the_place_of_the_first(agent: RunningAgent) -> None:
+def test_a_second_agent_does_not_take_the_place_of_the_first(agent: Running) -> None:
     with pytest.raises(ConfigError, match="another agent"):
         serve(AgentService(Quiet()), agent.address)
     assert send(agent.address, "Describe", described())
@@ -158,7 +160,7 @@ def test_an_address_that_cannot_be_meant_is_refused(address: str) -> None:
 
 @pytest.mark.parametrize("method", sorted(REQUESTS))
 def test_a_broken_message_is_one_refusal_and_no_traceback(
-    agent: RunningAgent, method: str, caplog: pytest.LogCaptureFixture
+    agent: Running, method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with pytest.raises(grpc.RpcError) as caught:
@@ -172,7 +174,7 @@ def test_a_broken_message_is_one_refusal_and_no_traceback(
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(method=st.sampled_from(sorted(REQUESTS)), raw=st.binary(max_size=200))
-def test_no_bytes_are_a_bug(agent: RunningAgent, method: str, raw: bytes) -> None:
+def test_no_bytes_are_a_bug(agent: Running, method: str, raw: bytes) -> None:
     allowed = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION}
     try:
         send(agent.address, method, raw)
@@ -180,13 +182,13 @@ def test_no_bytes_are_a_bug(agent: RunningAgent, method: str, raw: bytes) -> Non
         assert error.code() in allowed
 
 
-def test_a_message_over_the_cap_is_refused_unread(agent: RunningAgent) -> None:
+def test_a_message_over_the_cap_is_refused_unread(agent: Running) -> None:
     told = code(lambda: send(agent.address, "Train", bytes(MAX_MESSAGE + 1)))
     assert told == grpc.StatusCode.RESOURCE_EXHAUSTED
     assert send(agent.address, "Describe", described())
 
 
-def test_an_unknown_method_does_not_exist(agent: RunningAgent) -> None:
+def test_an_unknown_method_does_not_exist(agent: Running) -> None:
     assert code(lambda: send(agent.address, "Erase", b"")) == grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -292,7 +294,7 @@ def test_a_plain_port_is_refused(tmp_path: Path) -> None:
 def test_a_peer_that_answers_no_ping_is_cut_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("client.agent.main.KEEPALIVE", (1000, 500))
+    monkeypatch.setattr("client.serving.running.KEEPALIVE", (1000, 500))
     agent = serve(AgentService(Quiet()), f"unix:{tmp_path / 'a.sock'}")
     with agent, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as mute:
         mute.settimeout(30)

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from client.agent.charters import Offer, Review
 from client.agent.jobs import Jobs
-from client.agent.main import REQUESTS, SERVICE, Door, serve
+from client.agent.main import REQUESTS, SERVICE, serve
 from client.agent.service import AgentService
-from client.agent.statuses import STATUS
-from client.agent.tls import Tls, make_end
 from client.app import dial
+from client.serving.listening import Door
+from client.serving.statuses import STATUS
+from client.serving.tls import Tls, make_end
 from common import errors, wire
 from common.trust.charter import charter_digest
 from common.trust.heads import SignedHead

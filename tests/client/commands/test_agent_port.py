@@ -19,7 +19,6 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.common.config import parse_config_args
 
 from client import ends as room
-from client.agent.tls import make_end
 from client.app import dial, make_app
 from client.cli import main
 from client.commands.doctor import ask_agent
@@ -27,6 +26,7 @@ from client.commands.status import show_status
 from client.courier.supernode import node_config
 from client.ends import agent_end, make_ends, own_end
 from client.home import SiteHome
+from client.serving.tls import make_end
 from common import wire
 from common.errors import ConfigError, DeploymentError
 from protos.gen import agent_pb2 as pb

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from client.agent.tls import DAYS, make_end
 from client.doctor.agent import check_agent, check_door
 from client.doctor.findings import Finding, Machine
 from client.ends import make_ends
 from client.home import SiteHome
+from client.serving.tls import DAYS, make_end
 
 NOW = 1.8e9
 SETTINGS = """[site]

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from client.agent.tls import make_end
 from client.cli import main
 from client.commands.doctor import CHECKS, ask_agent, doctor_command
 from client.courier.standing import Standing
@@ -19,6 +18,7 @@ from client.doctor import site as doctor
 from client.doctor.findings import Finding, Machine, examine
 from client.home import SiteHome
 from client.launcher import bundle_hash
+from client.serving.tls import make_end
 from common.locks import locked
 from common.trust.keys import SigningKey
 from common.trust.roster import WHY_REVOKED, Roster, SiteEntry
