@@ -267,3 +267,33 @@ class ConsentExpiredError(ConsentError):
     """The consent given has run out: ask the person again, or erase them."""
 
     reason = "CONSENT_EXPIRED"
+
+
+class AuditError(MascaronError):
+    """The audit log was altered, shortened or replaced: nothing is answered without a whole one."""
+
+    reason = "AUDIT_BROKEN"
+
+
+class CallerError(MascaronError):
+    """Nobody who may call is known by this token or certificate, or the name is taken."""
+
+    reason = "CALLER_UNKNOWN"
+
+
+class RoleError(MascaronError):
+    """The caller may not do this, or nobody may: it is switched off in `site.toml`."""
+
+    reason = "ROLE_REFUSED"
+
+
+class QueryBudgetError(MascaronError):
+    """The caller has asked as often as it may for now: wait, or have its budget raised."""
+
+    reason = "QUERY_BUDGET_EXHAUSTED"
+
+
+class SessionError(MascaronError):
+    """No enrolment or ticket is open under this id for this caller: it may have run out."""
+
+    reason = "SESSION_UNKNOWN"
