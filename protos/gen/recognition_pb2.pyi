@@ -1,0 +1,400 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Band(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    BAND_UNSPECIFIED: _ClassVar[Band]
+    BAND_MATCH: _ClassVar[Band]
+    BAND_NEAR: _ClassVar[Band]
+    BAND_NO: _ClassVar[Band]
+
+class Standing(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STANDING_UNSPECIFIED: _ClassVar[Standing]
+    STANDING_CONFIRMED: _ClassVar[Standing]
+    STANDING_PENDING: _ClassVar[Standing]
+    STANDING_UNKNOWN: _ClassVar[Standing]
+BAND_UNSPECIFIED: Band
+BAND_MATCH: Band
+BAND_NEAR: Band
+BAND_NO: Band
+STANDING_UNSPECIFIED: Standing
+STANDING_CONFIRMED: Standing
+STANDING_PENDING: Standing
+STANDING_UNKNOWN: Standing
+
+class Consent(_message.Message):
+    __slots__ = ("purposes", "text_hash", "given", "expires")
+    PURPOSES_FIELD_NUMBER: _ClassVar[int]
+    TEXT_HASH_FIELD_NUMBER: _ClassVar[int]
+    GIVEN_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    purposes: _containers.RepeatedScalarFieldContainer[str]
+    text_hash: str
+    given: float
+    expires: float
+    def __init__(self, purposes: _Optional[_Iterable[str]] = ..., text_hash: _Optional[str] = ..., given: _Optional[float] = ..., expires: _Optional[float] = ...) -> None: ...
+
+class BeginEnrolRequest(_message.Message):
+    __slots__ = ("protocol", "consent", "label", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    CONSENT_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    consent: Consent
+    label: str
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., consent: _Optional[_Union[Consent, _Mapping]] = ..., label: _Optional[str] = ..., request: _Optional[str] = ...) -> None: ...
+
+class BeginEnrolResponse(_message.Message):
+    __slots__ = ("session",)
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: bytes
+    def __init__(self, session: _Optional[bytes] = ...) -> None: ...
+
+class AddPictureRequest(_message.Message):
+    __slots__ = ("protocol", "session", "picture", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    session: bytes
+    picture: bytes
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., session: _Optional[bytes] = ..., picture: _Optional[bytes] = ..., request: _Optional[str] = ...) -> None: ...
+
+class AddPictureResponse(_message.Message):
+    __slots__ = ("accepted", "reasons", "pictures")
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    PICTURES_FIELD_NUMBER: _ClassVar[int]
+    accepted: bool
+    reasons: _containers.RepeatedScalarFieldContainer[str]
+    pictures: int
+    def __init__(self, accepted: _Optional[bool] = ..., reasons: _Optional[_Iterable[str]] = ..., pictures: _Optional[int] = ...) -> None: ...
+
+class CommitEnrolRequest(_message.Message):
+    __slots__ = ("protocol", "session", "despite_duplicate", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    DESPITE_DUPLICATE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    session: bytes
+    despite_duplicate: bool
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., session: _Optional[bytes] = ..., despite_duplicate: _Optional[bool] = ..., request: _Optional[str] = ...) -> None: ...
+
+class CommitEnrolResponse(_message.Message):
+    __slots__ = ("person", "unchecked")
+    PERSON_FIELD_NUMBER: _ClassVar[int]
+    UNCHECKED_FIELD_NUMBER: _ClassVar[int]
+    person: bytes
+    unchecked: bool
+    def __init__(self, person: _Optional[bytes] = ..., unchecked: _Optional[bool] = ...) -> None: ...
+
+class AbortEnrolRequest(_message.Message):
+    __slots__ = ("protocol", "session", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    session: bytes
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., session: _Optional[bytes] = ..., request: _Optional[str] = ...) -> None: ...
+
+class AbortEnrolResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class VerifyRequest(_message.Message):
+    __slots__ = ("protocol", "person", "picture", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    PERSON_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    person: bytes
+    picture: bytes
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., person: _Optional[bytes] = ..., picture: _Optional[bytes] = ..., request: _Optional[str] = ...) -> None: ...
+
+class VerifyResponse(_message.Message):
+    __slots__ = ("band",)
+    BAND_FIELD_NUMBER: _ClassVar[int]
+    band: Band
+    def __init__(self, band: _Optional[_Union[Band, str]] = ...) -> None: ...
+
+class IdentifyRequest(_message.Message):
+    __slots__ = ("protocol", "picture", "top", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_FIELD_NUMBER: _ClassVar[int]
+    TOP_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    picture: bytes
+    top: int
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., picture: _Optional[bytes] = ..., top: _Optional[int] = ..., request: _Optional[str] = ...) -> None: ...
+
+class Candidate(_message.Message):
+    __slots__ = ("person", "band")
+    PERSON_FIELD_NUMBER: _ClassVar[int]
+    BAND_FIELD_NUMBER: _ClassVar[int]
+    person: bytes
+    band: Band
+    def __init__(self, person: _Optional[bytes] = ..., band: _Optional[_Union[Band, str]] = ...) -> None: ...
+
+class IdentifyResponse(_message.Message):
+    __slots__ = ("ticket", "standing", "candidates")
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    ticket: bytes
+    standing: Standing
+    candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
+    def __init__(self, ticket: _Optional[bytes] = ..., standing: _Optional[_Union[Standing, str]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ...) -> None: ...
+
+class TicketRequest(_message.Message):
+    __slots__ = ("protocol", "ticket", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    ticket: bytes
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., ticket: _Optional[bytes] = ..., request: _Optional[str] = ...) -> None: ...
+
+class ConfirmRequest(_message.Message):
+    __slots__ = ("protocol", "ticket", "person", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    PERSON_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    ticket: bytes
+    person: bytes
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., ticket: _Optional[bytes] = ..., person: _Optional[bytes] = ..., request: _Optional[str] = ...) -> None: ...
+
+class ConfirmResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class EraseRequest(_message.Message):
+    __slots__ = ("protocol", "persons", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    PERSONS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    persons: _containers.RepeatedScalarFieldContainer[bytes]
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., persons: _Optional[_Iterable[bytes]] = ..., request: _Optional[str] = ...) -> None: ...
+
+class EraseResponse(_message.Message):
+    __slots__ = ("receipt",)
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    receipt: str
+    def __init__(self, receipt: _Optional[str] = ...) -> None: ...
+
+class ExportRequest(_message.Message):
+    __slots__ = ("protocol", "person", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    PERSON_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    person: bytes
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., person: _Optional[bytes] = ..., request: _Optional[str] = ...) -> None: ...
+
+class ExportResponse(_message.Message):
+    __slots__ = ("record",)
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    record: str
+    def __init__(self, record: _Optional[str] = ...) -> None: ...
+
+class RenewRequest(_message.Message):
+    __slots__ = ("protocol", "person", "consent", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    PERSON_FIELD_NUMBER: _ClassVar[int]
+    CONSENT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    person: bytes
+    consent: Consent
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., person: _Optional[bytes] = ..., consent: _Optional[_Union[Consent, _Mapping]] = ..., request: _Optional[str] = ...) -> None: ...
+
+class RenewResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListRequest(_message.Message):
+    __slots__ = ("protocol", "after", "most", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    after: bytes
+    most: int
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., after: _Optional[bytes] = ..., most: _Optional[int] = ..., request: _Optional[str] = ...) -> None: ...
+
+class Listed(_message.Message):
+    __slots__ = ("person", "label", "expires", "templates", "trunks")
+    PERSON_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATES_FIELD_NUMBER: _ClassVar[int]
+    TRUNKS_FIELD_NUMBER: _ClassVar[int]
+    person: bytes
+    label: str
+    expires: float
+    templates: int
+    trunks: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, person: _Optional[bytes] = ..., label: _Optional[str] = ..., expires: _Optional[float] = ..., templates: _Optional[int] = ..., trunks: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListResponse(_message.Message):
+    __slots__ = ("people",)
+    PEOPLE_FIELD_NUMBER: _ClassVar[int]
+    people: _containers.RepeatedCompositeFieldContainer[Listed]
+    def __init__(self, people: _Optional[_Iterable[_Union[Listed, _Mapping]]] = ...) -> None: ...
+
+class CalibrateRequest(_message.Message):
+    __slots__ = ("protocol", "fmr", "fpir", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    FMR_FIELD_NUMBER: _ClassVar[int]
+    FPIR_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    fmr: float
+    fpir: float
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., fmr: _Optional[float] = ..., fpir: _Optional[float] = ..., request: _Optional[str] = ...) -> None: ...
+
+class CalibrateResponse(_message.Message):
+    __slots__ = ("release",)
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    release: str
+    def __init__(self, release: _Optional[str] = ...) -> None: ...
+
+class StageReleaseRequest(_message.Message):
+    __slots__ = ("protocol", "tail", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    TAIL_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    tail: bytes
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., tail: _Optional[bytes] = ..., request: _Optional[str] = ...) -> None: ...
+
+class ReleaseRequest(_message.Message):
+    __slots__ = ("protocol", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., request: _Optional[str] = ...) -> None: ...
+
+class ReleaseResponse(_message.Message):
+    __slots__ = ("active", "staged", "previous", "calibrated", "outgrown", "alike", "probes", "progress")
+    ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    STAGED_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATED_FIELD_NUMBER: _ClassVar[int]
+    OUTGROWN_FIELD_NUMBER: _ClassVar[int]
+    ALIKE_FIELD_NUMBER: _ClassVar[int]
+    PROBES_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    active: str
+    staged: str
+    previous: str
+    calibrated: bool
+    outgrown: bool
+    alike: float
+    probes: int
+    progress: float
+    def __init__(self, active: _Optional[str] = ..., staged: _Optional[str] = ..., previous: _Optional[str] = ..., calibrated: _Optional[bool] = ..., outgrown: _Optional[bool] = ..., alike: _Optional[float] = ..., probes: _Optional[int] = ..., progress: _Optional[float] = ...) -> None: ...
+
+class AuditHeadRequest(_message.Message):
+    __slots__ = ("protocol", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., request: _Optional[str] = ...) -> None: ...
+
+class AuditHeadResponse(_message.Message):
+    __slots__ = ("index", "hash", "signature", "at")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    hash: bytes
+    signature: bytes
+    at: float
+    def __init__(self, index: _Optional[int] = ..., hash: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., at: _Optional[float] = ...) -> None: ...
+
+class AuditRowsRequest(_message.Message):
+    __slots__ = ("protocol", "after", "most", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    after: int
+    most: int
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., after: _Optional[int] = ..., most: _Optional[int] = ..., request: _Optional[str] = ...) -> None: ...
+
+class AuditRow(_message.Message):
+    __slots__ = ("index", "kind", "began", "ended", "reference", "subject", "input", "outcome", "actors", "hash")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    BEGAN_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    ACTORS_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    kind: str
+    began: float
+    ended: float
+    reference: str
+    subject: bytes
+    input: bytes
+    outcome: str
+    actors: _containers.RepeatedScalarFieldContainer[bytes]
+    hash: bytes
+    def __init__(self, index: _Optional[int] = ..., kind: _Optional[str] = ..., began: _Optional[float] = ..., ended: _Optional[float] = ..., reference: _Optional[str] = ..., subject: _Optional[bytes] = ..., input: _Optional[bytes] = ..., outcome: _Optional[str] = ..., actors: _Optional[_Iterable[bytes]] = ..., hash: _Optional[bytes] = ...) -> None: ...
+
+class AuditRowsResponse(_message.Message):
+    __slots__ = ("rows",)
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    rows: _containers.RepeatedCompositeFieldContainer[AuditRow]
+    def __init__(self, rows: _Optional[_Iterable[_Union[AuditRow, _Mapping]]] = ...) -> None: ...
+
+class RotateRequest(_message.Message):
+    __slots__ = ("protocol", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., request: _Optional[str] = ...) -> None: ...
+
+class RotateResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
