@@ -18,7 +18,7 @@ at_home = home_option(CentreHome, DEFAULT, VARIABLE, "centre")
 
 def add_to(main: click.Group) -> None:
     """Gives `mascaron-admin` the commands of this file."""
-    for command in (charter, run, rounds, status, backup, restore, doctor):
+    for command in (charter, run, rounds, tail, status, backup, restore, doctor):
         main.add_command(command)
 
 
@@ -129,6 +129,18 @@ def rounds(home: CentreHome, name: str) -> None:
     from server.commands.rounds import rounds_command
 
     result(rounds_command(home, name))
+
+
+@click.command()
+@at_home
+@click.argument("name")
+@click.option("--out", type=FILE, required=True, help="Folder for a file a pool of sites.")
+@told
+def tail(home: CentreHome, name: str, out: Path) -> None:
+    """Write what the run NAME made, for its sites to stage at their doors."""
+    from server.commands.tail import tail_command
+
+    result(tail_command(home, name, out))
 
 
 @click.command()

@@ -20,7 +20,7 @@ from common import wire
 from common.trust.charter import charter_digest
 from common.trust.signed import Signed
 
-TRUNK = "t" * 64
+TRUNK = "7a" * 32
 PEOPLE = 10  # that every fake site declares
 Answer = Callable[[Message, dict[str, np.ndarray]], Message]
 
