@@ -297,3 +297,9 @@ class SessionError(MascaronError):
     """No enrolment or ticket is open under this id for this caller: it may have run out."""
 
     reason = "SESSION_UNKNOWN"
+
+
+class ReleaseError(MascaronError):
+    """A release does not fit this site, cannot decide yet, or is not the one that was put there."""
+
+    reason = "RELEASE_REFUSED"

@@ -102,8 +102,7 @@ class Calibration:
 
     def store(self, path: Path) -> None:
         """Replaces the file at ``path``; ``DeploymentError`` if that cannot be done."""
-        table = {"schema": SCHEMA, **asdict(self)}
-        storing.replace(path, json.dumps(table, sort_keys=True).encode())
+        storing.replace(path, self.to_bytes())
 
     @classmethod
     def load(cls, path: Path) -> "Calibration | None":
@@ -112,12 +111,19 @@ class Calibration:
         Raises ``ConfigError``, which quotes nothing of it, for a file that is not a calibration.
         """
         content = storing.read(path)
-        if content is None:
-            return None
+        return None if content is None else cls.from_bytes(content, str(path))
+
+    def to_bytes(self) -> bytes:
+        """What ``store`` keeps: the same calibration, the same bytes."""
+        return json.dumps({"schema": SCHEMA, **asdict(self)}, sort_keys=True).encode()
+
+    @classmethod
+    def from_bytes(cls, content: bytes, where: str) -> "Calibration":
+        """What ``to_bytes`` made; raises as ``load``, and ``where`` is what the error names."""
         try:
             return cls._of(json.loads(content))
         except (ValueError, TypeError, KeyError, AttributeError, ConfigError, RecursionError):
-            raise ConfigError(f"{path} is not a calibration: calibrate again") from None
+            raise ConfigError(f"{where} is not a calibration: calibrate again") from None
 
     @classmethod
     def _of(cls, table: dict[str, Any]) -> "Calibration":

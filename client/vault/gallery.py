@@ -65,6 +65,16 @@ class Gallery:
     def __len__(self) -> int:
         return self._matrix.count
 
+    def __contains__(self, person: PersonId) -> bool:
+        """Whether there is a template of ``person``."""
+        return person in self._slots
+
+    @property
+    def people(self) -> frozenset[PersonId]:
+        """Of whom there is a template."""
+        with self._lock:
+            return frozenset(self._slots)
+
     def __repr__(self) -> str:
         return "<Gallery>"
 

@@ -1,0 +1,153 @@
+"""One release at work: the gallery of its trunk's templates, and the bands that answers are.
+
+A feature becomes the same row, to the bit, whenever and in whatever company it is embedded: so a
+release that comes back decides as it did.
+"""
+
+import weakref
+from collections.abc import Collection, Sequence
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from client.door.thresholds import Band, Calibration
+from client.vault.bitmap import Bitmap
+from client.vault.gallery import TOP, Gallery
+from client.vault.identity import PersonId, TemplateId
+from common.errors import ModelError, NotReadyError, ReleaseError, UnknownPersonError
+from common.metrics.verification import unit_rows
+from common.models.tail import Tail
+
+Floats = NDArray[np.float32]
+
+BLOCK = 32  # features of one product, always so many: its order of adding depends on the size
+
+
+class Serving:
+    """What ``tail`` makes of the features of ``trunk``; safe among threads.
+
+    Guarantee: no answer is more than a band. Without a calibration nothing is decided. When nobody
+    holds the object any more its rows are zeroed.
+    Leaks: a band tells on which side of a threshold a picture lies, to whoever may ask.
+    """
+
+    def __init__(self, trunk: str, tail: Tail, calibration: Calibration | None = None) -> None:
+        self.trunk, self.tail, self.release = trunk, tail, tail.hash
+        self.gallery = Gallery(tail.embedding_dim)
+        self._weight = tail.weight.T.astype(np.float64)  # (D, E)
+        self._bias = tail.bias.astype(np.float64)
+        self._calibration: Calibration | None = None
+        self.decide_by(calibration)
+        weakref.finalize(self, self.gallery.clear).atexit = False
+
+    def __repr__(self) -> str:
+        return f"Serving({self.release[:12]})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a gallery stays in the memory of its process")
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What decides, once there is one."""
+        return self._calibration
+
+    def decide_by(self, calibration: Calibration | None) -> None:
+        """Takes other thresholds from now on; ``ReleaseError`` for those of another release."""
+        mine = (self.release, self.trunk)
+        if calibration is not None and (calibration.release, calibration.trunk) != mine:
+            raise ReleaseError("a calibration decides for the release it was made for alone")
+        self._calibration = calibration
+
+    def embed(self, features: ArrayLike) -> Floats:
+        """(N, D) features -> (N, E) unit rows; zero where nothing is left of a feature.
+
+        ``ModelError`` for another D, and for numbers that are not finite.
+        """
+        wide = np.asarray(features)
+        if wide.ndim != 2 or wide.shape[1] != self.tail.feature_dim:
+            raise ModelError(f"features must be (N, {self.tail.feature_dim}), got {wide.shape}")
+        rows = np.empty((len(wide), self.tail.embedding_dim), np.float32)
+        block = np.zeros((BLOCK, self.tail.feature_dim))
+        for start in range(0, len(wide), BLOCK):
+            part = wide[start : start + BLOCK]
+            block[: len(part)] = part
+            rows[start : start + BLOCK] = (block @ self._weight + self._bias)[: len(part)]
+        block.fill(0)
+        return unit_rows(rows)
+
+    def extend(
+        self, persons: Sequence[PersonId], templates: Sequence[TemplateId], features: ArrayLike
+    ) -> None:
+        """Takes the features (N, D) of so many templates into the gallery: all of them, or none.
+
+        ``ReleaseError`` where the release makes nothing of one of them.
+        """
+        rows = self.embed(features)
+        if not rows.any(axis=1).all():
+            raise ReleaseError("this release makes nothing of some template: it cannot serve here")
+        self.gallery.extend(persons, templates, rows)
+        rows.fill(0)
+
+    def drop(self, person: PersonId) -> int:
+        """Zeroes all rows of a person; returns how many there were."""
+        return self.gallery.remove_person(person)
+
+    def verify(self, feature: ArrayLike, person: PersonId) -> Band:
+        """Whether the feature (D,) is of ``person``, by the best of their templates.
+
+        ``UnknownPersonError`` where they have none here; ``NotReadyError`` without a calibration.
+        """
+        decide = self._ready().decide
+        probe = self._probe(feature)
+        if probe is None and person in self.gallery:
+            return Band.NO
+        if probe is None:
+            raise UnknownPersonError("no template of this person is in the gallery")
+        return decide(self.gallery.best(probe, person))
+
+    def search(
+        self, feature: ArrayLike, top: int = TOP, allowed: Bitmap | None = None
+    ) -> list[tuple[PersonId, Band]]:
+        """Who the feature (D,) may be of, best first, at most ``top`` of TOP; nobody who is no.
+
+        ``NotReadyError`` where searches are not calibrated.
+        """
+        found = self._found(feature, top, allowed)
+        return [(person, band) for person, band in found if band != Band.NO]
+
+    def resembles(self, feature: ArrayLike) -> bool:
+        """Whether somebody enrolled looks so much like the feature (D,) that they may be the same.
+
+        ``NotReadyError`` without a calibration.
+        """
+        return any(band == Band.MATCH for _, band in self._found(feature, 1, None, exact=True))
+
+    def filter(self, persons: Collection[PersonId]) -> Bitmap:
+        """These people alone, for ``search``."""
+        return self.gallery.bitmap(persons)
+
+    def _found(
+        self, feature: ArrayLike, top: int, allowed: Bitmap | None, exact: bool = False
+    ) -> list[tuple[PersonId, Band]]:
+        calibration = self._ready()
+        decide = calibration.decide_search
+        if exact and calibration.search is None:
+            decide = calibration.decide
+        elif calibration.search is None:
+            decide(0.0)  # raises: whoever is not there is told the same as whoever is
+        probe = self._probe(feature)
+        if probe is None:
+            return []
+        hits = self.gallery.search(probe[None], top, allowed, exact)
+        scores = hits.scores[0].tolist()
+        return [(one, decide(score)) for one, score in zip(hits.persons[0], scores, strict=True)]
+
+    def _probe(self, feature: ArrayLike) -> Floats | None:
+        row: Floats = self.embed(np.asarray(feature)[None])[0]
+        return row if row.any() else None
+
+    def _ready(self) -> Calibration:
+        if self._calibration is None:
+            raise NotReadyError("nothing is decided before a calibration: run calibrate")
+        return self._calibration
