@@ -153,6 +153,21 @@ class SiteHome:
         return self.agent / "audit.db"
 
     @property
+    def releases(self) -> Path:
+        """Tails that decide at the door, or did, or may, and their thresholds."""
+        return self.agent / "releases"
+
+    @property
+    def door_tls(self) -> Path:
+        """The door's own end of its port, where it has one: door.key and door.crt."""
+        return self.agent / "door"
+
+    @property
+    def callers_certificates(self) -> Path:
+        """One file (.crt) of each caller that is let in at the door's port."""
+        return self.agent / "callers"
+
+    @property
     def accepted(self) -> Path:
         """One file a charter that the operator accepted by hand, named by its digest."""
         return self.agent / "accepted"
@@ -237,6 +252,11 @@ class SiteHome:
         return self.trust / "courier.crt"
 
     @property
+    def door_certificate(self) -> Path:
+        """Whom a camera takes for the door at its port: to be copied to it."""
+        return self.trust / "door.crt"
+
+    @property
     def fabs(self) -> Path:
         """The allow-list: SHA-256 of every bundle that may start a courier here."""
         return self.trust / "fabs"
@@ -284,6 +304,10 @@ class SiteHome:
     def socket(self, config: SiteConfig) -> Path:
         """Where the agent listens, absolute."""
         return config.socket or self.run.absolute() / "agent.sock"
+
+    def door_socket(self) -> Path:
+        """Where the door is, for programs of this machine; absolute."""
+        return self.run.absolute() / "door.sock"
 
     def agent_address(self, config: SiteConfig) -> str:
         """Where the agent answers, as gRPC dials it."""
