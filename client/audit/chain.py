@@ -80,6 +80,11 @@ class BrokenError(Exception):
         self.index, self.why = index, why
 
 
+def text(raw: bytes) -> str:
+    """How a database spells its texts: a flipped bit may make one that is none."""
+    return raw.decode("utf-8", "replace")
+
+
 def genesis(site: str) -> bytes:
     """The chain before the first row of ``site``."""
     return hashlib.sha256(framed("mascaron audit log", VERSION, site)).digest()

@@ -159,7 +159,7 @@ class AuditLog:
     def _settle(self) -> None:
         """A log that passes every check, or a new one."""
         database, place = self._database, self.place
-        database.text_factory = _text
+        database.text_factory = chain.text
         for name, value, told in _SETTINGS:
             rows = database.execute(f"PRAGMA {name} = {value}").fetchall()
             if told is not None and rows != [(told,)]:
@@ -253,7 +253,3 @@ def _ours() -> Iterator[None]:
 def _refuse_broken(verdict: Verdict) -> None:
     if verdict.broken is not None:
         raise AuditError(f"the audit log is broken at record {verdict.broken}: {verdict.why}")
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace")  # a flipped bit may make text that is none
