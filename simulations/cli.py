@@ -218,6 +218,7 @@ def faces(**options: object) -> None:
             "secagg",
             "simulate",
             "start",
+            "vault",
         ]
     ),
 )

@@ -16,6 +16,10 @@ from common.errors import VaultError
 KEY, NONCE, TAG = 32, 12, 16  # bytes
 OVERHEAD = NONCE + TAG  # bytes that sealing adds
 
+# Nonce, ciphertext with its tag, what it is bound to, and where the plain bytes go: exactly so many
+# as there are. ``InvalidTag`` unless every bit is the same; then those bytes are of no use.
+Opener = Callable[[bytes, bytes, bytes, memoryview], int]
+
 
 def framed(*parts: bytes | str | int) -> bytes:
     """``parts`` in one text that no other parts have: each with its kind and length before it."""
@@ -24,6 +28,11 @@ def framed(*parts: bytes | str | int) -> bytes:
         kind, raw = _spelled(part)
         pieces.append(struct.pack(">cI", kind, len(raw)) + raw)
     return b"".join(pieces)
+
+
+def heading(size: int) -> bytes:
+    """What ``framed`` puts before ``size`` bytes: for texts of which only the bytes change."""
+    return struct.pack(">cI", b"b", size)
 
 
 def hkdf(secret: bytes, info: bytes, *, salt: bytes = b"", size: int = KEY) -> bytes:
@@ -69,6 +78,19 @@ class DataKey:
             return self._live().decrypt(sealed[:NONCE], sealed[NONCE:], about)
         except InvalidTag:
             raise VaultError("a sealed record was altered, or is another's") from None
+
+    def openers(self) -> Callable[[bytes, bytes], Opener]:
+        """From a key that is wrapped under this one, and what binds it there, to what it opens.
+
+        ``InvalidTag`` where ``open`` raises ``VaultError``. Nothing is to be wiped: the bytes of
+        that key are OpenSSL's alone afterwards.
+        """
+        unwrap = self._live().decrypt
+
+        def opener(wrapped: bytes, about: bytes) -> Opener:
+            return AESGCM(unwrap(wrapped[:NONCE], wrapped[NONCE:], about)).decrypt_into
+
+        return opener
 
     def tag(self, message: bytes) -> bytes:
         """32 bytes that stand for ``message``: who lacks the key cannot link or guess it."""

@@ -9,14 +9,14 @@ old epoch's slot is overwritten: whatever copy of the old file there is, it is n
 import hashlib
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from client.vault import ring
 from client.vault.disk import DISK, PARTIAL, Disk
-from client.vault.handles import KEY, DataKey, framed
-from client.vault.identity import PersonId, Random
+from client.vault.handles import KEY, DataKey, Opener, framed, heading
+from client.vault.identity import BYTES, PersonId, Random
 from client.vault.providers import KeyProvider
 from client.vault.ring import Intent, Ring, Seen
 from common.errors import DuplicatePersonError, SealedError, UnknownPersonError, VaultError
@@ -137,6 +137,9 @@ class Keyring:
         """Who has a key."""
         return frozenset(self._ring.entries)
 
+    def __contains__(self, person: PersonId) -> bool:
+        return person in self._ring.entries
+
     def derive(self, use: str) -> DataKey:
         """A key of the site for one use; it outlives epochs, and dies with the keyring."""
         return self._root.derive(use)
@@ -148,6 +151,22 @@ class Keyring:
             raise UnknownPersonError("nobody is enrolled under this id")
         about = _about(self._place.site, person)
         return DataKey(self._key.open(wrapped, about), self._place.random)
+
+    def openers(self) -> Callable[[PersonId], Opener]:
+        """From a person to what opens their templates, for reading many: good until a change.
+
+        ``UnknownPersonError`` as from ``key``; ``InvalidTag`` if the entry in memory was altered.
+        """
+        entries, opener = self._ring.entries, self._key.openers()
+        about = framed("data key", self._place.site) + heading(BYTES)
+
+        def find(person: PersonId) -> Opener:
+            wrapped = entries.get(person)
+            if wrapped is None:
+                raise UnknownPersonError("nobody is enrolled under this id")
+            return opener(wrapped, about + person)
+
+        return find
 
     def held(self) -> Held:
         """Everything, opened, for a backup that seals it at once."""

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from client.vault import consent as consents
 from client.vault.consent import Consent
-from client.vault.handles import DataKey, framed
-from client.vault.identity import PersonId, TemplateId
+from client.vault.handles import DataKey, framed, heading
+from client.vault.identity import BYTES, PersonId, TemplateId
 from common.errors import ModelError, VaultError
 
 SCHEMA = 1
 MOST = 2048  # numbers of a feature
 DTYPE = "f16"
-_QUALITY = struct.Struct("<d")
+QUALITY = struct.Struct("<d")  # before the feature
 _LABEL = 256  # bytes
 
 Feature = NDArray[np.float16]
@@ -74,19 +74,43 @@ class About:
         return framed("template", SCHEMA, *ids, self.trunk, self.dim, DTYPE, self.row)
 
 
+class Abouts:
+    """The texts of many templates of one trunk, put together from pieces: the same as ``About``'s.
+
+    ``of(person) + template + end(row)`` is a template's, for a person and a template of 16 bytes.
+    """
+
+    def __init__(self, site: str, trunk: bytes, dim: int) -> None:
+        self._begin = framed("template", SCHEMA, site) + heading(BYTES)
+        self._between = heading(BYTES)
+        self._after = framed(trunk, dim, DTYPE)
+        self._ends: dict[int, bytes] = {}
+
+    def of(self, person: bytes) -> bytes:
+        """Up to the template."""
+        return self._begin + person + self._between
+
+    def end(self, row: int) -> bytes:
+        """From the template on; ``row`` is not negative."""
+        known = self._ends.get(row)
+        if known is None:
+            known = self._ends[row] = self._after + framed(row)
+        return known
+
+
 def seal_feature(key: DataKey, feature: Feature, quality: float, about: About) -> bytes:
     """``feature`` (D,) and its quality under the person's key."""
-    plain = _QUALITY.pack(quality) + np.ascontiguousarray(feature, "<f2").tobytes()
+    plain = QUALITY.pack(quality) + np.ascontiguousarray(feature, "<f2").tobytes()
     return key.seal(plain, about.to_bytes())
 
 
 def open_feature(key: DataKey, sealed: bytes, about: About) -> Stored:
     """What was sealed; ``VaultError`` unless it is this record, in this place, by this key."""
     plain = key.open(sealed, about.to_bytes())
-    if len(plain) != _QUALITY.size + 2 * about.dim:
+    if len(plain) != QUALITY.size + 2 * about.dim:
         raise VaultError("a sealed feature has not the size that was stored with it")
-    feature = np.frombuffer(plain, "<f2", offset=_QUALITY.size)
-    quality: float = _QUALITY.unpack_from(plain)[0]
+    feature = np.frombuffer(plain, "<f2", offset=QUALITY.size)
+    quality: float = QUALITY.unpack_from(plain)[0]
     return Stored(about.person, about.template, feature, quality)
 
 

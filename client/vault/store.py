@@ -15,6 +15,7 @@ from client.vault.core import Core, VaultPlace, ours
 from client.vault.handles import DataKey
 from client.vault.identity import BYTES, PersonId, TemplateId
 from client.vault.keyring import Keyring
+from client.vault.loading import Loaded, Loading
 from client.vault.records import NewTemplate, Particulars, Stored, trunk_bytes
 from client.vault.tables import tombstone
 from common.errors import (
@@ -163,9 +164,23 @@ class Vault:
         wanted = trunk_bytes(trunk)
         for rows in self._core.pages("template"):
             with self._core.guard():
-                here = self._core.keyring.people()
-                opened = self._core.opened([row for row in rows if row[0] in here], wanted)
+                here = [row for row in rows if row[0] in self._core.keyring]
+                opened = self._core.opened(here, wanted)
             yield from opened
+
+    def load(self, trunk: str) -> Loaded:
+        """The same, all at once, in one matrix, many times faster: for a gallery.
+
+        Who is enrolled while this runs may be missing. ``ModelError`` if templates of ``trunk`` are
+        of different lengths.
+        """
+        return Loading(self._core, trunk).run()
+
+    def held(self, person: PersonId, trunk: str) -> list[Stored]:
+        """The templates of one person by ``trunk``; none of who is not enrolled."""
+        with self._core.guard():
+            rows = self._core.tables.select("template", person)
+            return self._core.opened(rows, trunk_bytes(trunk))
 
     def people(self, *, purpose: str | None = None, now: float) -> frozenset[PersonId]:
         """Whose consent covers ``purpose`` (None: any) at ``now``."""

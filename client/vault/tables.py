@@ -162,10 +162,32 @@ class Tables:
         )
         return self._database.execute(query, (*after, size)).fetchall()
 
+    def sealed(self, trunk: bytes, after: Row, size: int) -> list[Row]:
+        """Person, template, dim, row and sealed feature of the next ``size`` templates of a trunk.
+
+        In the order of their keys, which are above ``after``.
+        """
+        query = (
+            "SELECT person, template, dim, row, sealed FROM template WHERE trunk = ? "
+            "AND (person, template) > (?, ?) ORDER BY person, template LIMIT ?"
+        )
+        return self._database.execute(query, (trunk, *after, size)).fetchall()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole database, with what is still in its log."""
+        (pages,) = self._database.execute("PRAGMA page_count").fetchone()
+        (page,) = self._database.execute("PRAGMA page_size").fetchone()
+        return int(pages) * int(page)
+
     def people(self) -> frozenset[PersonId]:
         """Who has a row."""
         found = self._database.execute("SELECT person FROM person").fetchall()
         return frozenset(PersonId(row[0]) for row in found)
+
+    def places(self) -> frozenset[Row]:
+        """Person and template of every template there is."""
+        return frozenset(self._database.execute("SELECT person, template FROM template"))
 
     def tombstones(self) -> frozenset[bytes]:
         """Of all who were erased."""
