@@ -48,14 +48,18 @@ class Serving:
         raise TypeError("a gallery stays in the memory of its process")
 
     @property
+    def name(self) -> tuple[str, str]:
+        """Hashes of the tail and of the trunk: together they name a release."""
+        return self.release, self.trunk
+
+    @property
     def calibration(self) -> Calibration | None:
         """What decides, once there is one."""
         return self._calibration
 
     def decide_by(self, calibration: Calibration | None) -> None:
         """Takes other thresholds from now on; ``ReleaseError`` for those of another release."""
-        mine = (self.release, self.trunk)
-        if calibration is not None and (calibration.release, calibration.trunk) != mine:
+        if calibration and (calibration.release, calibration.trunk) != self.name:
             raise ReleaseError("a calibration decides for the release it was made for alone")
         self._calibration = calibration
 

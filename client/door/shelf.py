@@ -132,9 +132,9 @@ class Shelf:
         name = self._keep(tail_bytes(tail, trunk), TAIL)
         return Entry(release=tail.hash, trunk=trunk, file=name)
 
-    def put_calibration(self, calibration: Calibration) -> str:
-        """Keeps thresholds; returns by which name an entry calls them."""
-        return self._keep(calibration.to_bytes(), CALIBRATION)
+    def put_calibration(self, calibration: Calibration | None) -> str | None:
+        """Keeps thresholds, if there are any; returns by which name an entry calls them."""
+        return None if calibration is None else self._keep(calibration.to_bytes(), CALIBRATION)
 
     def tail(self, entry: Entry) -> Tail:
         """The tail of ``entry``; ``ReleaseError`` unless it is bit for bit that one."""

@@ -1,0 +1,118 @@
+"""From the vault: a release's gallery, and what its thresholds are fixed on. No picture is needed.
+
+What is opened for either is zeroed once it was used.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.door.calibrating import Material, Target, calibrate
+from client.door.serving import Serving
+from client.door.thresholds import Calibration
+from client.vault.identity import PersonId
+from client.vault.loading import Loaded
+from client.vault.store import Vault
+from common.errors import GalleryFullError, ModelError, ReleaseError
+from common.models.tail import Tail
+
+MATCHED = ("verify", "identify")  # purposes for which people are compared with one another
+PORTION = 4096  # templates embedded before the gallery takes them
+
+
+class Strangers(Protocol):
+    """Whom a release is calibrated against, besides the site's own people."""
+
+    @property
+    def person(self) -> NDArray[np.integer]:
+        """Whose each feature is, (M,)."""
+
+    def of(self, trunk: str) -> NDArray[np.floating]:
+        """Their features (M, D) by ``trunk``; ``ReleaseError`` for a trunk that is not here."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False, slots=True)
+class PublicPeople:
+    """Strangers to calibrate against: features (M, D) by trunk, of people ``person`` (M,).
+
+    Its trunks are those that the site can see by.
+    """
+
+    features: Mapping[str, NDArray[np.floating]]
+    person: NDArray[np.integer]
+
+    def of(self, trunk: str) -> NDArray[np.floating]:
+        """What ``trunk`` makes of them; ``ReleaseError`` for a trunk that is not here."""
+        if trunk not in self.features:
+            raise ReleaseError(
+                f"no trunk {trunk[:12]} at this site: put it there before a release that needs it"
+            )
+        return self.features[trunk]
+
+
+def check(tail: Tail, trunk: str, public: Strangers) -> None:
+    """``ReleaseError`` for a tail that cannot follow ``trunk`` here."""
+    dim = public.of(trunk).shape[1]
+    if tail.feature_dim != dim:
+        raise ReleaseError(f"the trunk gives {dim} numbers, and the tail takes {tail.feature_dim}")
+
+
+def fill(serving: Serving, vault: Vault) -> None:
+    """Embeds every template of the serving's trunk; ``ReleaseError`` where that cannot be."""
+    loaded = vault.load(serving.trunk)
+    try:
+        for start in range(0, len(loaded.persons), PORTION):
+            part = slice(start, start + PORTION)
+            serving.extend(loaded.persons[part], loaded.templates[part], loaded.features[part])
+    except (ModelError, GalleryFullError) as error:
+        raise ReleaseError(f"a gallery cannot be made for this release: {error}") from None
+    finally:
+        loaded.wipe()
+
+
+def fill_person(serving: Serving, vault: Vault, person: PersonId) -> None:
+    """Puts the templates that a person has now in the place of those the gallery has."""
+    held = vault.held(person, serving.trunk)
+    serving.drop(person)
+    if held:
+        features = np.stack([one.feature for one in held])
+        serving.extend([person] * len(held), [one.template for one in held], features)
+
+
+def calibrated(
+    serving: Serving, vault: Vault, public: Strangers, target: Target, now: float
+) -> Calibration:
+    """Thresholds for ``target``, from the people who agreed to be compared, and from strangers.
+
+    Raises ``InsufficientCalibrationError``.
+    """
+    strangers = public.of(serving.trunk)
+    agreed = frozenset().union(*(vault.people(purpose=each, now=now) for each in MATCHED))
+    loaded = vault.load(serving.trunk)
+    own, person = _of(loaded, agreed, strangers.shape[1])
+    loaded.wipe()
+    material = Material(
+        trunk=serving.trunk,
+        own=own,
+        own_person=person,
+        public=strangers,
+        public_person=public.person,
+    )
+    try:
+        return calibrate(material, serving.tail, target, now)
+    finally:
+        own.fill(0)
+
+
+def _of(
+    loaded: Loaded, persons: frozenset[PersonId], dim: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    chosen = [at for at, person in enumerate(loaded.persons) if person in persons]
+    if not chosen:
+        return np.zeros((0, dim), np.float32), np.zeros(0, np.int64)
+    number = {person: at for at, person in enumerate(dict.fromkeys(loaded.persons))}
+    whose = np.array([number[loaded.persons[at]] for at in chosen], np.int64)
+    return loaded.features[chosen].astype(np.float32), whose

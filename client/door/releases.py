@@ -1,0 +1,277 @@
+"""A new release comes beside the old one, proves itself, takes over, and can be sent back.
+
+Nobody is enrolled again for a new tail: the gallery is made anew from the features in the vault.
+One file says which release decides; everything else follows from it.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from client.door import building, shadow
+from client.door.building import Strangers
+from client.door.calibrating import Target
+from client.door.galleries import Features, Galleries
+from client.door.serving import Serving
+from client.door.shadow import Shadow
+from client.door.shelf import Entry, Shelf, State
+from client.door.standing import ReleaseStatus, outgrown, standing
+from client.door.succession import first, successor
+from client.door.thresholds import Calibration
+from client.vault.disk import DISK, Disk
+from client.vault.identity import PersonId
+from client.vault.store import Vault
+from common.errors import (
+    DeploymentError,
+    InsufficientCalibrationError,
+    NotReadyError,
+    ReleaseError,
+)
+from common.models.tail import Tail
+
+Fixed = dict[Serving, Calibration | None]  # None: too few people
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReleasePlace:
+    """Where releases are kept (the agent's own folder), and what time it is."""
+
+    folder: Path
+    disk: Disk = DISK
+    clock: Callable[[], float] = time.time
+
+
+class Releases:
+    """Stage, calibrate, promote, roll back. Safe among threads; decisions never wait for a change.
+
+    Guarantee: after a crash at any moment the release that decides is the one from before or the
+    one from after, with its own thresholds. After a rollback every decision is, to the bit, the one
+    it was. Who is erased is in no gallery, also not in one that is being made.
+    Leaks: as ``Shelf``, ``Serving`` and ``Shadow``. A calibration made while somebody was enrolled
+    who has been erased since stays in force until the next one.
+    """
+
+    def __init__(self, place: ReleasePlace, vault: Vault, public: Strangers) -> None:
+        """Opens what is kept at ``place``, and makes its galleries.
+
+        ``ReleaseError`` where a file was altered or the trunk of a release is not at this site.
+        """
+        self._vault, self._public, self._clock = vault, public, place.clock
+        self._shelf = Shelf(place.folder, vault.derive("releases"), place.disk)
+        self._changing = threading.RLock()
+        self._broken, self._tended = False, -1
+        self._state = self._shelf.read()
+        self._galleries = self._made(self._state, ())
+        self._shadow = Shadow()
+        self._shelf.tidy(self._state)
+
+    @property
+    def galleries(self) -> Galleries:
+        """What decides now. Take it once for each question: the next moment it may be another."""
+        return self._galleries
+
+    @property
+    def active(self) -> Serving:
+        """The release that decides; ``NotReadyError`` if there is none."""
+        return self._galleries.lead()
+
+    @property
+    def beside(self) -> Serving | None:
+        """The release of an older trunk, for people who were not enrolled again yet."""
+        return self._galleries.beside
+
+    @property
+    def staged(self) -> Serving | None:
+        """The release that may be next."""
+        return self._galleries.staged
+
+    @property
+    def trunks(self) -> tuple[str, ...]:
+        """By which a picture has to be seen: a probe, and what is enrolled."""
+        return self._galleries.trunks
+
+    def stage(self, tail: Tail, trunk: str) -> None:
+        """Puts a release beside the active one, calibrated for the same rates if that can be.
+
+        ``ReleaseError`` for one that does not fit this site, or decides already.
+        """
+        with self._change():
+            building.check(tail, trunk, self._public)
+            lead = self._state.lead
+            if lead is not None and lead.active.name == (tail.hash, trunk):
+                raise ReleaseError("this release decides already")
+            made = Serving(trunk, tail)
+            building.fill(made, self._vault)
+            entry, target = self._shelf.put(tail, trunk), self._state.target
+            made.decide_by(self._attempt(made, target, self._clock()))
+            kept = self._shelf.put_calibration(made.calibration)
+            self._enter(replace(self._state, staged=replace(entry, calibration=kept)), made)
+
+    def promote(self) -> None:
+        """Lets the staged release decide; the first ever also before a calibration.
+
+        ``ReleaseError`` if none is staged, if it is not calibrated and the active one is, or if
+        people would be left whom only a third trunk has seen.
+        """
+        with self._change():
+            self._enter(successor(self._state, self._galleries))
+
+    def rollback(self) -> None:
+        """Lets the release from before decide again; ``ReleaseError`` if there is none."""
+        with self._change():
+            if self._state.before is None:
+                raise ReleaseError("there is no release to go back to")
+            self._enter(replace(self._state, lead=self._state.before, before=None))
+
+    def unstage(self) -> None:
+        """Takes the staged release away; ``ReleaseError`` if none is staged."""
+        with self._change():
+            if self._state.staged is None:
+                raise ReleaseError("no release is staged")
+            self._enter(replace(self._state, staged=None))
+
+    def calibrate(self, target: Target, now: float) -> Calibration:
+        """Fixes the thresholds of every release here for ``target``, in one change.
+
+        Returns those that decide. Where nothing is active yet, the staged release is afterwards.
+        ``InsufficientCalibrationError`` where they cannot be fixed: then nothing changed. A staged
+        release that cannot be calibrated is left without thresholds, and cannot be promoted.
+        """
+        with self._change():
+            state = first(self._state)
+            galleries = self._made(state, self._galleries.all)
+            if galleries.active is None:
+                raise NotReadyError("there is no release to calibrate: stage one")
+            decides = self._calibrated(galleries.active, target, now)
+            found: Fixed = {galleries.active: decides}
+            for other in (galleries.beside, galleries.staged):
+                if other is not None:
+                    found[other] = self._attempt(other, target, now)
+            if galleries.beside is not None and found[galleries.beside] is None:
+                del found[galleries.beside]  # better its old thresholds than none
+            self._decide_by(found, replace(state, target=target), galleries)
+            return decides
+
+    def tend(self) -> bool:
+        """Calibrates again where the gallery has outgrown its thresholds, or where a staged release
+        has none; returns whether anything changed.
+
+        To be called now and then; cheap while nobody was enrolled or erased.
+        """
+        with self._change():
+            held, target, reached = self._galleries, self._state.target, self._vault.generation
+            if target is None or self._tended == reached:
+                return False
+            self._tended, now = reached, self._clock()
+            if outgrown(held):
+                with suppress(InsufficientCalibrationError):
+                    self.calibrate(target, now)
+                    return True
+            if held.staged is None or held.staged.calibration is not None:
+                return False
+            found = self._attempt(held.staged, target, now)
+            if found is not None:
+                self._decide_by({held.staged: found}, self._state, held)
+            return found is not None
+
+    def enrolled(self, person: PersonId) -> None:
+        """Puts the templates of ``person``, as they are in the vault now, into every gallery."""
+        with self._changing:
+            for serving in self._galleries.all:
+                building.fill_person(serving, self._vault, person)
+
+    def erased(self, persons: Collection[PersonId]) -> None:
+        """Zeroes the rows of ``persons`` in every gallery, also in one that is being made."""
+        self._drop(persons)  # at once, from those that decide
+        with self._changing:
+            self._drop(persons)
+
+    def observe(
+        self,
+        seen: Features,
+        person: PersonId | None = None,
+        allowed: Collection[PersonId] | None = None,
+    ) -> None:
+        """Lets the staged release decide a probe too, and counts whether it would answer alike.
+
+        As the probe was asked about: is it ``person``, or else who of ``allowed`` (None: all)?
+        """
+        counts, found = self._shadow, shadow.answers(self._galleries, seen, person, allowed)
+        if found is not None:
+            counts.note(*found)
+
+    def status(self) -> ReleaseStatus:
+        """Which releases there are, and how the staged one does."""
+        return standing(self._state, self._galleries, self._shadow)
+
+    def close(self) -> None:
+        """Lets go of all galleries, which zeroes them."""
+        with self._changing:
+            self._broken, self._galleries = True, Galleries()
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        with self._changing:
+            if self._broken:
+                raise DeploymentError("a change of releases failed half way: start the door again")
+            yield
+
+    def _enter(self, state: State, *made: Serving) -> None:
+        """Makes what ``state`` needs, writes it, and lets it decide: in this order."""
+        galleries = self._made(state, (*made, *self._galleries.all))
+        self._write(state)
+        self._galleries, self._shadow = galleries, Shadow()
+
+    def _write(self, state: State) -> None:
+        try:
+            self._shelf.write(state)
+        except DeploymentError:
+            self._broken = not self._shelf.unchanged(self._state)
+            raise
+        self._state = state
+        self._shelf.tidy(state)
+
+    def _made(self, state: State, known: Collection[Serving]) -> Galleries:
+        """The releases that ``state`` names; of those ``known`` whatever is the very same."""
+        lead = state.lead
+        return Galleries(
+            active=None if lead is None else self._serving(lead.active, known),
+            beside=None if lead is None else self._serving(lead.beside, known),
+            staged=self._serving(state.staged, known),
+        )
+
+    def _serving(self, entry: Entry | None, known: Collection[Serving]) -> Serving | None:
+        if entry is None:
+            return None
+        calibration = self._shelf.calibration(entry)
+        for one in known:
+            if one.name == entry.name and one.calibration == calibration:
+                return one
+        self._public.of(entry.trunk)
+        made = Serving(entry.trunk, self._shelf.tail(entry), calibration)
+        building.fill(made, self._vault)
+        return made
+
+    def _decide_by(self, found: Fixed, state: State, galleries: Galleries) -> None:
+        names = {one.name: self._shelf.put_calibration(made) for one, made in found.items()}
+        self._write(state.calibrated(names))
+        for serving, calibration in found.items():
+            serving.decide_by(calibration)
+        self._galleries, self._shadow = galleries, Shadow()
+
+    def _attempt(self, serving: Serving, target: Target | None, now: float) -> Calibration | None:
+        """As ``_calibrated``; None without a target, and where people are too few."""
+        with suppress(InsufficientCalibrationError):
+            return None if target is None else self._calibrated(serving, target, now)
+        return None
+
+    def _calibrated(self, serving: Serving, target: Target, now: float) -> Calibration:
+        return building.calibrated(serving, self._vault, self._public, target, now)
+
+    def _drop(self, persons: Collection[PersonId]) -> None:
+        for serving in self._galleries.all:
+            for person in persons:
+                serving.drop(person)
