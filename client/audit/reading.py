@@ -56,10 +56,11 @@ def _verify(
     path: Path, public: PublicKey, site: str, passed: Collection[tuple[int, bytes]]
 ) -> Verdict:
     kept = mirror.read(mirror.path_of(path))  # before the rows: a row is written first
-    if kept is None:
-        return Verdict(entries=0, broken=0, why="the file beside the log, with its head, is gone")
-    heads = (*passed, *kept.heads)
-    check = Check(public=public, site=site, passed=heads, least=kept.least)
+    if path.is_file() != (kept is not None):
+        gone = "the file beside the log, with its head, is gone" if kept is None else "it is gone"
+        return Verdict(entries=0, broken=0, why=gone)
+    heads, least = (*passed, *kept.heads) if kept else passed, kept.least if kept else 0
+    check = Check(public=public, site=site, passed=heads, least=least)
     try:
         return _with(path, check.run)
     except sqlite3.Error:
