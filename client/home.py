@@ -116,6 +116,11 @@ class SiteHome:
         return self.agent / "identity.key"
 
     @property
+    def identity_public(self) -> Path:
+        """What the rows of the door's log are checked by; written when the key itself goes."""
+        return self.agent / "identity.pub"
+
+    @property
     def ledger_key(self) -> Path:
         return self.agent / "ledger.key"
 
@@ -166,6 +171,11 @@ class SiteHome:
     def callers_certificates(self) -> Path:
         """One file (.crt) of each caller that is let in at the door's port."""
         return self.agent / "callers"
+
+    @property
+    def runs(self) -> Path:
+        """One sealed file a run: who of the vault takes part in it."""
+        return self.agent / "runs"
 
     @property
     def accepted(self) -> Path:

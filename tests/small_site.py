@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from client.agent.charters import Offer
-from client.agent.facts import Approvals, Membership, SiteFacts
+from client.agent.facts import Approvals, Membership, Participants, SiteFacts
 from client.agent.people import SitePeople
 from client.agent.training import Training
 from client.policy import AutoAccept, SitePolicy
@@ -48,6 +48,7 @@ class Site:
     entropy: Any = field(default_factory=OsEntropy)
     identity: SigningKey = field(default_factory=SigningKey.generate)
     approvals: Approvals | None = None
+    people: Participants | None = None  # in place of ``features``
     _ledger: Ledger | None = None
 
     @property
@@ -61,7 +62,7 @@ class Site:
         facts = SiteFacts(
             camera_type="door",
             trunk=TRUNK,
-            people=SitePeople(self.features, self.person),
+            people=self.people or SitePeople(self.features, self.person),
             negatives=np.random.default_rng(9).normal(size=(8, D)).astype(np.float32),
             membership=Membership(
                 federation=FEDERATION, site="north", identity=self.identity, centre=CENTRE.public

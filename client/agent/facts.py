@@ -14,6 +14,16 @@ from common.trust.keys import PublicKey, SigningKey
 from common.trust.signed import Signed
 
 
+class Participants(Protocol):
+    """Whose features the rounds of a run look at."""
+
+    def begin(self, run: str) -> None:
+        """Holds ``run`` to the people of this moment, once and for all; before its first round."""
+
+    def of(self, run: str) -> SitePeople:
+        """Those of them who still take part."""
+
+
 class Approvals(Protocol):
     """Where charters wait for the operator, and what the operator said."""
 
@@ -40,7 +50,7 @@ class SiteFacts:
 
     camera_type: str  # as the operator declared it: a public fact
     trunk: str  # hash
-    people: SitePeople
+    people: Participants
     negatives: NDArray[np.float32]  # (M, D) features of public people
     membership: Membership
     approvals: Approvals | None = None  # without: what the policy leaves to the operator is refused

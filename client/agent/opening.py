@@ -1,22 +1,20 @@
 """What an agent works with, opened from its site's folder: keys, people, ledger, policy.
 
-Training consent: until enrolment records it, every person in the faces folder counts as willing,
-so the operator may put only those there who are.
+Who is trained on: where `site.toml` names a folder of faces everybody in it, so the operator may
+put only those there who are willing; otherwise who agreed to it, as the vault knows.
 """
 
 import json
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from client.agent.aggregation import Member, SecureAggregation
 from client.agent.attempts import Attempts
 from client.agent.desk import Desk, Price
-from client.agent.facts import Membership, SiteFacts
+from client.agent.faces import KnownFaces
+from client.agent.facts import Membership, Participants, SiteFacts
+from client.agent.participants import RunsPlace, VaultPeople
 from client.agent.people import SitePeople
 from client.agent.rosters import Rosters
 from client.agent.sealed import SealedFeatures
@@ -24,6 +22,7 @@ from client.centre.admission import known_roster
 from client.home import SiteConfig, SiteHome
 from client.policy import SitePolicy
 from client.privacy.ledger import LEAST_KEY, Budget, Ledger
+from client.vault.store import Vault
 from common.config import load
 from common.errors import ConfigError
 from common.privacy import accountant
@@ -34,11 +33,6 @@ from common.trust.certificates import fingerprint, read_certificate
 from common.trust.keys import PublicKey, SigningKey
 from common.trust.signed import Signed
 
-if TYPE_CHECKING:
-    from common.faces.faceset import FaceSet
-    from common.models.trunk import Trunk
-
-BATCH = 64  # crops
 WAITING = "waiting"  # folder of charters, in the agent's
 ATTEMPTS, ROSTER = "attempts.db", "roster.json"  # of secure sums, in the agent's
 ADMISSION = "`mascaron-site join` or `mascaron-site admission`"  # what brings trust/
@@ -134,61 +128,58 @@ def is_admitted(home: SiteHome) -> bool:
     return home.ca.exists() and home.centre_key.exists()
 
 
-def open_site(home: SiteHome, say: Callable[[str], None] = lambda line: None) -> OpenSite:
+def open_site(
+    home: SiteHome,
+    say: Callable[[str], None] = lambda line: None,
+    vault: Vault | None = None,
+    clock: Callable[[], float] = time.time,
+) -> OpenSite:
     """Everything above, and the features of the site's people and of the public ones.
 
-    ``say`` is told how many pictures were left out; only the operator may read it. Slow where
-    features are not in the sealed cache yet. Raises ``ConfigError``, ``TrunkError``,
-    ``DataSetError`` or ``LedgerError``; none names a person.
+    ``vault`` is where people are looked up when `site.toml` names no faces; it stays open as long
+    as the site serves. ``say`` is told how many pictures were left out; only the operator may read
+    it. Slow where features are not in the sealed cache yet. Raises ``ConfigError``,
+    ``TrunkError``, ``DataSetError`` or ``LedgerError``; none names a person.
     """
     from common.models.trunk import load_trunk
 
     config = home.config()
-    if config.faces is None:
-        raise ConfigError(f"{home.settings} names no faces to train on: say faces")
     policy, membership = open_policy(home, config), open_membership(home, config)
     desk, cache = open_desk(home, policy), SealedFeatures(home.features)
     rosters = open_rosters(home, membership)
     trunk, _ = load_trunk(config.trunk)
-    faces, public = (
-        _usable(what, path, config.aligned, say)
-        for what, path in (("faces", config.faces), ("public", config.public))
-    )
-    features = _features(faces, trunk, cache)
+    known = KnownFaces(cache, trunk, config.aligned, say)
+    public, pictures = known.features("public", config.public)
+    people = _people(home, config, known, vault, clock)
     facts = SiteFacts(
         camera_type=config.camera_type,
         trunk=trunk.hash,
-        people=SitePeople(features, faces.person),
-        negatives=_features(public, trunk, cache),
+        people=people,
+        negatives=public,
         membership=membership,
         approvals=desk,
         aggregation=open_aggregation(home, policy, membership, rosters),
         rosters=rosters,
-        public=public.digest,
+        public=pictures.digest,
     )
-    cache.forget_all_but((trunk.hash, faces.digest), (trunk.hash, public.digest))
+    known.forget_others()
     return OpenSite(facts=facts, policy=policy, ledger=open_ledger(home, policy))
 
 
-def _usable(what: str, path: Path, aligned: bool, say: Callable[[str], None]) -> "FaceSet":
-    from common.faces.load import load_usable
-
-    faces, skipped = load_usable(path, aligned=aligned)
-    if skipped.total:
-        hint = "" if aligned else " (`aligned = true` in site.toml is for crops)"
-        say(f"{what}: {skipped}{hint if skipped.faceless else ''}")
-    return faces
-
-
-def _features(faces: "FaceSet", trunk: "Trunk", cache: SealedFeatures) -> NDArray[np.float32]:
-    stored = cache.load(trunk.hash, faces.digest)
-    if stored is not None and stored.shape == (len(faces), trunk.feature_dim):
-        return stored
-    made = [trunk.features(faces.crops(batch)) for batch in _batches(len(faces))]
-    features = np.concatenate([np.empty((0, trunk.feature_dim), np.float32), *made])
-    cache.store(trunk.hash, faces.digest, features)
-    return features
-
-
-def _batches(count: int) -> Iterator[range]:
-    return (range(start, min(start + BATCH, count)) for start in range(0, count, BATCH))
+def _people(
+    home: SiteHome,
+    config: SiteConfig,
+    known: KnownFaces,
+    vault: Vault | None,
+    clock: Callable[[], float],
+) -> Participants:
+    if config.faces is not None:
+        features, faces = known.features("faces", config.faces)
+        return SitePeople(features, faces.person)
+    if vault is None:
+        raise ConfigError(f"{home.settings} names no faces to train on, and no vault is open")
+    trunk = known.trunk
+    place = RunsPlace(
+        folder=home.runs, vault=vault, trunk=trunk.hash, dim=trunk.feature_dim, clock=clock
+    )
+    return VaultPeople(place)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 
 class SitePeople:
-    """Bags of features of the people whose consent covers training, as of one moment.
+    """Bags of features of people who may be trained on, as of one moment.
 
     ``features`` (N, D) float32 and ``person`` (N,) any integer labels. The order of the people is
-    the ascending order of their labels.
+    the ascending order of their labels. Taken for itself, it is the same people in every run.
     """
 
     def __init__(self, features: NDArray[np.float32], person: NDArray[np.int64]) -> None:
@@ -34,6 +34,13 @@ class SitePeople:
     def bags(self) -> list[NDArray[np.float32]]:
         """All bags, in the order of the people."""
         return [self.bag(i) for i in range(len(self))]
+
+    def begin(self, run: str) -> None:
+        """Nothing has to be remembered of people who stay the same."""
+
+    def of(self, run: str) -> "SitePeople":
+        """All of them, whatever the run."""
+        return self
 
     def __repr__(self) -> str:
         return "SitePeople(...)"  # not even how many

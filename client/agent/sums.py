@@ -132,7 +132,7 @@ class Sums:
             self._policy.check_tensor(entry.name)
         if sum(int(np.prod(entry.shape)) for entry in entries) != terms.size:
             raise WireError("the shared arrays are not of the size that the charter implies")
+        people, negatives = self._facts.people.of(asked.run), self._facts.negatives
         self._ledger.reserve(asked.run, asked.round, asked.contents, current.event)
-        people, negatives = self._facts.people, self._facts.negatives
         how = mechanisms.SumTerms(terms.grid, self._entropy)
         return mechanisms.steps(current, shared, people, negatives, how)

@@ -50,10 +50,11 @@ class Training:
 
     Guarantee: everything ``train`` and ``evaluate`` return was charged in the ledger first and
     passed the gate; the same (run, round, contents) returns the same bytes; other contents are
-    refused. Under a plan with a release slot, answers and refusals leave at whole slots, however
-    long it took. Under distributed noise both refuse: such a round leaves through ``aggregate``.
+    refused. It is made of people alone who agreed before the run was accepted, and still do. Under
+    a plan with a release slot, answers and refusals leave at whole slots, however long it took.
+    Under distributed noise both refuse: such a round leaves through ``aggregate``.
     Leaks: what the plan's mechanisms release, priced by the ledger; refusals depend on plan,
-    policy and ledger only, never on a face or on how many there are.
+    policy, ledger and a vault that does not open, never on a face or on how many there are.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Training:
     def accept(self, offer: Offer) -> str:
         """Prices the charter's whole plan for its run and returns the charter's digest."""
         run, digest, accepted = self._charters.accept(offer, self._clock.date())
+        self._facts.people.begin(run)
         self._accepted[run] = accepted
         log.info("charter accepted: %d mechanisms", len(accepted.plan.mechanisms))
         return digest
@@ -195,10 +197,9 @@ class Training:
         for entry in entries:
             self._policy.check_tensor(entry.name)
         gate = Gate(entries)
+        people, negatives = self._facts.people.of(run), self._facts.negatives
         self._ledger.reserve(run, number, digest, current.event)
-        released = mechanisms.release(
-            current, shared, self._facts.people, self._facts.negatives, self._terms(plan, number)
-        )
+        released = mechanisms.release(current, shared, people, negatives, self._terms(plan, number))
         payload = wire.dump(gate.check(released))
         self._ledger.release(run, number, digest, payload)
         log.info("round %d released %d bytes", number, len(payload))

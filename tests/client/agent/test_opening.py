@@ -1,15 +1,22 @@
 """An agent opens its site from the home; its features are kept sealed and noticed when moved."""
 
+import os
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from client.agent import opening
+from client.agent import faces
 from client.agent.opening import open_site
 from client.agent.sealed import ENDING, KEY, SealedFeatures
+from client.vault.consent import Consent
+from client.vault.founding import found_vault, vault_place
+from client.vault.identity import new_person
+from client.vault.records import NewTemplate
+from client.vault.store import Vault
 from common.errors import ConfigError
-from tests.small_home import POLICY, D, make_home
+from tests.small_home import POLICY, D, make_home, starter_hash
 
 TRUNK, OTHER, FACES = "t" * 64, "u" * 64, "f" * 64
 
@@ -45,13 +52,34 @@ def test_features_are_computed_once_kept_sealed_and_forgotten_with_the_pictures(
         raise AssertionError("computed again")
 
     with monkeypatch.context() as patch:
-        patch.setattr(opening, "_batches", never)
+        patch.setattr(faces, "_batches", never)
         site = open_site(made.home)
         site.ledger.close()
     np.testing.assert_array_equal(np.concatenate(site.facts.people.bags()), first)
     (tmp_path / "faces.npz").write_bytes((tmp_path / "public.npz").read_bytes())
     open_site(made.home).ledger.close()
     assert len(list(made.home.features.glob(f"*{ENDING}"))) == 1
+
+
+def test_without_faces_the_people_are_those_of_the_vault(tmp_path: Path) -> None:
+    made = make_home(tmp_path)
+    lines = made.home.settings.read_text("utf-8").splitlines()
+    kept = [line for line in lines if not line.startswith("faces")]
+    made.home.settings.write_text("\n".join(kept) + "\n", "utf-8")
+    with pytest.raises(ConfigError, match="names no faces to train on"):
+        open_site(made.home)
+    found_vault(made.home, made.home.config())
+    person, feature = new_person(os.urandom), np.arange(D, dtype=np.float16)
+    agreed = {"purposes": frozenset({"training"}), "text_hash": "a" * 64}
+    with Vault(vault_place(made.home, made.home.config())) as vault:
+        template = NewTemplate(trunk=starter_hash(), feature=feature)
+        vault.enrol(person, [template], Consent(**agreed, given=1.0, expires=9.0), now=1.0)
+        site = open_site(made.home, vault=vault, clock=lambda: 2.0)
+        with closing(site.ledger):
+            site.facts.people.begin("r1")
+            [bag] = site.facts.people.of("r1").bags()
+    np.testing.assert_array_equal(bag, feature[None])
+    assert len(list(made.home.features.glob(f"*{ENDING}"))) == 1  # of the public people
 
 
 def test_people_declared_twice_differently_are_told(tmp_path: Path) -> None:

@@ -1,0 +1,98 @@
+"""Whose features a round looks at: who agreed to training, as of the day the run began.
+
+The vault is asked at each round, so an erasure or a withdrawal takes effect at the next one; and
+nobody comes into a run that is under way, by being enrolled later or by agreeing later.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from client.agent.people import SitePeople
+from client.home import PRIVATE, make_folder
+from client.vault.handles import framed
+from client.vault.identity import PersonId
+from client.vault.store import Vault
+from common import wire
+from common.errors import NotReadyError, VaultError
+from common.trust import storing
+
+PURPOSE = "training"
+TAG = 16  # bytes that stand for a person in one run
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class RunsPlace:
+    """Where the vault's people are remembered run by run, and what they are trained with."""
+
+    folder: Path  # one sealed file a run
+    vault: Vault
+    trunk: str  # hash of the trunk whose features are looked at
+    dim: int  # D of that trunk
+    clock: Callable[[], float]  # seconds since 1970
+
+
+class VaultPeople:
+    """The people of a site's vault, for the runs of its federation.
+
+    Guarantee: a round of a run is computed from people alone who had agreed to training when the
+    run began, have not taken it back, and are not erased. Who was enrolled or agreed later changes
+    no bit of it: so adding or removing one person changes what is summed by that person's one
+    clipped contribution or by nothing, which is the sensitivity that the plan is priced at. The
+    file of a run names nobody: its tags are made with the persons' own keys and die with them.
+    Leaks: about how many took part, to who lists the agent's folder. Somebody enrolled twice is
+    two persons here: the duplicate check at enrolment stands against it. Without its file a run
+    goes on once its charter is accepted again, with the people of that day.
+    """
+
+    def __init__(self, place: RunsPlace) -> None:
+        make_folder(place.folder, PRIVATE)
+        self._place, self._vault = place, place.vault
+
+    def begin(self, run: str) -> None:
+        """Remembers who may take part in ``run``; a run that was begun before is left as it is."""
+        path = self._path(run)
+        if storing.read(path) is not None:
+            return
+        tags = sorted(self._tag(person, run) for person in self._willing())
+        key = self._vault.derive(PURPOSE)
+        storing.replace(path, key.seal(b"".join(tags), framed("run", run)))
+
+    def of(self, run: str) -> SitePeople:
+        """Who takes part in a round of ``run`` now, in the order of their ids.
+
+        ``NotReadyError`` for a run that never began, ``VaultError`` for a file that was altered.
+        """
+        sealed = storing.read(self._path(run))
+        if sealed is None:
+            raise NotReadyError("this run has not begun here: its charter has to be accepted again")
+        content = self._vault.derive(PURPOSE).open(sealed, framed("run", run))
+        begun = {content[i : i + TAG] for i in range(0, len(content), TAG)}
+        return self._features({p for p in self._willing() if self._tag(p, run) in begun})
+
+    def _willing(self) -> frozenset[PersonId]:
+        return self._vault.people(purpose=PURPOSE, now=self._place.clock())
+
+    def _tag(self, person: PersonId, run: str) -> bytes:
+        return self._vault.tag(person, framed(PURPOSE, run))[:TAG]
+
+    def _features(self, wanted: set[PersonId]) -> SitePeople:
+        loaded = self._vault.load(self._place.trunk)
+        rows = [row for row, person in enumerate(loaded.persons) if person in wanted]
+        ordered = {person: place for place, person in enumerate(sorted(wanted))}
+        features = np.empty((len(rows), self._place.dim), np.float32)
+        if rows:
+            if loaded.features.shape[1] != self._place.dim:
+                raise VaultError("features in the vault are of another length than the trunk's")
+            features[:] = loaded.features[rows]
+        loaded.wipe()
+        person = np.array([ordered[loaded.persons[row]] for row in rows], np.int64)
+        return SitePeople(features, person)
+
+    def _path(self, run: str) -> Path:
+        return self._place.folder / f"{wire.digest('run', run)}.sealed"
+
+    def __repr__(self) -> str:
+        return "VaultPeople(...)"
