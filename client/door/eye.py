@@ -2,7 +2,8 @@
 
 Bounds, decoding, detection, alignment, quality, life, and only then the network: nothing is
 computed of a face that may not pass. Crop and mirrored crop are averaged, so that a feature does
-not depend on which cheek the lamp was at.
+not depend on which cheek the lamp was at. While people are enrolled again under a new trunk, one
+look feeds both trunks.
 
 Guarantee: whatever the bytes are, what comes back is a ``Seen`` or a ``PictureError`` (also
 ``NoFaceError``, ``QualityError``, ``PadError``). The messages tell of sizes and reasons, nothing of
@@ -12,7 +13,7 @@ Leaks: a feature is a face, and is to be sealed like one.
 
 import math
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,13 +51,23 @@ class EyeRules:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Seen:
-    """The ``feature`` (D,) float32 of a face, and how well it was seen.
+    """What each trunk makes of a face, (D,) float32 by the trunk's hash, and how well it was seen.
 
-    Leaks: the feature is a face; ``repr`` shows neither number.
+    Leaks: a feature is a face; ``repr`` shows no number.
     """
 
-    feature: NDArray[np.float32]
+    features: Mapping[str, NDArray[np.float32]]
     quality: Quality
+
+    @property
+    def feature(self) -> NDArray[np.float32]:
+        """That of the eye's own trunk, the first."""
+        return next(iter(self.features.values()))
+
+    def wipe(self) -> None:
+        """Zeroes all features."""
+        for feature in self.features.values():
+            feature.fill(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -68,7 +79,10 @@ class _Admitted:
 
 
 class Eye:
-    """Pictures to features, by one trunk, one detector and one set of rules; safe in threads."""
+    """Pictures to features, by one detector and one set of rules; safe in threads.
+
+    ``trunk`` is the one that people are enrolled by; those ``beside`` it see the same crops.
+    """
 
     def __init__(
         self,
@@ -76,17 +90,24 @@ class Eye:
         detector: Detector,
         rules: EyeRules | None = None,
         liveness: LivenessCheck | None = None,
+        *,
+        beside: Sequence[Trunk] = (),
     ) -> None:
-        if trunk.manifest.input_size != SIDE:
-            raise ConfigError(f"the trunk takes {trunk.manifest.input_size} pixels, not {SIDE}")
         self.trunk, self.rules = trunk, rules or EyeRules()
+        self.trunks = {one.hash: one for one in (trunk, *beside)}
+        for one in self.trunks.values():
+            if one.manifest.input_size != SIDE:
+                raise ConfigError(f"the trunk takes {one.manifest.input_size} pixels, not {SIDE}")
         self._detector, self._liveness = detector, liveness or LivenessCheck()
         self._looking = threading.Lock()  # detectors keep state between calls
 
-    def see(self, picture: bytes) -> Seen:
-        """The feature of the face in ``picture``; raises ``PictureError``, of any kind."""
-        admitted = self._admit(picture)
-        return self._seen([admitted])[0]
+    def see(self, picture: bytes, least_quality: float | None = None) -> Seen:
+        """The features of the face in ``picture``; raises ``PictureError``, of any kind.
+
+        ``least_quality`` is asked for in place of what the rules say.
+        """
+        least = self.rules.least_quality if least_quality is None else least_quality
+        return self._seen([self._admit(picture, least)])[0]
 
     def see_many(self, pictures: Iterable[bytes]) -> list[Seen | PictureError]:
         """As ``see`` for each, in their order, an error in place of what it could not see.
@@ -97,7 +118,7 @@ class Eye:
         batch: list[_Admitted | PictureError] = []
         for picture in pictures:
             try:
-                batch.append(self._admit(picture))
+                batch.append(self._admit(picture, self.rules.least_quality))
             except PictureError as error:
                 batch.append(error)
             if len(batch) == BATCH:
@@ -110,7 +131,7 @@ class Eye:
         seen = iter(self._seen(admitted))
         return [one if isinstance(one, PictureError) else next(seen) for one in batch]
 
-    def _admit(self, data: bytes) -> _Admitted:
+    def _admit(self, data: bytes, least_quality: float) -> _Admitted:
         if len(data) > self.rules.most_bytes:
             raise PictureError(f"the picture has {len(data)} bytes, more than are looked at")
         picture = decode(data)
@@ -122,7 +143,7 @@ class Eye:
             quality = assess(picture, face, crop, others)
         except cv2.error as error:  # of sizes and places that OpenCV cannot work with
             raise PictureError(f"the picture cannot be searched ({error.code})") from None
-        self._judge(quality)
+        _judge(quality, least_quality)
         self._liveness.check(picture, face)
         return _Admitted(crop, quality)
 
@@ -135,19 +156,21 @@ class Eye:
             raise NoFaceError(f"{rivals + 1} faces of about one size; one was asked for")
         return face, others
 
-    def _judge(self, quality: Quality) -> None:
-        if quality.score < self.rules.least_quality:
-            told = ", ".join(quality.reasons) or "several small defects"
-            raise QualityError(f"the face is not seen well enough: {told}", quality.reasons)
-
     def _seen(self, admitted: Sequence[_Admitted]) -> list[Seen]:
         if not admitted:
             return []
         crops = np.stack([one.crop for one in admitted])
-        features = fused(self.trunk, crops) if self.rules.flip else self.trunk.features(crops)
+        made = {name: self._features(trunk, crops) for name, trunk in self.trunks.items()}
+        return [
+            Seen({name: features[at] for name, features in made.items()}, one.quality)
+            for at, one in enumerate(admitted)
+        ]
+
+    def _features(self, trunk: Trunk, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        features = fused(trunk, crops) if self.rules.flip else trunk.features(crops)
         if not np.isfinite(features).all():
             raise ModelError("the trunk gives features that are not finite")
-        return [Seen(row, one.quality) for row, one in zip(features, admitted, strict=True)]
+        return features
 
 
 def fused(trunk: Trunk, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -158,21 +181,31 @@ def fused(trunk: Trunk, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def open_eye(
-    trunk: Path,
-    detector: Path | None,
+    trunk: Path | Sequence[Path],
+    detector: Path | Detector | None,
     rules: EyeRules | None = None,
     liveness: LivenessCheck | None = None,
     *,
     threads: int = 1,
 ) -> Eye:
-    """The eye with the weights at ``trunk`` (file or folder) and ``detector`` (YuNet, or none).
+    """The eye with the weights at ``trunk`` (file or folder) and a ``detector``.
 
-    ``threads`` is the one thread policy: of onnxruntime for the network and of OpenCV for all else
-    (which knows but one number for the whole process). Raises what ``load_split`` does.
+    Of several trunks people are enrolled by the first. A detector is YuNet's weights, None for the
+    cascades, or one that is made already, such as ``WholePicture`` for aligned crops. ``threads``
+    is the one thread policy: of onnxruntime for the network and of OpenCV for all else (which knows
+    but one number for the whole process). Raises what ``load_split`` does.
     """
-    made, _ = load_split(trunk, threads=threads)
+    paths = [trunk] if isinstance(trunk, Path) else trunk
+    made = [load_split(path, threads=threads)[0] for path in paths]
     cv2.setNumThreads(threads)
-    return Eye(made, make_detector(detector), rules, liveness)
+    found = make_detector(detector) if detector is None or isinstance(detector, Path) else detector
+    return Eye(made[0], found, rules, liveness, beside=made[1:])
+
+
+def _judge(quality: Quality, least: float) -> None:
+    if quality.score < least:
+        told = ", ".join(quality.reasons) or "several small defects"
+        raise QualityError(f"the face is not seen well enough: {told}", quality.reasons)
 
 
 def _aligned(picture: Picture, face: Face) -> Crop:

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ModelError, NoFaceError
-from common.faces.align import similarity
+from common.faces.align import TEMPLATE, similarity
+from common.faces.crops import SIDE
 from common.faces.pictures import Picture
 
 LONGEST = 1280  # pixels; larger photographs are shrunk before searching
@@ -148,6 +149,21 @@ class HaarDetector:
 _AVERAGE: NDArray[np.float64] = np.array(
     [[0.31, 0.393], [0.69, 0.393], [0.5, 0.6], [0.338, 0.765], [0.662, 0.765]]
 )
+
+
+class WholePicture:
+    """Takes each picture for the aligned crop of one face, of whatever size; looks for nothing.
+
+    Where a camera, or whoever made a data set, has found and aligned the faces already. What is
+    not square is no such crop.
+    """
+
+    def find(self, picture: Picture) -> tuple[Face, ...]:
+        height, width = picture.shape[:2]
+        if height != width:
+            return ()
+        points = (TEMPLATE + 0.5) * (width / SIDE) - 0.5  # of pixels' centres
+        return (Face((0.0, 0.0, width, height), 1.0, points.astype(np.float32)),)
 
 
 def _cascade(name: str) -> Any:

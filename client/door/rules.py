@@ -1,0 +1,73 @@
+"""``[door]`` of `site.toml`: what this site does at its door, and what it asks for first.
+
+What is not written down is the careful choice: searching is off until somebody switches it on
+(GDPR Article 25), a search is confirmed by two people (AI Act Article 14(5)), and no consent is
+longer than three years (BIPA 15(a)).
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from client.door.calibrating import WIDEST
+from common.errors import ConfigError
+
+DAY = 86_400.0  # seconds
+MOST_DAYS = 3 * 365
+MOST_PICTURES = 8
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]+\]):(\d{1,5})")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DoorRules:
+    """The operator's rules. Raises ``ConfigError`` for one that cannot be kept."""
+
+    verify: bool = True  # answer "is this who they claim to be?"
+    identify: bool = False  # answer "who is this?": nobody is searched for unless it is on
+    four_eyes: bool = True  # two people confirm whom a search found before anybody is named
+    fmr: float = 1e-4  # of verifications, where `calibrate` is not told another
+    fpir: float = 1e-2  # of searches
+    detector: Path | None = None  # weights of YuNet; without them OpenCV's cascades
+    old_trunk: Path | None = None  # weights that people were enrolled by before [site] trunk
+    aligned: bool = False  # pictures are square crops, aligned already: nothing is searched in them
+    least_quality: float = 0.3  # of a probe, in [0, 1)
+    enrol_quality: float = 0.4  # of a picture of enrolment
+    least_pictures: int = 3  # of one enrolment
+    most_pictures: int = MOST_PICTURES
+    liveness_fail_closed: bool = False  # refuse where nobody can tell life
+    shadow: bool = True  # let a staged release decide each probe too, and count how often it agrees
+    retention_days: int = MOST_DAYS  # how long a consent may be for
+    address: str = ""  # "host:port" behind mutual TLS; "" is the socket run/door.sock
+    group: str = ""  # whose members may open the socket
+
+    def __post_init__(self) -> None:
+        for name in ("fmr", "fpir"):
+            if not 0 < getattr(self, name) <= WIDEST:
+                raise ConfigError(f"{name} must be in (0, {WIDEST}], got {getattr(self, name)}")
+        for name in ("least_quality", "enrol_quality"):
+            value = getattr(self, name)
+            if not 0 <= value < 1 or not math.isfinite(value):
+                raise ConfigError(f"{name} must be in [0, 1), got {value}")
+        if self.enrol_quality < self.least_quality:
+            raise ConfigError("enrol_quality must not be below least_quality: those stay for years")
+        if not 1 <= self.least_pictures <= self.most_pictures <= MOST_PICTURES:
+            raise ConfigError(
+                f"least_pictures and most_pictures must be in order, and in 1..{MOST_PICTURES}"
+            )
+        if not 1 <= self.retention_days <= MOST_DAYS:
+            raise ConfigError(f"retention_days must be in 1..{MOST_DAYS}: no consent is longer")
+        if self.address and not _is_address(self.address):
+            raise ConfigError(f"address must be host:port, got {self.address!r}")
+        if self.address and self.group:
+            raise ConfigError("group is of a socket: leave it out where there is an address")
+
+    @property
+    def retention(self) -> float:
+        """The longest term of a consent, in seconds."""
+        return self.retention_days * DAY
+
+
+def _is_address(text: str) -> bool:
+    found = _ADDRESS.fullmatch(text)
+    return found is not None and 0 < int(found[1]) < 65536
