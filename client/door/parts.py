@@ -1,0 +1,26 @@
+"""What the reception is made of: the rooms behind it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from client.audit.log import AuditLog
+from client.door.eye import Eye
+from client.door.releases import Releases
+from client.door.rules import DoorRules
+from client.vault.identity import Random
+from client.vault.store import Vault
+from common.trust.keys import SigningKey
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Parts:
+    """All of one site. ``clock`` tells Unix seconds; ``identity`` signs receipts of erasures."""
+
+    vault: Vault
+    eye: Eye
+    releases: Releases
+    log: AuditLog
+    rules: DoorRules
+    clock: Callable[[], float]
+    random: Random
+    identity: SigningKey

@@ -1,0 +1,193 @@
+"""The reception: all that can be asked at the door, by whom, and in which order it is answered.
+
+Role, switch, budget, work, row, answer. What is behind lies in rooms of its own; here it is decided
+who may go in.
+
+Guarantee: no call is answered without its role; what is switched off in `site.toml` nobody may do;
+whatever is told of people, or changed, has its row in the audit log before the answer leaves.
+Leaks: refusals for want of a role or budget leave no row, for they say nothing of anybody.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+from client.audit.chain import AuditHead, Entry
+from client.audit.events import Kind
+from client.door.answers import CalibrationTold, Enrolled, Identification, Listed, Looked
+from client.door.calibrating import Target
+from client.door.callers import Caller, Role
+from client.door.enrolling import Enrolling
+from client.door.keeping import Keeping
+from client.door.parts import Parts
+from client.door.recognising import Recognising
+from client.door.recording import Recorder
+from client.door.standing import ReleaseStatus
+from client.door.thresholds import Band
+from client.vault.consent import Consent
+from common.errors import RoleError
+from common.models.tail import Tail
+from common.trust.signed import Signed
+
+MOST_LISTED = 10_000
+MOST_ROWS = 1_000
+
+
+class Reception:
+    """Every method takes first who calls; safe among threads.
+
+    All raise ``RoleError``, and ``AuditError`` where no row can be written.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._recorder = Recorder(parts.vault, parts.log, parts.clock)
+        self._enrolling = Enrolling(parts, self._recorder)
+        self._recognising = Recognising(parts, self._recorder)
+        self._keeping = Keeping(parts, self._recorder, self._recognising.tickets)
+
+    def begin(self, caller: Caller, consent: Consent, label: str = "") -> bytes:
+        """Begins to enrol somebody; see ``Enrolling``. The id of a session of ten minutes."""
+        _check(caller, Role.ENROL)
+        return self._enrolling.begin(caller, consent, label)
+
+    def look(self, caller: Caller, session: bytes, picture: bytes) -> Looked:
+        """Shows one picture of the person."""
+        _check(caller, Role.ENROL)
+        return self._enrolling.look(caller, session, picture)
+
+    def commit(self, caller: Caller, session: bytes, despite_duplicate: bool = False) -> Enrolled:
+        """Enrols the person; ``DuplicatePersonError`` for a likeness, unless a human insists."""
+        _check(caller, Role.ENROL)
+        return self._enrolling.commit(caller, session, despite_duplicate)
+
+    def abort(self, caller: Caller, session: bytes) -> None:
+        """Forgets what was shown."""
+        _check(caller, Role.ENROL)
+        self._enrolling.abort(caller, session)
+
+    def verify(self, caller: Caller, person: bytes, picture: bytes) -> Band:
+        """Whether the picture shows that person; a stranger's answer for whoever is not there."""
+        _check(caller, Role.VERIFY)
+        _check_switch(self._parts.rules.verify, "verify")
+        return self._recognising.verify(caller, person, picture)
+
+    def identify(self, caller: Caller, picture: bytes, top: int = 1) -> Identification:
+        """Who the picture shows, if anybody; under four eyes a ticket."""
+        _check(caller, Role.IDENTIFY)
+        _check_switch(self._parts.rules.identify, "identify")
+        return self._recognising.identify(caller, picture, top)
+
+    def review(self, caller: Caller, ticket: bytes) -> Identification:
+        """The candidates of a search, to one of the two who may confirm it."""
+        _check(caller, Role.CONFIRM)
+        return self._recognising.review(caller, ticket)
+
+    def confirm(self, caller: Caller, ticket: bytes, person: bytes | None) -> None:
+        """Says that it is this candidate, or nobody."""
+        _check(caller, Role.CONFIRM)
+        self._recognising.confirm(caller, ticket, person)
+
+    def outcome(self, caller: Caller, ticket: bytes) -> Identification:
+        """What two people said, to who asked."""
+        _check(caller, Role.IDENTIFY)
+        return self._recognising.outcome(caller, ticket)
+
+    def erase(self, caller: Caller, persons: Collection[bytes]) -> Signed:
+        """Destroys what is kept of people; a receipt. ``UnknownPersonError`` if one is not here."""
+        _check(caller, Role.ERASE)
+        return self._keeping.erase(caller, persons)
+
+    def export(self, caller: Caller, person: bytes) -> dict[str, Any]:
+        """What is held of a person; ``UnknownPersonError`` if nothing is."""
+        _check(caller, Role.ERASE, Role.OPERATE)
+        return self._keeping.export(caller, person)
+
+    def renew(self, caller: Caller, person: bytes, consent: Consent) -> None:
+        """Another consent in the place of the one there is: longer, or for less."""
+        _check(caller, Role.OPERATE)
+        self._keeping.renew(caller, person, consent)
+
+    def people(self, caller: Caller, after: bytes = b"", most: int = MOST_LISTED) -> list[Listed]:
+        """Who is enrolled, by id, from the first behind ``after``."""
+        _check(caller, Role.OPERATE)
+        return self._keeping.people(caller, after, min(most, MOST_LISTED))
+
+    def rotate(self, caller: Caller) -> None:
+        """Puts everybody's keys under a new epoch."""
+        _check(caller, Role.OPERATE)
+        self._keeping.rotate(caller)
+
+    def calibrate(self, caller: Caller, target: Target | None = None) -> CalibrationTold:
+        """Fixes thresholds for ``target``, or for the rates of `site.toml`.
+
+        ``InsufficientCalibrationError`` tells how many people are missing.
+        """
+        _check(caller, Role.OPERATE)
+        rules, now = self._parts.rules, self._parts.clock()
+        wanted = target or Target(fmr=rules.fmr, fpir=rules.fpir if rules.identify else None)
+        with self._recorder.change(caller, Kind.CALIBRATE) as note:
+            made = self._parts.releases.calibrate(wanted, now)
+            note.reference = self._recorder.reference(made.release)
+        return CalibrationTold(
+            release=made.release, fmr=wanted.fmr, fpir=wanted.fpir, made=made.made
+        )
+
+    def stage(self, caller: Caller, tail: Tail, trunk: str) -> None:
+        """Puts a release beside the one that decides; ``ReleaseError`` if it does not fit."""
+        _check(caller, Role.OPERATE)
+        with self._recorder.change(caller, Kind.STAGE) as note:
+            note.reference = self._recorder.reference(tail.hash)
+            self._parts.releases.stage(tail, trunk)
+
+    def promote(self, caller: Caller) -> None:
+        """Lets the staged release decide."""
+        _check(caller, Role.OPERATE)
+        with self._recorder.change(caller, Kind.PROMOTE) as note:
+            self._parts.releases.promote()
+            note.reference = self._recorder.reference(self._parts.releases.active.release)
+
+    def rollback(self, caller: Caller) -> None:
+        """Lets the release before it decide again."""
+        _check(caller, Role.OPERATE)
+        with self._recorder.change(caller, Kind.ROLLBACK) as note:
+            self._parts.releases.rollback()
+            note.reference = self._recorder.reference(self._parts.releases.active.release)
+
+    def unstage(self, caller: Caller) -> None:
+        """Takes the staged release away."""
+        _check(caller, Role.OPERATE)
+        with self._recorder.change(caller, Kind.STAGE) as note:
+            self._parts.releases.unstage()
+            note.outcome = "undone"
+
+    def status(self, caller: Caller) -> ReleaseStatus:
+        """Which release decides, and how the staged one would; nothing of anybody."""
+        _check(caller, Role.OPERATE)
+        return self._parts.releases.status()
+
+    def audit_head(self, caller: Caller) -> AuditHead:
+        """The signed end of the log."""
+        _check(caller, Role.AUDIT)
+        return self._parts.log.head()
+
+    def audit_rows(self, caller: Caller, after: int = 0, most: int = MOST_ROWS) -> list[Entry]:
+        """Rows behind number ``after``; looking at them is a row, too."""
+        _check(caller, Role.AUDIT)
+        with self._recorder.row(caller, Kind.AUDIT):
+            return list(self._parts.log.entries(after, min(most, MOST_ROWS)))
+
+    def tidy(self) -> None:
+        """Erases whose consent has run out, and forgets sessions and tickets that are over."""
+        self._enrolling.sessions.tidy()
+        self._recognising.tickets.tidy()
+        self._keeping.expire()
+
+
+def _check(caller: Caller, *roles: Role) -> None:
+    if caller.roles.isdisjoint(roles):
+        raise RoleError(f"this caller may not do that; its role would be {roles[0]}")
+
+
+def _check_switch(on: bool, name: str) -> None:
+    if not on:
+        raise RoleError(f"[door] {name} is switched off in site.toml")
