@@ -10,6 +10,7 @@ from client.door.building import PublicPeople
 from client.door.calibrating import Target
 from client.door.galleries import Features
 from client.door.releases import ReleasePlace, Releases
+from client.door.serving import Serving
 from client.vault.disk import Disk
 from client.vault.records import NewTemplate
 from client.vault.store import Enrolment, Vault
@@ -98,3 +99,18 @@ def decisions(made: Releases) -> list[object]:
         for picture in pictures
     ]
     return [*answers, scores, lead.calibration]
+
+
+def standing(made: Releases) -> dict[str, object]:
+    """All that decides, to the bit: releases, thresholds, and the row of every template."""
+    held, status = made.galleries, made.status()
+    parts = {"active": held.active, "beside": held.beside, "staged": held.staged}
+    found: dict[str, object] = {name: one and exactly(one) for name, one in parts.items()}
+    return {**found, "previous": status.previous}
+
+
+def exactly(serving: Serving) -> tuple[object, ...]:
+    """One release: its name, thresholds and rows."""
+    gallery = serving.gallery
+    rows = {t: gallery._matrix["rows"][row].tobytes() for t, row in gallery._row.items()}
+    return serving.name, serving.calibration, rows
