@@ -7,6 +7,7 @@ from typing import Any
 from client.centre.contact import Centre, fetch_ca
 from client.commands.settings import Asked, settle
 from client.courier.supernode import make_node_key
+from client.door.operator import found_operator
 from client.ends import make_ends
 from client.home import SiteConfig, SiteHome
 from client.vault.founding import found_vault
@@ -102,10 +103,11 @@ def init_alone(home: SiteHome, asked: Asked) -> dict[str, Any]:
 
 
 def _keys(home: SiteHome, config: SiteConfig) -> SigningKey:
-    """The site's identity, with the vault and what opens it beside it; made once."""
+    """The site's identity, its vault with what opens that, and its first caller; made once."""
     if not home.identity_key.exists():
         storing.replace(home.identity_key, SigningKey.generate().pem())
     found_vault(home, config)
+    found_operator(home, secrets.token_bytes)
     return SigningKey.load(home.identity_key)
 
 

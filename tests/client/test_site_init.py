@@ -13,6 +13,7 @@ from client.centre.admission import fetch
 from client.cli import main
 from client.commands.init import init_alone
 from client.commands.settings import Asked
+from client.door.callers import CallerBook, Role
 from client.home import SiteHome
 from client.policy import SitePolicy
 from client.privacy.ledger import LEAST_KEY
@@ -22,6 +23,7 @@ from client.vault.store import Vault
 from common.config import load
 from common.errors import (
     AdmissionError,
+    CallerError,
     ConfigError,
     DeploymentError,
     SealedError,
@@ -189,6 +191,31 @@ def test_a_site_has_an_empty_vault_that_its_key_opens(
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
     with Vault(vault_place(home, home.config())) as vault:
         assert (vault.site, vault.people(now=0.0)) == ("north", frozenset())
+
+
+def test_the_operator_may_call_and_the_token_is_in_a_private_file(home: SiteHome) -> None:
+    init_alone(home, Asked(name="north"))
+    token = home.operator_token.read_text("ascii").strip()
+    assert stat.S_IMODE(home.operator_token.stat().st_mode) == 0o600
+    caller = CallerBook(home.callers).of_token(token)
+    assert {Role.ENROL, Role.OPERATE, Role.AUDIT} <= caller.roles
+    assert Role.CONFIRM not in caller.roles
+    assert token not in home.callers.read_text("utf-8")
+
+
+@pytest.mark.parametrize("lost", ["operator_token", "callers"])
+def test_an_operator_who_lost_a_token_gets_another_and_the_old_one_is_nobodys(
+    home: SiteHome, lost: str
+) -> None:
+    init_alone(home, Asked(name="north"))
+    old = home.operator_token.read_text("ascii").strip()
+    getattr(home, lost).unlink()
+    init_alone(home, Asked())
+    token = home.operator_token.read_text("ascii").strip()
+    book = CallerBook(home.callers)
+    assert token != old and book.of_token(token).name == "operator"
+    with pytest.raises(CallerError):
+        book.of_token(old)
 
 
 def test_a_site_alone_has_a_door_and_no_keys_of_a_member(home: SiteHome) -> None:
