@@ -126,14 +126,16 @@ def accept(digest: str, home: SiteHome) -> None:
 @click.command()
 @at_home
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--keep-people", is_flag=True, help="Leave the federation, and keep the door.")
 @told
-def leave(home: SiteHome, yes: bool) -> None:
-    """Destroy keys and features for good. The ledger stays as the record."""
+def leave(home: SiteHome, yes: bool, keep_people: bool) -> None:
+    """Destroy keys, features and the vault for good. Ledger and audit stay as the record."""
     from client.commands.leave import leave_federation
 
     if not yes:
-        click.confirm("Destroy the keys of this site? It cannot be undone", abort=True, err=True)
-    result(leave_federation(home))
+        what = "keys of this site" if keep_people else "keys of this site, and everybody enrolled"
+        click.confirm(f"Destroy the {what}? It cannot be undone", abort=True, err=True)
+    result(leave_federation(home, keep_people=keep_people))
 
 
 COMMANDS = (serve, ledger, outbox, status, charter, leave)
