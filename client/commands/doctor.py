@@ -11,21 +11,23 @@ from rich.text import Text
 
 from client.doctor.agent import check_agent, check_door
 from client.doctor.centre import check_centre
-from client.doctor.findings import Finding, Machine, examine
+from client.doctor.door import AT_THE_DOOR
+from client.doctor.findings import DoorTold, Finding, Machine, examine
 from client.doctor.site import ON_THIS_MACHINE, check_node
 from client.ends import channel_to
 from client.home import SiteConfig, SiteHome
 from common import wire
+from common.errors import MascaronError
 from protos.gen import agent_pb2 as pb
 from protos.gen import agent_pb2_grpc as rpc
 
 SECONDS = 5.0
-CHECKS = (*ON_THIS_MACHINE, check_door, check_agent, check_node, check_centre)
+CHECKS = (*ON_THIS_MACHINE, *AT_THE_DOOR, check_door, check_agent, check_node, check_centre)
 
 
 def doctor_command(home: SiteHome) -> list[Finding]:
     """Everything found about the site in ``home``, from near to far."""
-    machine = Machine(now=time.time, space=free_space, ask_agent=ask_agent)
+    machine = Machine(now=time.time, space=free_space, ask_agent=ask_agent, ask_door=ask_door)
     return examine(home, machine, CHECKS)
 
 
@@ -60,3 +62,22 @@ def ask_agent(home: SiteHome, config: SiteConfig) -> str:
             reason = str(told.get("reason", "UNAVAILABLE"))
             return reason if reason in wire.REASONS else "UNAVAILABLE"
     return ""
+
+
+def ask_door(home: SiteHome, config: SiteConfig) -> DoorTold:
+    """What the door of ``home`` tells its operator; "UNAVAILABLE" where none answers."""
+    from client.recognition import Recognition
+
+    token = home.operator_token.read_text("ascii").strip() if home.operator_token.exists() else ""
+    try:
+        with Recognition.at(home.door_socket(), token) as door:
+            standing = door.status()
+            ends = [person.expires for person in door.people()]
+    except MascaronError as error:
+        return DoorTold(reason=error.reason)
+    return DoorTold(
+        active=bool(standing.active),
+        calibrated=standing.calibrated,
+        outgrown=standing.outgrown,
+        first_end=min(ends, default=None),
+    )

@@ -23,6 +23,8 @@ SERVE = "start it with `mascaron-site serve`, which reads all faces first; its l
 
 def check_door(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
     """Who may speak to the agent."""
+    if config.alone:
+        return  # nobody relays anything for a site that is alone
     if config.agent is None:
         yield from _socket(home.socket(config))
         return
@@ -34,6 +36,8 @@ def check_door(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator
 
 def check_agent(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
     """Whether the agent answers the way a courier asks."""
+    if config.alone:
+        return
     path = home.socket(config)
     if config.agent is None and os.path.lexists(path) and not os.access(path, os.R_OK | os.W_OK):
         return  # the check of the door tells

@@ -26,6 +26,25 @@ class Finding:
     remedy: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DoorTold:
+    """What a door says to its operator; ``reason`` is why it said nothing, else "".
+
+    ``first_end`` is when the first consent ends, in seconds since 1970; None if there is none.
+    """
+
+    reason: str = ""
+    active: bool = False
+    calibrated: bool = False
+    outgrown: bool = False
+    first_end: float | None = None
+
+    @property
+    def enrolled(self) -> bool:
+        """Whether anybody is."""
+        return self.first_end is not None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Machine:
     """What the checks may ask of this machine, so that a test can answer."""
@@ -34,7 +53,9 @@ class Machine:
     space: Callable[[Path], int]  # bytes free there
     processor: Path = Path("/proc/cpuinfo")
     architecture: str = platform.machine()
+    swaps: Path = Path("/proc/swaps")
     ask_agent: Callable[[SiteHome, SiteConfig], str]  # "" if the agent answers, else the reason
+    ask_door: Callable[[SiteHome, SiteConfig], DoorTold] = lambda home, config: DoorTold()
 
 
 Check = Callable[[SiteHome, SiteConfig, Machine], Iterable[Finding]]

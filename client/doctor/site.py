@@ -62,7 +62,8 @@ def check_keys(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator
     if not visible(home.agent) and not visible(home.courier):
         cause = "this user is neither the agent's nor the courier's, and sees little of the site"
         yield wrong("user", cause, f"run as the owner of {home.agent}, then of {home.courier}")
-    for path in (home.identity_key, home.ledger_key, home.node_key):
+    of_member = () if config.alone else (home.ledger_key, home.node_key)
+    for path in (home.identity_key, *of_member):
         name = f"key {path.name}"
         if not visible(path.parent):
             continue  # of the other side of the house, whose user sees to it
@@ -80,6 +81,8 @@ def check_keys(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator
 
 def check_trust(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
     """What the federation is known by, and which bundles may start a courier."""
+    if config.alone:
+        return  # there is nobody to trust
     if not home.ca.exists():
         yield wrong("trust", f"there is no {home.ca}: this site has not met its centre", INIT)
     elif not home.fabs.exists():
@@ -132,6 +135,8 @@ def check_faces(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterato
 
 def check_node(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
     """Whether the centre knows this node, and takes it."""
+    if config.alone:
+        return  # it needs no courier
     roster, mine = known_roster(home), visible(home.courier)
     entry = roster.site(config.name) if roster else None
     line = storing.read(home.node_public) if mine else None

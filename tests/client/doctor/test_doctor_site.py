@@ -15,6 +15,7 @@ from client.commands.doctor import CHECKS, ask_agent, doctor_command
 from client.courier.standing import Standing
 from client.courier.supernode import make_node_key
 from client.doctor import site as doctor
+from client.doctor.door import AT_THE_DOOR
 from client.doctor.findings import Finding, Machine, examine
 from client.home import SiteHome
 from client.launcher import bundle_hash
@@ -37,6 +38,7 @@ trunk = "t"
 faces = "faces"
 public = "p"
 """
+NEAR = [check for check in CHECKS[:-1] if check not in AT_THE_DOOR]
 Ill = Callable[[SiteHome], object]
 
 
@@ -84,7 +86,7 @@ def machine(home: SiteHome, **changes: object) -> Machine:
 
 
 def found(home: SiteHome, world: Machine | None = None) -> list[Finding]:
-    return examine(home, world or machine(home), CHECKS[:-1])
+    return examine(home, world or machine(home), NEAR)
 
 
 def the_wrong_one(findings: Iterable[Finding]) -> Finding:
