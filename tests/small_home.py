@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -93,6 +93,16 @@ def make_home(folder: Path, policy: str = POLICY) -> Home:
     return Home(home, centre)
 
 
+def heard(lines: IO[str], beginning: str) -> str:
+    """The first of ``lines`` that begins so."""
+    said = []
+    for line in lines:
+        if line.startswith(beginning):
+            return line
+        said.append(line)
+    raise AssertionError("".join(said))
+
+
 @contextmanager
 def serving(made: Home, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`mascaron-site serve` in a process of its own, and the address it answers at."""
@@ -101,8 +111,7 @@ def serving(made: Home, *options: str) -> Iterator[tuple[subprocess.Popen[str], 
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr is not None
         try:
-            told = process.stderr.readline()
-            assert told.startswith("serving at "), told + process.stderr.read()
+            told = heard(process.stderr, "serving at ")
             yield process, told.removeprefix("serving at ").strip()
         finally:
             process.kill()

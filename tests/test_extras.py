@@ -18,7 +18,7 @@ from client.home import SiteHome
 from common.faces.store import save_pack
 from common.synthetic.generate import synthetic_faces
 from tests.small_centre import centre
-from tests.small_home import STARTER, Home, make_home
+from tests.small_home import STARTER, Home, heard, make_home
 
 ROOT = Path(__file__).parents[1]
 IN_EVERY = {"setuptools", "pip", "pkg_resources", "_distutils_hack"}  # of a new environment
@@ -139,7 +139,7 @@ def test_an_agent_serves_without_flower(made: Home) -> None:
         [*command, "--home", str(made.home.folder)], cwd=ROOT, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
-        assert process.stderr.readline().startswith("serving at ")
+        assert heard(process.stderr, "serving at ")
         looks = ("status", "ledger show", "ledger verify", "outbox", "charter list")
         told = typed("agent", made.home.folder, *looks)
         assert (told[0]["agent"], told[2]["verified"]) == ("IDLE", 0)

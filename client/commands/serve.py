@@ -1,40 +1,61 @@
-"""`mascaron-site serve`: the agent of one site, until it is asked to stop."""
+"""`mascaron-site serve`: door and agent of one site, until they are asked to stop."""
 
 import contextlib
-import grp
 import logging
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client.home import SiteConfig, SiteHome
-from client.vault.hardening import unreadable
-from common.daemons.users import NUMBER
+from client.serving.stopping import Stopping
+from client.vault.hardening import harden
 from common.errors import ConfigError
 from common.trust.keys import SigningKey
 
 if TYPE_CHECKING:
     from client.serving.listening import Door
+    from client.vault.store import Vault
 
 LOOK = 1.0  # seconds between two looks for an admission
 ASK = 10  # looks between two questions to the centre
 
+Say = Callable[[str], None]
 
-def serve_site(home: SiteHome, group: str | None, say: Callable[[str], None]) -> None:
+
+def serve_site(home: SiteHome, group: str | None, say: Say) -> None:
     """Opens the site in ``home`` and answers until SIGTERM, then drains.
 
-    ``group`` may connect to the socket besides this user. Before the site is admitted it waits for
-    that. ``say`` is told a line of progress, and the address as soon as it is answered at.
-    Raises ``ConfigError``, ``DeploymentError``, ``LedgerError``, ``TrunkError`` or
-    ``DataSetError``, whose messages name nobody.
+    The door answers first, and at once; the courier is answered as soon as the site is admitted,
+    and ``group`` may connect to its socket besides this user. A site that is alone has no courier.
+    ``say`` is told a line of progress, and each address as soon as it is answered at.
+    Raises ``ConfigError``, ``DeploymentError``, ``LedgerError``, ``TrunkError``, ``DataSetError``
+    and what ``open_door`` does; no message names anybody.
     Guarantee: this process leaves no core file, and processes of the same user that are not its
     parent cannot read its memory (Linux).
     Leaks: logs hold reasons and numbers of rounds, at most so many lines a minute.
     """
+    from client.door.answering import answering
+
+    close_to_others()
+    _limit_logs()
+    home.check_agent()
+    config = home.config()
+    SigningKey.load(home.identity_key)
+    way = None if config.alone else _door(home, config, group)
+    with Stopping() as stopping, answering(home, say) as vault:
+        if way is None:
+            stopping.wait()
+        elif await_admission(home, say, stopping):
+            _serve_agent(home, way, (vault, say), stopping)
+
+
+def _serve_agent(
+    home: SiteHome, way: "tuple[str, Door]", given: "tuple[Vault | None, Say]", stopping: Stopping
+) -> None:
+    """Answers the courier, of a site that was admitted; what is read first is read until asked to
+    stop."""
     from client.agent.jobs import Jobs
     from client.agent.main import serve
     from client.agent.opening import open_site
@@ -43,49 +64,39 @@ def serve_site(home: SiteHome, group: str | None, say: Callable[[str], None]) ->
     from client.centre.renewal import Means, Renewal
     from client.privacy.entropy import OsEntropy
 
-    close_to_others()
-    _limit_logs()
-    home.check_agent()
-    config = home.config()
-    SigningKey.load(home.identity_key)
-    address, door = _door(home, config, group)
-    if not await_admission(home, say):
-        return
-    site = open_site(home, say)
+    vault, say = given
+    with stopping.at_once():
+        site = open_site(home, say, vault)
     renewal = Renewal(home, Means(clock=time.time, say=say))
     with contextlib.closing(site.ledger), renewal:
         training = Training(site.facts, site.policy, site.ledger, OsEntropy())
-        running = serve(AgentService(training, Jobs()), address, door)
         try:
-            running.wait_for_signal(lambda: say(f"serving at {running.address}"), site.tidy)
+            with serve(AgentService(training, Jobs()), *way) as running:
+                say(f"serving at {running.address}")
+                stopping.wait(site.tidy)
         finally:
             site.tidy(0.0)
 
 
-def await_admission(home: SiteHome, say: Callable[[str], None], every: float = LOOK) -> bool:
+def await_admission(home: SiteHome, say: Say, stopping: Stopping, every: float = LOOK) -> bool:
     """Looks every ``every`` seconds whether trust/ is there, and asks the centre now and then.
 
-    False if SIGTERM came before. No face was read yet: this is what `mascaron-site admission` does.
+    False if somebody asked to stop before. No face was read yet for training: this is what
+    `mascaron-site admission` does.
     """
     from client.agent.opening import ADMISSION, is_admitted
 
     if is_admitted(home):
         return True
-    asked, looks, said = threading.Event(), 0, ""
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.signal(number, lambda *_: asked.set()) for number in numbers}
+    looks, said = 0, ""
     say(f"waiting for admission: {ADMISSION} fetches it, or this, where it reaches the centre")
-    try:
-        while not is_admitted(home):
-            news = _ask(home) if looks % ASK == 0 else said
-            if news != said:
-                say(news)
-            looks, said = looks + 1, news
-            if not is_admitted(home) and asked.wait(every):
-                return False
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    while not is_admitted(home):
+        news = _ask(home) if looks % ASK == 0 else said
+        if news != said:
+            say(news)
+        looks, said = looks + 1, news
+        if not is_admitted(home) and stopping.asked.wait(every):
+            return False
     say("admitted: the faces are read now, which takes a while the first time")
     return True
 
@@ -107,7 +118,7 @@ def _ask(home: SiteHome) -> str:
 def close_to_others() -> None:
     """No core file, no attaching debugger, new files for this user only."""
     os.umask(0o077)
-    unreadable()
+    harden()
 
 
 def _limit_logs() -> None:
@@ -124,7 +135,7 @@ def _limit_logs() -> None:
 
 def _door(home: SiteHome, config: SiteConfig, name: str | None) -> "tuple[str, Door]":
     from client.ends import agent_end, make_ends
-    from client.serving.listening import Door
+    from client.serving.listening import Door, group_of
 
     if config.agent is not None:
         if name is not None:
@@ -133,19 +144,9 @@ def _door(home: SiteHome, config: SiteConfig, name: str | None) -> "tuple[str, D
         return config.agent, Door(tls=agent_end(home))
     socket, group = home.socket(config), None
     if name is not None:
-        group = _group(name)
+        group = group_of(name)
         _open_folder(socket.parent, group)
     return f"unix:{socket}", Door(group=group)
-
-
-def _group(name: str) -> int:
-    """Of that name or number; a number need not be in the system's list."""
-    if NUMBER.fullmatch(name):
-        return int(name)
-    try:
-        return grp.getgrnam(name).gr_gid
-    except KeyError:
-        raise ConfigError(f"there is no group {name!r} here: groupadd {name}") from None
 
 
 def _open_folder(folder: Path, group: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from client.serving.statuses import STATUS
+from client.serving.statuses import status_of
 from common import errors
 
 REASON = "reason"  # key of the trailing metadata
@@ -30,7 +30,7 @@ def answers(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(self, request, context)
         except errors.MascaronError as error:
             log.warning("%s refused: %s", method.__name__, error.reason)
-            code, told = STATUS.get(error.reason, grpc.StatusCode.INTERNAL), _told(error)
+            code, told = status_of(error.reason), _told(error)
         except Exception as error:
             log.error("%s failed: %s", method.__name__, type(error).__name__)
             code, told = grpc.StatusCode.INTERNAL, ((REASON, "INTERNAL"),)

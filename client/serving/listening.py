@@ -1,5 +1,6 @@
 """Where a server of a site listens: a socket that one user opens, or a port behind mutual TLS."""
 
+import grp
 import os
 import socket
 import stat
@@ -9,6 +10,7 @@ from pathlib import Path
 import grpc
 
 from client.serving.tls import Tls
+from common.daemons.users import NUMBER
 from common.errors import ConfigError
 
 UNIX = "unix:"
@@ -41,6 +43,19 @@ def listen(server: grpc.Server, address: str, door: Door) -> tuple[str, Path | N
     _bind_private(server, path)
     _open_to(door.group, path)
     return f"{UNIX}//{path}", path
+
+
+def group_of(name: str) -> int:
+    """The group of that name or number; a number need not be in the system's list.
+
+    ``ConfigError`` for a name that is not there.
+    """
+    if NUMBER.fullmatch(name):
+        return int(name)
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise ConfigError(f"there is no group {name!r} here: groupadd {name}") from None
 
 
 def _free_socket(address: str) -> Path:

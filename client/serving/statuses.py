@@ -1,4 +1,5 @@
-"""Which gRPC status each reason of ours travels under: one table."""
+"""Which gRPC status each reason of ours travels under: one table for the courier, one more for the
+door."""
 
 import grpc
 
@@ -23,3 +24,33 @@ STATUS = {
     "SIGNATURE_INVALID": grpc.StatusCode.PERMISSION_DENIED,
     "TRUNK_MISMATCH": grpc.StatusCode.FAILED_PRECONDITION,
 }
+
+# Reasons that never cross to the centre.
+DOOR = {
+    "AUDIT_BROKEN": grpc.StatusCode.DATA_LOSS,
+    "CALLER_UNKNOWN": grpc.StatusCode.UNAUTHENTICATED,
+    "CONSENT_EXPIRED": grpc.StatusCode.FAILED_PRECONDITION,
+    "CONSENT_MISSING": grpc.StatusCode.INVALID_ARGUMENT,
+    "DATASET_INVALID": grpc.StatusCode.FAILED_PRECONDITION,
+    "DEPLOYMENT_FAILED": grpc.StatusCode.UNAVAILABLE,
+    "DUPLICATE_PERSON": grpc.StatusCode.ALREADY_EXISTS,
+    "GALLERY_FULL": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "INSUFFICIENT_CALIBRATION": grpc.StatusCode.FAILED_PRECONDITION,
+    "MODEL_INVALID": grpc.StatusCode.INVALID_ARGUMENT,
+    "NO_SINGLE_FACE": grpc.StatusCode.INVALID_ARGUMENT,
+    "PAD_REJECTED": grpc.StatusCode.INVALID_ARGUMENT,
+    "PICTURE_REFUSED": grpc.StatusCode.INVALID_ARGUMENT,
+    "QUALITY_TOO_LOW": grpc.StatusCode.INVALID_ARGUMENT,
+    "QUERY_BUDGET_EXHAUSTED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "RELEASE_REFUSED": grpc.StatusCode.FAILED_PRECONDITION,
+    "ROLE_REFUSED": grpc.StatusCode.PERMISSION_DENIED,
+    "SESSION_UNKNOWN": grpc.StatusCode.NOT_FOUND,
+    "UNKNOWN_PERSON": grpc.StatusCode.NOT_FOUND,
+    "VAULT_CORRUPT": grpc.StatusCode.DATA_LOSS,
+    "VAULT_SEALED": grpc.StatusCode.FAILED_PRECONDITION,
+}
+
+
+def status_of(reason: str) -> grpc.StatusCode:
+    """What ``reason`` travels under; INTERNAL for one that is in neither table."""
+    return STATUS.get(reason) or DOOR.get(reason, grpc.StatusCode.INTERNAL)

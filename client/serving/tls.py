@@ -1,10 +1,11 @@
-"""Mutual TLS on loopback: each end shows a certificate that the other end was given as a file."""
+"""Mutual TLS: each end shows a certificate that the other end was given as a file."""
 
 import datetime
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 from cryptography import x509
@@ -25,7 +26,8 @@ OPTIONS = (
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Tls:
-    """PEM files of one end: its own key and certificate, and the one certificate it trusts.
+    """PEM files of one end: its own key and certificate, and the one certificate it trusts; or, for
+    a server, a folder ``peer`` with one file (.crt) of each that it trusts.
 
     Guarantee: who can prove to hold neither the key of ``peer`` nor that of this end itself is
     refused before a byte of a request is read. A certificate that is replaced counts from the next
@@ -45,15 +47,16 @@ class Tls:
             self._identity(), self._identity, require_client_authentication=True
         )
 
-    def channel(self, address: str) -> grpc.Channel:
+    def channel(self, address: str, options: Sequence[tuple[str, Any]] = ()) -> grpc.Channel:
         """To the agent at ``address``, as this end; ``ConfigError`` if a file cannot be read."""
         own = _read(self.key), _read(self.certificate)
         credentials = grpc.ssl_channel_credentials(_read(self.peer), *own)
-        return grpc.secure_channel(address, credentials, OPTIONS)
+        return grpc.secure_channel(address, credentials, (*OPTIONS, *options))
 
     def _identity(self) -> grpc.ServerCertificateConfiguration:
         own = _read(self.certificate)  # its holder looks after this site: `status`, `doctor`
-        trusted = own + (storing.read(self.peer) or b"")
+        peers = sorted(self.peer.glob("*.crt")) if self.peer.is_dir() else [self.peer]
+        trusted = own + b"".join(storing.read(peer) or b"" for peer in peers)
         return grpc.ssl_server_certificate_configuration([(_read(self.key), own)], trusted)
 
 

@@ -146,12 +146,14 @@ class IdentifyRequest(_message.Message):
     def __init__(self, protocol: _Optional[int] = ..., picture: _Optional[bytes] = ..., top: _Optional[int] = ..., request: _Optional[str] = ...) -> None: ...
 
 class Candidate(_message.Message):
-    __slots__ = ("person", "band")
+    __slots__ = ("person", "band", "label")
     PERSON_FIELD_NUMBER: _ClassVar[int]
     BAND_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
     person: bytes
     band: Band
-    def __init__(self, person: _Optional[bytes] = ..., band: _Optional[_Union[Band, str]] = ...) -> None: ...
+    label: str
+    def __init__(self, person: _Optional[bytes] = ..., band: _Optional[_Union[Band, str]] = ..., label: _Optional[str] = ...) -> None: ...
 
 class IdentifyResponse(_message.Message):
     __slots__ = ("ticket", "standing", "candidates")
@@ -282,10 +284,16 @@ class CalibrateRequest(_message.Message):
     def __init__(self, protocol: _Optional[int] = ..., fmr: _Optional[float] = ..., fpir: _Optional[float] = ..., request: _Optional[str] = ...) -> None: ...
 
 class CalibrateResponse(_message.Message):
-    __slots__ = ("release",)
+    __slots__ = ("release", "fmr", "fpir", "made")
     RELEASE_FIELD_NUMBER: _ClassVar[int]
+    FMR_FIELD_NUMBER: _ClassVar[int]
+    FPIR_FIELD_NUMBER: _ClassVar[int]
+    MADE_FIELD_NUMBER: _ClassVar[int]
     release: str
-    def __init__(self, release: _Optional[str] = ...) -> None: ...
+    fmr: float
+    fpir: float
+    made: float
+    def __init__(self, release: _Optional[str] = ..., fmr: _Optional[float] = ..., fpir: _Optional[float] = ..., made: _Optional[float] = ...) -> None: ...
 
 class StageReleaseRequest(_message.Message):
     __slots__ = ("protocol", "tail", "request")
@@ -305,8 +313,18 @@ class ReleaseRequest(_message.Message):
     request: str
     def __init__(self, protocol: _Optional[int] = ..., request: _Optional[str] = ...) -> None: ...
 
+class Change(_message.Message):
+    __slots__ = ("active", "staged", "probes")
+    ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    STAGED_FIELD_NUMBER: _ClassVar[int]
+    PROBES_FIELD_NUMBER: _ClassVar[int]
+    active: Band
+    staged: Band
+    probes: int
+    def __init__(self, active: _Optional[_Union[Band, str]] = ..., staged: _Optional[_Union[Band, str]] = ..., probes: _Optional[int] = ...) -> None: ...
+
 class ReleaseResponse(_message.Message):
-    __slots__ = ("active", "staged", "previous", "calibrated", "outgrown", "alike", "probes", "progress")
+    __slots__ = ("active", "staged", "previous", "calibrated", "outgrown", "alike", "probes", "progress", "staged_calibrated", "changes")
     ACTIVE_FIELD_NUMBER: _ClassVar[int]
     STAGED_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_FIELD_NUMBER: _ClassVar[int]
@@ -315,6 +333,8 @@ class ReleaseResponse(_message.Message):
     ALIKE_FIELD_NUMBER: _ClassVar[int]
     PROBES_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    STAGED_CALIBRATED_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
     active: str
     staged: str
     previous: str
@@ -323,7 +343,9 @@ class ReleaseResponse(_message.Message):
     alike: float
     probes: int
     progress: float
-    def __init__(self, active: _Optional[str] = ..., staged: _Optional[str] = ..., previous: _Optional[str] = ..., calibrated: _Optional[bool] = ..., outgrown: _Optional[bool] = ..., alike: _Optional[float] = ..., probes: _Optional[int] = ..., progress: _Optional[float] = ...) -> None: ...
+    staged_calibrated: bool
+    changes: _containers.RepeatedCompositeFieldContainer[Change]
+    def __init__(self, active: _Optional[str] = ..., staged: _Optional[str] = ..., previous: _Optional[str] = ..., calibrated: _Optional[bool] = ..., outgrown: _Optional[bool] = ..., alike: _Optional[float] = ..., probes: _Optional[int] = ..., progress: _Optional[float] = ..., staged_calibrated: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ...) -> None: ...
 
 class AuditHeadRequest(_message.Message):
     __slots__ = ("protocol", "request")
@@ -358,7 +380,7 @@ class AuditRowsRequest(_message.Message):
     def __init__(self, protocol: _Optional[int] = ..., after: _Optional[int] = ..., most: _Optional[int] = ..., request: _Optional[str] = ...) -> None: ...
 
 class AuditRow(_message.Message):
-    __slots__ = ("index", "kind", "began", "ended", "reference", "subject", "input", "outcome", "actors", "hash")
+    __slots__ = ("index", "kind", "began", "ended", "reference", "subject", "input", "outcome", "actors", "signature")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     BEGAN_FIELD_NUMBER: _ClassVar[int]
@@ -368,7 +390,7 @@ class AuditRow(_message.Message):
     INPUT_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     ACTORS_FIELD_NUMBER: _ClassVar[int]
-    HASH_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     index: int
     kind: str
     began: float
@@ -378,8 +400,8 @@ class AuditRow(_message.Message):
     input: bytes
     outcome: str
     actors: _containers.RepeatedScalarFieldContainer[bytes]
-    hash: bytes
-    def __init__(self, index: _Optional[int] = ..., kind: _Optional[str] = ..., began: _Optional[float] = ..., ended: _Optional[float] = ..., reference: _Optional[str] = ..., subject: _Optional[bytes] = ..., input: _Optional[bytes] = ..., outcome: _Optional[str] = ..., actors: _Optional[_Iterable[bytes]] = ..., hash: _Optional[bytes] = ...) -> None: ...
+    signature: bytes
+    def __init__(self, index: _Optional[int] = ..., kind: _Optional[str] = ..., began: _Optional[float] = ..., ended: _Optional[float] = ..., reference: _Optional[str] = ..., subject: _Optional[bytes] = ..., input: _Optional[bytes] = ..., outcome: _Optional[str] = ..., actors: _Optional[_Iterable[bytes]] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class AuditRowsResponse(_message.Message):
     __slots__ = ("rows",)

@@ -23,7 +23,17 @@ from common import wire
 from common.privacy import accountant
 from protos.gen import agent_pb2 as pb
 from protos.gen import agent_pb2_grpc as rpc
-from tests.small_home import POLICY, SERVE, Home, crops_folder, frame, make_home, plan, serving
+from tests.small_home import (
+    POLICY,
+    SERVE,
+    Home,
+    crops_folder,
+    frame,
+    heard,
+    make_home,
+    plan,
+    serving,
+)
 
 ASKED = POLICY.replace("epsilon = 8.0\nrounds = 10", "epsilon = 0.0\nrounds = 0")
 NAMES = b"canary person"
@@ -160,10 +170,10 @@ def test_before_it_is_admitted_an_agent_waits_and_says_so_once(tmp_path: Path) -
     command = [sys.executable, "-c", SERVE, "serve", "--home", str(made.home.folder)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        assert "waiting for admission" in process.stderr.readline()
+        assert heard(process.stderr, "waiting for admission")
         away.rename(made.home.ca)
         assert process.stderr.readline().startswith("admitted")  # an unreachable centre is untold
-        assert process.stderr.readline().startswith("serving at ")
+        assert heard(process.stderr, "serving at ")
         process.terminate()
         assert process.wait(30) == 0
 
@@ -174,7 +184,7 @@ def test_an_agent_that_waits_for_admission_can_be_stopped(tmp_path: Path) -> Non
     command = [sys.executable, "-c", SERVE, "serve", "--home", str(made.home.folder)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        assert "waiting for admission" in process.stderr.readline()
+        assert heard(process.stderr, "waiting for admission")
         process.terminate()
         assert (process.wait(30), process.stderr.read()) == (0, "")
 
@@ -188,9 +198,9 @@ def test_pictures_that_are_left_out_are_counted_for_the_operator_alone(tmp_path:
     command = [sys.executable, "-c", SERVE, "serve", "--home", str(made.home.folder)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        told = process.stderr.readline()
+        told = heard(process.stderr, "faces: ")
         assert told == "faces: 1 pictures skipped: 1 broken, 0 faceless\n"
-        assert process.stderr.readline().startswith("serving at ")
+        assert heard(process.stderr, "serving at ")
         process.terminate()
         process.wait(30)
     kept = [p for p in made.home.folder.rglob("*") if p.is_file()]

@@ -1,0 +1,146 @@
+"""What a door works with, opened from its site's folder: vault, log, releases, eye and callers."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from client.audit.log import AuditLog, AuditPlace
+from client.door.callers import CallerBook
+from client.door.eye import Eye, EyeRules, open_eye
+from client.door.parts import Parts
+from client.door.reception import Reception
+from client.door.releases import ReleasePlace, Releases
+from client.door.rules import DoorRules
+from client.door.strangers import PublicPictures, reader
+from client.home import SiteConfig, SiteHome
+from client.vault.founding import vault_place
+from client.vault.store import Vault
+from common.config import build, read_toml
+from common.errors import MascaronError
+from common.faces.detect import WholePicture
+from common.faces.liveness import LivenessCheck
+from common.trust.keys import SigningKey
+
+SECTION = "door"  # of site.toml
+TIDY = 60.0  # seconds between two looks for what has run out
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class OpenDoor:
+    """A door ready to answer. Vault and log are open, and this process alone has them."""
+
+    reception: Reception
+    vault: Vault
+    book: CallerBook
+    rules: DoorRules
+    shut: ExitStack
+
+    def close(self) -> None:
+        """Zeroes keys and galleries, and gives the files to other processes."""
+        self.shut.close()
+
+    def __enter__(self) -> "OpenDoor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_rules(home: SiteHome) -> DoorRules:
+    """``[door]`` of `site.toml` with absolute paths; what is not written there is as it is."""
+    home.check()
+    table = read_toml(home.settings).get(SECTION, {})
+    rules = build(DoorRules, table, f"{home.settings} [{SECTION}]")
+
+    def absolute(path: Path | None) -> Path | None:
+        return None if path is None else home.folder.absolute() / path.expanduser()
+
+    return replace(rules, detector=absolute(rules.detector), old_trunk=absolute(rules.old_trunk))
+
+
+def open_door(
+    home: SiteHome, say: Say = lambda line: None, clock: Callable[[], float] = time.time
+) -> OpenDoor:
+    """Everything above. ``say`` is told a line where something is left out.
+
+    Raises ``BusyError`` while another process has the vault; ``ConfigError``, ``SealedError``,
+    ``VaultError``, ``AuditError``, ``ReleaseError`` or ``TrunkError``, none of which names anybody.
+    """
+    config, rules = home.config(), read_rules(home)
+    identity = SigningKey.load(home.identity_key)
+    eye = _eye(config, rules)
+    with ExitStack() as stack:
+        vault = stack.enter_context(Vault(vault_place(home, config)))
+        place = AuditPlace(path=home.audit, key=identity, site=config.name)
+        log = stack.enter_context(AuditLog(place))
+        read = reader(home.features, config.public, config.aligned, say)
+        kept = ReleasePlace(folder=home.releases, clock=clock)
+        releases = Releases(kept, vault, PublicPictures(tuple(eye.trunks.values()), read))
+        parts = Parts(
+            vault=vault,
+            eye=eye,
+            releases=releases,
+            log=log,
+            rules=rules,
+            clock=clock,
+            random=os.urandom,
+            identity=identity,
+        )
+        return OpenDoor(
+            reception=Reception(parts),
+            vault=vault,
+            book=CallerBook(home.callers),
+            rules=rules,
+            shut=stack.pop_all(),
+        )
+
+
+class Upkeep:
+    """While the block runs, ``reception`` is tidied now and then, in a thread of its own.
+
+    ``say`` is told of what fails, once."""
+
+    def __init__(self, reception: Reception, say: Say, every: float = TIDY) -> None:
+        self._reception, self._say, self._every = reception, say, every
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="upkeep", daemon=True)
+
+    def __enter__(self) -> "Upkeep":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        said = ""
+        while True:
+            told = self._tidied()
+            if told and told != said:
+                self._say(f"the door is not kept in order: {told}")
+            said = told
+            if self._over.wait(self._every):
+                return
+
+    def _tidied(self) -> str:
+        """Why it could not be tidied; "" if it was."""
+        try:
+            self._reception.tidy()
+        except MascaronError as error:
+            return error.reason
+        return ""
+
+
+def _eye(config: SiteConfig, rules: DoorRules) -> Eye:
+    liveness = LivenessCheck(fail_closed=rules.liveness_fail_closed)
+    seeing = EyeRules(least_quality=rules.least_quality)
+    detector = WholePicture() if rules.aligned else rules.detector
+    trunks = [config.trunk, *filter(None, [rules.old_trunk])]
+    return open_eye(trunks, detector, seeing, liveness)

@@ -1,0 +1,249 @@
+"""A site's door for programs: enrol, verify, identify and all else that may be asked there.
+
+    with Recognition.at(socket, token) as door:
+        band = door.verify(person, picture)
+
+Answers are bands. Whatever is refused is raised as the error of ``common.errors`` that the site
+raised, by its reason; its words are this side's own.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from client.door.answers import CalibrationTold, Enrolled, Identification, Listed, Looked, State
+from client.door.thresholds import Band
+from client.serving.refusals import refused
+from client.serving.tls import Tls
+from client.vault.consent import Consent
+from client.vault.identity import PersonId
+from common import wire
+from protos.gen import recognition_pb2 as pb
+from protos.gen import recognition_pb2_grpc as rpc
+
+TOKEN = "mascaron-caller"  # noqa: S105 - key of the metadata, not a token
+MOST = 20 * 2**20  # bytes of a message
+SECONDS, LONG = 60.0, 600.0  # that an answer may take; LONG: what looks at everybody
+PAGE = 5_000  # people of one answer
+_BANDS = {pb.BAND_MATCH: Band.MATCH, pb.BAND_NEAR: Band.NEAR, pb.BAND_NO: Band.NO}
+_STATES: dict[int, State] = {
+    pb.STANDING_CONFIRMED: "confirmed",
+    pb.STANDING_PENDING: "pending",
+    pb.STANDING_UNKNOWN: "unknown",
+}
+_OPTIONS = (
+    ("grpc.max_receive_message_length", MOST),
+    ("grpc.max_send_message_length", MOST),
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """Which release decides, and how the staged one does beside it; see ``ReleaseStatus``."""
+
+    active: str
+    staged: str
+    previous: str
+    calibrated: bool
+    staged_calibrated: bool
+    outgrown: bool
+    alike: float | None
+    probes: int
+    changes: tuple[tuple[Band, Band, int], ...]
+    progress: float | None
+
+
+class Recognition:
+    """One connection to one door; safe among threads. Every call may raise a ``MascaronError``."""
+
+    def __init__(self, channel: grpc.Channel, token: str = "") -> None:
+        self._channel = channel
+        self._stub = rpc.RecognitionStub(channel)  # type: ignore[no-untyped-call]
+        self._metadata = ((TOKEN, token),) if token else ()
+
+    @classmethod
+    def at(cls, socket: Path, token: str) -> "Recognition":
+        """The door at ``socket`` of this machine, as the caller whose ``token`` it is."""
+        return cls(grpc.insecure_channel(f"unix://{socket.absolute()}", _OPTIONS), token)
+
+    @classmethod
+    def over(cls, address: str, tls: Tls) -> "Recognition":
+        """The door at ``address`` (host:port), as the caller whose certificate ``tls`` holds."""
+        return cls(tls.channel(address, _OPTIONS))
+
+    def begin(self, consent: Consent, label: str = "") -> bytes:
+        """Begins an enrolment; the id of its session."""
+        request = pb.BeginEnrolRequest(consent=_consent(consent), label=label)
+        return bytes(self._ask("BeginEnrol", request).session)
+
+    def add(self, session: bytes, picture: bytes) -> Looked:
+        """Shows one picture of the person; it may well be refused, with reasons."""
+        told = self._ask("AddPicture", pb.AddPictureRequest(session=session, picture=picture))
+        return Looked(
+            accepted=told.accepted, reasons=tuple(told.reasons), pictures=int(told.pictures)
+        )
+
+    def commit(self, session: bytes, *, despite_duplicate: bool = False) -> Enrolled:
+        """Enrols the person. ``DuplicatePersonError`` if they look enrolled already."""
+        request = pb.CommitEnrolRequest(session=session, despite_duplicate=despite_duplicate)
+        told = self._ask("CommitEnrol", request)
+        return Enrolled(person=PersonId(told.person), checked=not told.unchecked)
+
+    def abort(self, session: bytes) -> None:
+        """Forgets an enrolment that was begun."""
+        self._ask("AbortEnrol", pb.AbortEnrolRequest(session=session))
+
+    def verify(self, person: bytes, picture: bytes) -> Band:
+        """Whether ``picture`` is of ``person``; of nobody enrolled it never is."""
+        told = self._ask("Verify", pb.VerifyRequest(person=person, picture=picture))
+        return _BANDS[told.band]
+
+    def identify(self, picture: bytes, top: int = 1) -> Identification:
+        """Who ``picture`` is of, among those enrolled: at most ``top`` of them."""
+        return _identification(
+            self._ask("Identify", pb.IdentifyRequest(picture=picture, top=top), LONG)
+        )
+
+    def review(self, ticket: bytes) -> Identification:
+        """Whom a human who confirms is asked about."""
+        return _identification(self._ask("Review", pb.TicketRequest(ticket=ticket)))
+
+    def confirm(self, ticket: bytes, person: bytes | None) -> None:
+        """Says that it is ``person``, or nobody of those under review."""
+        self._ask("Confirm", pb.ConfirmRequest(ticket=ticket, person=person or b""))
+
+    def outcome(self, ticket: bytes) -> Identification:
+        """What became of a search that was to be confirmed."""
+        return _identification(self._ask("Outcome", pb.TicketRequest(ticket=ticket)))
+
+    def erase(self, persons: Sequence[bytes]) -> str:
+        """Destroys the keys of ``persons``; the receipt, to be given to them."""
+        return str(self._ask("Erase", pb.EraseRequest(persons=persons), LONG).receipt)
+
+    def export(self, person: bytes) -> dict[str, Any]:
+        """What is held of ``person``, for them to read."""
+        told = self._ask("Export", pb.ExportRequest(person=person))
+        record: dict[str, Any] = json.loads(told.record)
+        return record
+
+    def renew(self, person: bytes, consent: Consent) -> None:
+        """Puts another consent in the place of the one there is."""
+        self._ask("Renew", pb.RenewRequest(person=person, consent=_consent(consent)))
+
+    def people(self) -> Iterator[Listed]:
+        """Everybody enrolled, by id."""
+        after = b""
+        while True:
+            page = self._ask("List", pb.ListRequest(after=after, most=PAGE), LONG).people
+            for one in page:
+                yield Listed(
+                    person=PersonId(one.person),
+                    label=one.label,
+                    expires=one.expires,
+                    templates=one.templates,
+                    trunks=tuple(one.trunks),
+                )
+            if len(page) < PAGE:
+                return
+            after = page[-1].person
+
+    def calibrate(self, fmr: float | None = None, fpir: float | None = None) -> CalibrationTold:
+        """Finds thresholds for these rates, or for those of `site.toml` where neither is named.
+
+        ``InsufficientCalibrationError`` says how many people are missing.
+        """
+        told = self._ask("Calibrate", pb.CalibrateRequest(fmr=fmr or 0.0, fpir=fpir or 0.0), LONG)
+        return CalibrationTold(
+            release=told.release, fmr=told.fmr, fpir=told.fpir or None, made=told.made
+        )
+
+    def stage(self, tail: bytes) -> Standing:
+        """Puts the release in ``tail``, the bytes of its file, beside the one that decides."""
+        return _standing(self._ask("StageRelease", pb.StageReleaseRequest(tail=tail), LONG))
+
+    def promote(self) -> Standing:
+        """Lets the staged release decide."""
+        return _standing(self._ask("PromoteRelease", pb.ReleaseRequest(), LONG))
+
+    def rollback(self) -> Standing:
+        """Lets the release before it decide again."""
+        return _standing(self._ask("RollbackRelease", pb.ReleaseRequest(), LONG))
+
+    def unstage(self) -> Standing:
+        """Forgets the staged release."""
+        return _standing(self._ask("UnstageRelease", pb.ReleaseRequest(), LONG))
+
+    def status(self) -> Standing:
+        """Which release decides."""
+        return _standing(self._ask("Status", pb.ReleaseRequest()))
+
+    def audit_head(self) -> pb.AuditHeadResponse:
+        """The signed end of the audit log."""
+        told: pb.AuditHeadResponse = self._ask("AuditHead", pb.AuditHeadRequest())
+        return told
+
+    def audit_rows(self, after: int = 0, most: int = 1000) -> Sequence[pb.AuditRow]:
+        """At most ``most`` rows of the audit log that come after number ``after``."""
+        rows: Sequence[pb.AuditRow] = self._ask(
+            "AuditRows", pb.AuditRowsRequest(after=after, most=most)
+        ).rows
+        return rows
+
+    def rotate(self) -> None:
+        """New keys for everybody enrolled."""
+        self._ask("Rotate", pb.RotateRequest(), LONG)
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._channel.close()
+
+    def __enter__(self) -> "Recognition":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ask(self, method: str, request: Any, seconds: float = SECONDS) -> Any:
+        request.protocol = wire.PROTOCOL
+        try:
+            return getattr(self._stub, method)(request, timeout=seconds, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise refused(error) from None
+
+
+def _consent(consent: Consent) -> pb.Consent:
+    return pb.Consent(
+        purposes=sorted(consent.purposes),
+        text_hash=consent.text_hash,
+        given=consent.given,
+        expires=consent.expires,
+    )
+
+
+def _identification(told: pb.IdentifyResponse) -> Identification:
+    return Identification(
+        ticket=told.ticket,
+        state=_STATES[told.standing],
+        persons=tuple((PersonId(one.person), _BANDS[one.band]) for one in told.candidates),
+        labels=tuple(one.label for one in told.candidates),
+    )
+
+
+def _standing(told: pb.ReleaseResponse) -> Standing:
+    return Standing(
+        active=told.active,
+        staged=told.staged,
+        previous=told.previous,
+        calibrated=told.calibrated,
+        staged_calibrated=told.staged_calibrated,
+        outgrown=told.outgrown,
+        alike=told.alike if told.HasField("alike") else None,
+        probes=told.probes,
+        changes=tuple((_BANDS[one.active], _BANDS[one.staged], one.probes) for one in told.changes),
+        progress=told.progress if told.HasField("progress") else None,
+    )
