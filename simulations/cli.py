@@ -214,6 +214,7 @@ def faces(**options: object) -> None:
             "embed",
             "gallery",
             "quality",
+            "recovery",
             "rounds",
             "secagg",
             "simulate",
