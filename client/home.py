@@ -158,6 +158,11 @@ class SiteHome:
         return self.agent / "audit.db"
 
     @property
+    def commitments(self) -> Path:
+        """Heads of that record which the centre countersigned."""
+        return self.agent / "commitments.jsonl"
+
+    @property
     def releases(self) -> Path:
         """Tails that decide at the door, or did, or may, and their thresholds."""
         return self.agent / "releases"

@@ -20,7 +20,7 @@ from server.standing import roster_of, signing_key
 # What is kept; all else (logs, locks, Flower's own files) is made anew.
 KEPT = (
     r"centre\.toml|token|roster\.json|crl\.pem",
-    r"(heads|waiting|certificates|keys)/[A-Za-z0-9._-]+",
+    r"(heads|commitments|waiting|certificates|keys)/[A-Za-z0-9._-]+",
     r"charters/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+",
     r"runs/[A-Za-z0-9._-]+/(checkpoint\.safetensors|progress\.json|rounds\.jsonl)",
     r"superlink/nodes/[A-Za-z0-9._-]+\.pub",

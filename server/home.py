@@ -74,6 +74,11 @@ class CentreHome:
         return self.folder / "heads"
 
     @property
+    def commitments(self) -> Path:
+        """The last word to each site on its audit log, ``<fingerprint of the identity>.json``."""
+        return self.folder / "commitments"
+
+    @property
     def keys(self) -> Path:
         return self.folder / "keys"
 

@@ -3,7 +3,8 @@
 Guarantee: what is kept in `trust/` was signed by the one centre that the pinned CA certified, is
 about this site's own key, and is never older than what was there. A server that lost its TLS key
 can withhold news, and cannot make any.
-Leaks: to the centre, that this site asked, and when.
+Leaks: to the centre, that this site asked, and when. With each question goes a commitment to the
+audit log, which says nothing of it and always has one size.
 """
 
 import logging
@@ -13,9 +14,17 @@ from typing import Any, Literal
 
 from cryptography import x509
 
+from client.audit.commitments import Commitments, Parties, Seen
 from client.centre.contact import Centre
 from client.home import SiteHome
-from common.errors import AdmissionError, ConfigError, DeploymentError, SignatureError, WireError
+from common.errors import (
+    AdmissionError,
+    AuditError,
+    ConfigError,
+    DeploymentError,
+    SignatureError,
+    WireError,
+)
 from common.trust import storing
 from common.trust.admission import Question, send_question
 from common.trust.certificates import (
@@ -105,6 +114,19 @@ def known_roster(home: SiteHome) -> Roster | None:
     return read_roster(Signed.from_json(content.decode("utf-8", "replace")), key, founding)
 
 
+def countersigned(home: SiteHome) -> Seen:
+    """What the centre vouches for of this site's audit log; nothing before it was ever asked.
+
+    ``AuditError`` if the centre saw another log, or the record of what it saw was altered.
+    """
+    pinned = storing.read(home.centre_key)
+    if pinned is None:
+        return Seen(heads=())
+    centre = PublicKey.of(pinned.decode("ascii", "replace").strip())
+    own = SigningKey.load(home.identity_key).public
+    return Commitments(home.commitments).seen(_parties(home, centre, own))
+
+
 def _ask(
     home: SiteHome,
     key: SigningKey,
@@ -112,9 +134,10 @@ def _ask(
     ask: Literal["status", "renew"],
     now: float,
 ) -> _Answer | None:
-    question = Question(federation=fingerprint(_ca(home)), ask=ask, time=int(now))
     known = known_roster(home)
     member = known is not None and known.holder(key.public) is not None
+    shown = _commit(home) if member else ""
+    question = Question(federation=fingerprint(_ca(home)), ask=ask, time=int(now), audit=shown)
     try:
         table = centre.ask(ask, send_question(question, key).to_json())
     except AdmissionError as error:
@@ -129,7 +152,31 @@ def _ask(
     if answer.certificate is not None:
         check_life(answer.certificate, now)
     _keep(home, answer, table)
+    if shown and "countersigned" in table:
+        _keep_word(home, _parties(home, answer.centre, key.public), shown, table)
     return answer
+
+
+def _commit(home: SiteHome) -> str:
+    """A commitment to the audit log as it is; "" for one that is broken: that the site is a member
+    does not hang on it."""
+    try:
+        return Commitments(home.commitments).make(home.audit, home.config().name)
+    except AuditError as error:
+        log.error("nothing is shown of the audit log: %s", error.reason)
+        return ""
+
+
+def _keep_word(home: SiteHome, parties: Parties, shown: str, table: dict[str, Any]) -> None:
+    word, before = _texts(table, "countersigned", "before")
+    try:
+        Commitments(home.commitments).keep(shown, word, before, parties)
+    except AuditError as error:
+        log.error("the centre's word on the audit log is not kept: %s", error.reason)
+
+
+def _parties(home: SiteHome, centre: PublicKey, own: PublicKey) -> Parties:
+    return Parties(centre=centre, identity=own, federation=fingerprint(_ca(home)))
 
 
 def _verify(home: SiteHome, own: PublicKey, table: dict[str, Any]) -> _Answer:

@@ -6,15 +6,17 @@ away does not: the agent has the log then.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from client.audit.chain import AuditHead, Entry, Verdict
+from client.audit.commitments import Seen
 from client.audit.events import Event, Kind
 from client.audit.log import AuditLog, AuditPlace
 from client.audit.reading import read_ends, read_entries, verify_file
+from client.centre.admission import countersigned
 from client.home import SiteHome
 from common.errors import AuditError, ConfigError, SignatureError
 from common.trust import storing
@@ -30,6 +32,7 @@ class Book:
     path: Path
     public: PublicKey
     site: str
+    seen: Seen = field(default_factory=lambda: Seen(heads=()))  # what the centre vouches for
 
     @classmethod
     def of(cls, home: SiteHome, path: Path | None, key: str | None, site: str | None) -> "Book":
@@ -42,12 +45,12 @@ class Book:
         if path is not None and key is not None and site is not None:
             return cls(path=path, public=public_key(key), site=site)
         home.check_agent()
-        own = SigningKey.load(home.identity_key).public
-        return cls(path=home.audit, public=own, site=home.config().name)
+        own, seen = SigningKey.load(home.identity_key).public, countersigned(home)
+        return cls(path=home.audit, public=own, site=home.config().name, seen=seen)
 
     def verify(self) -> Verdict:
         """``AuditError`` naming the first broken record, ``ConfigError`` if there is no log."""
-        verdict = verify_file(self.path, self.public, self.site)
+        verdict = verify_file(self.path, self.public, self.site, self.seen.heads)
         if verdict.broken is not None:
             raise AuditError(f"the log is broken at record {verdict.broken}: {verdict.why}")
         return verdict
@@ -68,6 +71,7 @@ def verify_audit(book: Book) -> dict[str, Any]:
         "verified": verdict.entries,
         "first": verdict.first,
         "head": _head(read_ends(book.path)[1]),
+        "countersigned": {"heads": len(book.seen.heads), "last": book.seen.last},
         "site": book.site,
         "key": book.public.text,
     }

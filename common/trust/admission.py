@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 from common.config import build
 from common.errors import ConfigError, SignatureError, VersionError, WireError
 from common.trust.certificates import key_of
+from common.trust.commitments import is_commitment
 from common.trust.keys import PublicKey, SigningKey
 from common.trust.nodes import check_node, node_text, read_node, sign_as_node
 from common.trust.roster import SiteEntry
@@ -71,6 +72,11 @@ class Question:
     federation: str
     ask: Literal["status", "renew"]
     time: int  # unix seconds of the site's clock: an old question is none
+    audit: str = ""  # a commitment to the head of the site's audit log, for the centre to sign
+
+    def __post_init__(self) -> None:
+        if self.audit and not is_commitment(self.audit):
+            raise ConfigError("audit is a commitment")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,13 +13,21 @@ from typing import Any
 
 from common.errors import AdmissionError, MascaronError, SignatureError, VersionError, WireError
 from common.trust import storing
-from common.trust.admission import WINDOW, Envelope, read_envelope, read_question, read_request
+from common.trust.admission import (
+    WINDOW,
+    Envelope,
+    Question,
+    read_envelope,
+    read_question,
+    read_request,
+)
 from common.trust.certificates import to_pem
 from common.trust.keys import PublicKey
 from common.trust.refusals import REFUSALS, refused
 from common.trust.roster import SiteEntry
 from common.trust.token import Token
 from server.admission.authority import Authority
+from server.admission.commitments import Countersigning
 from server.admission.issued import Issued, is_over
 from server.admission.membership import Membership
 from server.admission.roster import RosterBook
@@ -61,6 +69,7 @@ class Admission:
         self._issued = Issued(home, Authority.load(home))
         self._room = WaitingRoom(home)
         self._members = Membership(home)
+        self._countersigning = Countersigning(home, self._book.federation)
         self._centre = (storing.read(home.keys / "centre.crt") or b"").decode()
         self._buckets: dict[str, _Bucket] = {}
         self._told = -_QUIET
@@ -85,7 +94,7 @@ class Admission:
             return self._request(read_envelope(body), now)
         if name not in ("status", "renew"):
             raise WireError("no such request")
-        identity = self._asker(name, read_envelope(body), now)
+        identity, question = self._asker(name, read_envelope(body), now)
         if name == "renew":
             entry = self._book.read().holder(identity)
             if entry is None:
@@ -95,7 +104,7 @@ class Admission:
             if is_over(self._issued.in_force(entry), now):
                 raise refused("CERTIFICATE_EXPIRED")
             self._members.renew(identity, now)
-        return self._standing(identity, now)
+        return self._standing(identity, question, now)
 
     def _request(self, envelope: Envelope, now: float) -> dict[str, Any]:
         token = Token.parse((storing.read(self._home.token) or b"").decode("ascii", "replace"))
@@ -114,8 +123,8 @@ class Admission:
         self._room.put(envelope, request, now)
         return {"state": "waiting"}
 
-    def _asker(self, name: str, envelope: Envelope, now: float) -> PublicKey:
-        """Who asks: somebody known, just now, and not too often."""
+    def _asker(self, name: str, envelope: Envelope, now: float) -> tuple[PublicKey, Question]:
+        """Who asks, and what: somebody known, just now, and not too often."""
         identity, question = read_question(envelope)
         if question.ask != name:
             raise WireError("asked for something else")
@@ -128,20 +137,22 @@ class Admission:
             raise refused("NOT_KNOWN")
         limits = self._limits
         self._take(identity.text, limits.questions, limits.question_seconds, now)
-        return identity
+        return identity, question
 
-    def _standing(self, identity: PublicKey, now: float) -> dict[str, Any]:
+    def _standing(self, identity: PublicKey, question: Question, now: float) -> dict[str, Any]:
         signed = self._book.signed()
         roster = self._book.read(signed)
         entry = roster.holder(identity)
         if entry is None:
             return {"state": "waiting"}
+        signs = bool(question.audit) and entry.state == "admitted"
         return {
             "state": entry.state,
             "centre": self._centre,
             "roster": signed.to_json(),
             "crl": self._issued.revocations(roster, now).decode(),
             "certificate": self._certificate(entry),
+            **(self._countersigning.answer(identity, question.audit, now) if signs else {}),
         }
 
     def _certificate(self, entry: SiteEntry) -> str:
