@@ -1,6 +1,7 @@
 """Fixes the thresholds of one release from features: of the people enrolled, and of public ones.
 
-Two kinds of impostors are compared: people enrolled with one another (the same cameras, the same
+A claim is decided by the best of a person's templates, so that is what is compared here too. Two
+kinds of impostors are compared: people enrolled with one another (the same cameras, the same
 sort of people), and people enrolled with public strangers (many more of them). They are never
 pooled: the stricter of the two thresholds holds. So public people who are unlike the site's can
 raise a threshold but not lower it below what the site's own show. Where the site's own people are
@@ -24,7 +25,7 @@ from common.metrics.calibration import (
     match_rate,
     threshold_for,
 )
-from common.metrics.impostors import Faces, GroupedScores, among, between
+from common.metrics.impostors import Faces, GroupedScores, claims_among, claims_between
 from common.metrics.openset import OpenSearches, open_threshold, search_open
 from common.metrics.rarity import rule_of_three
 from common.models.tail import Tail
@@ -94,7 +95,7 @@ def calibrate(material: Material, tail: Tail, target: Target, now: float) -> Cal
 
 def _verify(own: Faces, public: Faces, fmr: float) -> Levels:
     wide = _wider(fmr)
-    groups = [among(own.embeddings, own.person, most=wide), between(own, public, most=wide)]
+    groups = [claims_among(own, most=wide), claims_between(own, public, most=wide)]
     match, near = stricter(groups, fmr), stricter(groups, wide)
     bounds = [match_rate(group, accepted_at(group, match)).bound for group in groups]
     showing = [index for index, group in enumerate(groups) if least_rate(group) <= fmr]

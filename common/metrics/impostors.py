@@ -93,6 +93,62 @@ def between(own: "Faces", strangers: "Faces", *, most: float = MOST) -> GroupedS
     )
 
 
+def claims_among(faces: "Faces", *, most: float = MOST) -> GroupedScores:
+    """Each picture of ``faces`` as a claim to be each of the other people, one comparison a claim.
+
+    Its score is that with the best of the person's pictures, as where a claim is decided: more
+    pictures of a person are more chances to be taken for them. The rest is as in ``among``.
+    """
+    here, unit = _Claimed(faces), unit_rows(faces.embeddings)
+    number, pictures = _numbered(faces.person, len(unit))
+    people, total = here.people, float(pictures.sum())
+    comparisons = len(unit) * max(people - 1, 0)
+    best = _Highest(_kept(most, comparisons))
+    for start in range(0, len(unit), _ROWS):
+        scores = here.scores(unit[start : start + _ROWS])
+        whose = number[start : start + _ROWS]
+        claimed = scores >= best.floor
+        claimed[np.arange(len(whose)), whose] = False  # their own
+        row, column = np.nonzero(claimed)
+        best.add(scores[row, column], whose[row], column.astype(np.int32))
+    score, first, second = best.falling()
+    return GroupedScores(
+        score=score,
+        first=first,
+        second=second,
+        met=pictures * (people - 1) + (total - pictures),
+        comparisons=comparisons,
+        person_pairs=people * (people - 1) // 2,
+        squares=float((people - 2) * (pictures**2).sum() + total**2),
+    )
+
+
+def claims_between(own: "Faces", strangers: "Faces", *, most: float = MOST) -> GroupedScores:
+    """Each picture of ``strangers`` as a claim to be each person of ``own``; nobody is in both.
+
+    As ``claims_among``.
+    """
+    here, there = _Claimed(own), unit_rows(strangers.embeddings)
+    other, others = _numbered(strangers.person, len(there))
+    people, comparisons = here.people, here.people * len(there)
+    best = _Highest(_kept(most, comparisons))
+    for start in range(0, len(there), _ROWS):
+        scores = here.scores(there[start : start + _ROWS])
+        row, column = np.nonzero(scores >= best.floor)
+        whose = other[start + row] + np.int32(people)
+        best.add(scores[row, column], column.astype(np.int32), whose)
+    score, first, second = best.falling()
+    return GroupedScores(
+        score=score,
+        first=first,
+        second=second,
+        met=np.concatenate([np.full(people, float(len(there))), others * people]),
+        comparisons=comparisons,
+        person_pairs=people * len(others),
+        squares=float(people * (others**2).sum()),
+    )
+
+
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Faces:
     """Embeddings (N, E) of pictures and whose they are (N,), as any integers."""
@@ -113,6 +169,24 @@ def by_person(person: ArrayLike) -> list[NDArray[np.intp]]:
     ids = np.asarray(person)
     order = np.argsort(ids, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(ids[order])) + 1) if len(order) else []
+
+
+class _Claimed:
+    """The pictures of each person, side by side."""
+
+    def __init__(self, faces: Faces) -> None:
+        groups = by_person(faces.person)
+        order = np.concatenate([np.empty(0, np.intp), *groups])
+        self.people = len(groups)
+        self._starts = np.cumsum([0, *(len(group) for group in groups)])[:-1]
+        self._rows = unit_rows(faces.embeddings)[order]
+
+    def scores(self, probes: Floats) -> Floats:
+        """(Q, P): each of ``probes`` (Q, E) with the best picture of each person."""
+        if not self.people:
+            return np.empty((len(probes), 0), np.float32)
+        found: Floats = np.maximum.reduceat(probes @ self._rows.T, self._starts, axis=1)
+        return found
 
 
 class _Highest:

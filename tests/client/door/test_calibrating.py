@@ -141,6 +141,22 @@ def test_realised_rates_of_others_are_within_what_was_stated() -> None:
     assert np.mean(inside) >= 0.9
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_people_with_more_templates_are_not_claimed_more_easily(seed: int) -> None:
+    # A claim is decided by the best of eight: where one picture was compared with one picture,
+    # several times as many impostors would be accepted as were asked for.
+    tail, rng = tail_of(seed), np.random.default_rng(seed)
+    whole, person = people(seed, 40), np.repeat(np.arange(40), 8)
+    own = whole[0][::2][person] + rng.standard_normal((320, DIM)).astype(np.float32) / 2
+    found = calibrate(material((own, person), nobody()), tail, Target(fmr=0.02, fpir=None), now=0)
+    others = unit_rows(tail.embed(people(seed + 10**6, 400)[0]))
+    scores = (others @ unit_rows(tail.embed(own)).T).reshape(-1, 40, 8)
+    claims = float(np.mean(scores.max(axis=2) >= np.float32(found.verify.match)))
+    assert claims <= 0.02
+    pairs = threshold_for(among(tail.embed(own), person, most=0.1), 0.02).value
+    assert np.mean(scores.max(axis=2) >= np.float32(pairs)) > claims
+
+
 def kept(seed: int, tail: Tail, public: tuple[Floats, NDArray[np.int64]]) -> bool:
     own = people(seed, 40)
     found = calibrate(material(own, public), tail, Target(fmr=0.02, fpir=None), now=0)

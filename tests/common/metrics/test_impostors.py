@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 import common.metrics.impostors as module
 from common.errors import ModelError
-from common.metrics.impostors import Faces, among, between, by_person
+from common.metrics.impostors import (
+    Faces,
+    GroupedScores,
+    among,
+    between,
+    by_person,
+    claims_among,
+    claims_between,
+)
 from common.metrics.verification import Pairs
 
 SEEDS = st.integers(0, 10**6)
@@ -29,7 +37,12 @@ def test_among_keeps_the_highest_of_all_pairs(seed: int, people: int, most: floa
 @given(seed=SEEDS, people=st.integers(2, 9))
 def test_comparisons_are_counted_at_both_people(seed: int, people: int) -> None:
     faces = drawn(seed, people)
-    for found in (among(faces.embeddings, faces.person, most=1), crossed(faces, most=1)):
+    for found in (
+        among(faces.embeddings, faces.person, most=1),
+        crossed(faces, most=1),
+        claims_among(faces, most=1),
+        claims_between(faces, strangers(seed, people), most=1),
+    ):
         count = np.zeros((found.people, found.people))
         np.add.at(count, (found.first, found.second), 1)
         assert (found.met == count.sum(axis=0) + count.sum(axis=1)).all()
@@ -54,14 +67,50 @@ def test_between_compares_everybody_with_every_stranger(
     assert (found.second >= own).all()
 
 
+@given(seed=SEEDS, people=st.integers(0, 9), most=st.floats(0.01, 1))
+def test_a_claim_has_the_score_of_the_best_picture(seed: int, people: int, most: float) -> None:
+    faces, others = drawn(seed, people), strangers(seed, 4)
+    assert_claims(claims_among(faces, most=most), faces, faces)
+    assert_claims(claims_between(faces, others, most=most), faces, others)
+
+
+def assert_claims(found: GroupedScores, claimed: Faces, by: Faces) -> None:
+    unit, probes = (
+        f.embeddings / np.linalg.norm(f.embeddings, axis=1)[:, None] for f in (claimed, by)
+    )
+    expected = [
+        float((unit[claimed.person == person] @ probe).max())
+        for person in np.unique(claimed.person)
+        for probe, whose in zip(probes, by.person, strict=True)
+        if claimed is not by or whose != person
+    ]
+    assert found.comparisons == len(expected)
+    highest = np.sort(np.array(expected, np.float32))[::-1]
+    assert np.allclose(found.score, highest[: len(found.score)], atol=1e-6)
+    assert (found.first != found.second).all() and (np.diff(found.score) <= 0).all()
+
+
+def test_with_one_picture_each_a_claim_is_a_comparison() -> None:
+    faces = drawn(3, 12)
+    one = np.unique(faces.person, return_index=True)[1]
+    single = Faces(faces.embeddings[one], faces.person[one])
+    pairs, claims = among(single.embeddings, single.person, most=1), claims_among(single, most=1)
+    assert claims.comparisons == 2 * pairs.comparisons  # from either side
+    assert np.allclose(claims.score, np.repeat(pairs.score, 2), atol=1e-6)
+
+
 def test_blocks_and_a_full_memory_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     faces = drawn(5, 40)
     whole = among(faces.embeddings, faces.person, most=0.05)
     crossing = crossed(faces, most=0.05)
+    claims = claims_among(faces, most=0.05)
+    others = claims_between(faces, strangers(5, 20), most=0.05)
     monkeypatch.setattr(module, "_ROWS", 3)
     for parts, expected in (
         (among(faces.embeddings, faces.person, most=0.05), whole),
         (crossed(faces, most=0.05), crossing),
+        (claims_among(faces, most=0.05), claims),
+        (claims_between(faces, strangers(5, 20), most=0.05), others),
     ):
         assert np.allclose(parts.score, expected.score, atol=1e-6)
         assert (parts.met == expected.met).all()
@@ -94,3 +143,7 @@ def drawn(seed: int, people: int) -> Faces:
     person = np.repeat(rng.permutation(people), rng.integers(1, 4, people))
     embeddings = rng.standard_normal((people, 4))[person] + rng.standard_normal((len(person), 4))
     return Faces(embeddings.astype(np.float32), person)
+
+
+def strangers(seed: int, people: int) -> Faces:
+    return drawn(seed + 10**7, people)
