@@ -21,7 +21,7 @@ from common.models.tail import Tail
 
 Floats = NDArray[np.float32]
 
-BLOCK = 32  # features of one product, always so many: its order of adding depends on the size
+BLOCK = 64  # features of one product, always so many: its order of adding depends on the size
 
 
 class Serving:
