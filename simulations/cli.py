@@ -210,6 +210,7 @@ def faces(**options: object) -> None:
     type=click.Choice(
         [
             "calibration",
+            "door",
             "dp-step",
             "embed",
             "gallery",

@@ -126,25 +126,41 @@ def operations_of(front: Any) -> int:
 
 def breakdown(repeats: int) -> dict[str, float]:
     """Milliseconds of one picture at each step of the eye, medians of processor time."""
+    times = in_turns(eye_steps(invented_picture()), repeats)
+    return {k: round(1e3 * statistics.median(cpu for _, cpu in v), 3) for k, v in times.items()}
+
+
+def invented_picture() -> bytes:
+    """A photograph of one invented person, whose face has to be found."""
+    from common.faces.pictures import encode
+    from common.synthetic.scenes import SceneSize, draw_scene
+
+    return encode(draw_scene(1, 5, SceneSize(fewest=1, most=1, smallest=140, largest=150)).picture)
+
+
+def eye_steps(
+    data: bytes, weights: Path | None = None, split: Path | None = None
+) -> dict[str, Run]:
+    """What the eye does with a picture, from its bytes to the embedding, each step by itself.
+
+    ``weights`` are a detector's (None: the cascades), ``split`` a trunk's (None: the starter).
+    """
     from client.door.eye import fused
     from common.faces.align import align
     from common.faces.detect import largest, make_detector
     from common.faces.liveness import LivenessCheck
-    from common.faces.pictures import decode, encode
+    from common.faces.pictures import decode
     from common.faces.quality import assess
     from common.models.trunk import load_trunk
-    from common.synthetic.scenes import SceneSize, draw_scene
     from simulations.benchmarks.quality import STARTER
 
-    size = SceneSize(fewest=1, most=1, smallest=140, largest=150)
-    data, detector = encode(draw_scene(1, 5, size).picture), make_detector(None)
-    trunk, tail = load_trunk(STARTER)
+    detector, (trunk, tail) = make_detector(weights), load_trunk(split or STARTER)
     picture = decode(data)
     found = detector.find(picture)
     face = largest(found)
     crop = align(picture, face.landmarks)  # type: ignore[arg-type]
     feature = fused(trunk, crop[None])
-    steps: dict[str, Run] = {
+    return {
         "decode": lambda: decode(data),
         "detect": lambda: detector.find(picture),
         "align": lambda: align(picture, face.landmarks),  # type: ignore[arg-type]
@@ -153,8 +169,6 @@ def breakdown(repeats: int) -> dict[str, float]:
         "trunk": lambda: fused(trunk, crop[None]),
         "tail": lambda: tail.embed(feature),
     }
-    times = in_turns(steps, repeats)
-    return {k: round(1e3 * statistics.median(cpu for _, cpu in v), 3) for k, v in times.items()}
 
 
 def in_turns(contenders: dict[str, Run], repeats: int) -> dict[str, list[tuple[float, float]]]:
