@@ -2,7 +2,7 @@
 
 import click
 
-from client import cli_agent, cli_audit, cli_courier, cli_init
+from client import cli_agent, cli_audit, cli_courier, cli_door, cli_init, cli_keep
 
 
 @click.group()
@@ -15,5 +15,10 @@ main.add_command(cli_init.init)
 main.add_command(cli_init.admission)
 main.add_command(cli_courier.join)
 main.add_command(cli_courier.doctor)
-for command in (*cli_agent.COMMANDS, *cli_audit.COMMANDS):
+for command in (
+    *cli_agent.COMMANDS,
+    *cli_door.COMMANDS,
+    *cli_keep.COMMANDS,
+    *cli_audit.COMMANDS,
+):
     main.add_command(command)

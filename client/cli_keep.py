@@ -1,0 +1,113 @@
+"""What a site operator types about the door itself: thresholds, releases, callers, vault."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from client.cli_door import FILE, as_caller, asking_of, at_home
+from client.home import SiteHome
+from common.console import result, told
+
+RATE = click.FloatRange(0, 0.25, min_open=True)
+
+
+@click.command()
+@click.option("--fmr", type=RATE, help="Of verifications of somebody else, as many may succeed.")
+@click.option("--fpir", type=RATE, help="Of searches for nobody enrolled, as many may find one.")
+@as_caller
+@at_home
+@told
+def calibrate(fmr: float | None, fpir: float | None, home: SiteHome, **typed: Any) -> None:
+    """Find the thresholds for these error rates, or for those of `site.toml`."""
+    from client.commands.release import calibrate_door
+
+    if fpir is not None and fmr is None:
+        raise click.UsageError("--fpir is of searches: name --fmr with it, or neither")
+    result(calibrate_door(asking_of(home, typed), fmr, fpir))
+
+
+@click.group()
+def release() -> None:
+    """Which release decides at the door."""
+
+
+@release.command()
+@click.argument("file", type=FILE)
+@as_caller
+@at_home
+@told
+def stage(file: Path, home: SiteHome, **typed: Any) -> None:
+    """Put the release in FILE beside the one that decides."""
+    from client.commands.release import stage_release
+
+    result(stage_release(asking_of(home, typed), file))
+
+
+def _change(name: str, text: str) -> None:
+    """Adds a command to ``release`` that takes nothing; ``text`` is what it does."""
+
+    @release.command(name, help=text)
+    @as_caller
+    @at_home
+    @told
+    def command(home: SiteHome, **typed: Any) -> None:
+        from client.commands.release import change_release
+
+        result(change_release(asking_of(home, typed), name))
+
+
+for _name, _text in (
+    ("promote", "Let the staged release decide."),
+    ("rollback", "Let the release before it decide again, as it did."),
+    ("unstage", "Forget the staged release."),
+    ("status", "Say which release decides, and how the staged one would."),
+):
+    _change(_name, _text)
+
+
+@click.group()
+def caller() -> None:
+    """Who may ask at the door."""
+
+
+@caller.command()
+@click.argument("name")
+@click.option(
+    "--may", required=True, help="Of verify, identify, confirm, enrol, erase, operate, audit."
+)
+@click.option("--hourly", type=click.IntRange(min=0), default=600, show_default=True)
+@click.option("--daily", type=click.IntRange(min=0), default=5_000, show_default=True)
+@click.option("--certificate", type=FILE, help="Which it shows at the door's port.")
+@at_home
+@told
+def add(home: SiteHome, **typed: Any) -> None:
+    """Take the caller NAME in, and print its token: nobody is told it again."""
+    from client.commands.caller import Wanted, add_caller
+
+    result(add_caller(home, Wanted(**typed), os.urandom))
+
+
+@caller.command("list")
+@at_home
+@told
+def list_all(home: SiteHome) -> None:
+    """List who may ask, for what and how often."""
+    from client.commands.caller import list_callers
+
+    result(list_callers(home))
+
+
+@caller.command()
+@click.argument("name")
+@at_home
+@told
+def remove(name: str, home: SiteHome) -> None:
+    """Turn the caller NAME away from its next call on."""
+    from client.commands.caller import remove_caller
+
+    result(remove_caller(home, name))
+
+
+COMMANDS = (calibrate, release, caller)

@@ -1,0 +1,57 @@
+"""`mascaron-site people|erase|export|renew`: what is held of people, and what they may ask for."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from client.commands.asking import Agreed, Asking, day, person_of, to_terminal
+from common.trust import storing
+
+
+def list_people(asking: Asking) -> dict[str, Any]:
+    """Everybody enrolled. Labels are told to a terminal alone."""
+    with asking.door() as door:
+        found = list(door.people())
+    for one in found:
+        to_terminal(f"{one.person.hex()}  {one.label}")
+    return {
+        "people": [
+            {
+                "person": one.person.hex(),
+                "expires": day(one.expires),
+                "templates": one.templates,
+                "trunks": list(one.trunks),
+            }
+            for one in found
+        ]
+    }
+
+
+def erase_people(asking: Asking, persons: Sequence[str], receipt: Path | None) -> dict[str, Any]:
+    """Destroys the keys of ``persons``; their receipt goes into a file, or into the answer."""
+    chosen = [person_of(text) for text in persons]
+    with asking.door() as door:
+        told = door.erase(chosen)
+    if receipt is None:
+        return {"erased": len(chosen), "receipt": json.loads(told)}
+    storing.replace(receipt, told.encode())
+    return {"erased": len(chosen), "receipt": str(receipt)}
+
+
+def export_person(asking: Asking, person: str, to: Path | None) -> dict[str, Any]:
+    """What is held of ``person``. The label is in the file ``to`` (0600) alone."""
+    with asking.door() as door:
+        record = door.export(person_of(person))
+    if to is not None:
+        storing.replace(to, (json.dumps(record, sort_keys=True, indent=1) + "\n").encode())
+    to_terminal(str(record.pop("label", "")))
+    return {**record, **({} if to is None else {"file": str(to)})}
+
+
+def renew_person(asking: Asking, person: str, agreed: Agreed, now: float) -> dict[str, Any]:
+    """Puts another consent in the place of the one there is."""
+    consent = agreed.consent(now)
+    with asking.door() as door:
+        door.renew(person_of(person), consent)
+    return {"person": person, "purposes": sorted(consent.purposes), "expires": day(consent.expires)}
