@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from client.vault.core import VaultPlace, ours
+from client.vault.core import KEYRING, VaultPlace, ours
 from client.vault.handles import DataKey, framed
 from client.vault.identity import PersonId
 from client.vault.keyring import Held, Keyring
@@ -71,7 +71,8 @@ def restore(source: Path, recovery: KeyProvider, place: VaultPlace, known: Known
 
     It begins an epoch and a generation that no earlier vault had. Raises ``VaultRollbackError``
     for a backup from before ``known``, ``SealedError`` without the right key, ``VaultError`` if it
-    was altered or is another site's. After a crash in here there is no vault at ``place``.
+    was altered or is another site's. After a crash in here there is no vault at ``place``, or the
+    whole of it.
     """
     if place.folder.exists() and any(place.folder.iterdir()):
         raise VaultError(f"{place.folder} is not empty: move what is there away first")
@@ -131,6 +132,8 @@ def _forget(
 def _build(place: VaultPlace, held: Held, rows: dict[str, list[Row]]) -> None:
     """Beside ``place``, then put there whole."""
     beside = place.folder.with_name(f".{place.folder.name}.restoring")
+    for left in beside.glob(f"*{KEYRING}*"):  # by a crash: its keys are people's, who may go
+        place.disk.shred(left)
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(mode=0o700, parents=True)
     making = replace(place, folder=beside)

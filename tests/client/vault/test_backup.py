@@ -1,5 +1,6 @@
 """A backup opens to the recovery key alone, and brings back all but the past and the erased."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,52 @@ def test_a_backup_that_fails_anywhere_leaves_none_or_a_whole_one(
                 assert enrolled(vault) == {1}
             path.unlink()
     assert fatal > 4 and not any(folder.iterdir())
+
+
+@pytest.mark.parametrize("for_good", [False, True])
+def test_a_restoring_that_fails_anywhere_leaves_no_vault_or_a_whole_one(
+    quick_path: Path, recovery: RecoveryKey, saved: Path, for_good: bool
+) -> None:
+    fatal, whole, missing = 0, False, 0
+    while not whole:
+        fatal += 1
+        disk = DyingDisk(fatal, for_good=for_good)
+        there = place(quick_path / f"w{fatal}", disk)
+        done = False
+        with suppress(MascaronError):
+            restore(saved, recovery, there, ANYTHING).close()
+            done = True
+        whole = disk.count < fatal
+        again = place(quick_path / f"w{fatal}")
+        if not there.folder.exists():
+            missing += 1
+            assert not done
+            restore(saved, recovery, again, ANYTHING).close()
+        with Vault(again) as vault:
+            assert enrolled(vault) == {1, 2, 3}
+            vault.verify()
+        assert not list(quick_path.glob(".*.restoring")), "nothing half made stays"
+    assert done and missing > 20
+
+
+def test_keys_that_a_crash_left_half_restored_are_overwritten(
+    quick_path: Path, recovery: RecoveryKey, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = place(quick_path / "w", DyingDisk(10**9, for_good=True))
+    monkeypatch.setattr(there.disk, "rename", broken)
+    with pytest.raises(MascaronError):
+        restore(saved, recovery, there, ANYTHING)
+    left = {path.name for path in files(quick_path / ".w.restoring")}
+    assert left, "it was cut off when all but the last step was done"
+    monkeypatch.undo()
+    shredded: list[str] = []
+    shred = there.disk.shred
+    monkeypatch.setattr(there.disk, "shred", lambda path: shredded.append(path.name) or shred(path))
+    restore(saved, recovery, there, ANYTHING).close()
+    assert {name for name in left if "keyring" in name} <= set(shredded)
+
+
+def broken(source: Path, target: Path) -> None:
+    if target.name == "w":
+        raise OSError(5, "cut off")
+    source.replace(target)
