@@ -34,6 +34,7 @@ class Ticket:
     found: Found
     looked: set[str] = field(default_factory=set)
     votes: dict[str, PersonId | None] = field(default_factory=dict)
+    told: State = "pending"  # what the asker was told last
 
     @property
     def state(self) -> State:

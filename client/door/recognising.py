@@ -22,8 +22,6 @@ from client.vault.gallery import TOP
 from client.vault.identity import PersonId
 from common.errors import UnknownPersonError, WireError
 
-CONFIRMED = "confirmed"  # outcome of a ticket on which two agreed
-
 
 class Recognising:
     """All questions of who somebody is; safe among threads."""
@@ -93,11 +91,13 @@ class Recognising:
         if going.state == "pending":
             return Identification(ticket=ticket, state="pending")
         persons = self._still(going.named())
-        with self._recorder.row(caller, Kind.CONFIRM) as note:
-            note.outcome = CONFIRMED if persons else UNKNOWN
-            with suppress(UnknownPersonError):
-                note.subject = self._recorder.subject(persons[0][0]) if persons else b""
         state: State = "confirmed" if persons else "unknown"
+        if state != going.told:  # the same answer again has its row
+            with self._recorder.row(caller, Kind.CONFIRM) as note:
+                note.outcome = state
+                with suppress(UnknownPersonError):
+                    note.subject = self._recorder.subject(persons[0][0]) if persons else b""
+            going.told = state
         return Identification(ticket=ticket, state=state, persons=persons)
 
     def _galleries(self, note: Note) -> Galleries:
