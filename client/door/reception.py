@@ -24,7 +24,7 @@ from client.door.recording import Recorder
 from client.door.standing import ReleaseStatus
 from client.door.thresholds import Band
 from client.vault.consent import Consent
-from common.errors import RoleError
+from common.errors import InsufficientCalibrationError, RoleError
 from common.models.tail import Tail
 from common.trust.signed import Signed
 
@@ -177,10 +177,17 @@ class Reception:
             return list(self._parts.log.entries(after, min(most, MOST_ROWS)))
 
     def tidy(self) -> None:
-        """Erases whose consent has run out, and forgets sessions and tickets that are over."""
+        """Erases whose consent has run out, and forgets sessions and tickets that are over.
+
+        Thresholds that the people enrolled have outgrown are fixed again.
+        """
         self._enrolling.sessions.tidy()
         self._recognising.tickets.tidy()
         self._keeping.expire()
+        if self._parts.releases.due:
+            with self._recorder.change(None, Kind.CALIBRATE) as note:
+                if not self._parts.releases.tend():
+                    note.outcome = InsufficientCalibrationError.reason
 
 
 def _check(caller: Caller, *roles: Role) -> None:

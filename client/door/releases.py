@@ -155,27 +155,32 @@ class Releases:
             self._decide_by(found, replace(state, target=target), galleries)
             return decides
 
+    @property
+    def due(self) -> bool:
+        """Whether ``tend`` has something to do; cheap while nobody was enrolled or erased."""
+        if self._state.target is None or self._tended == self._vault.generation:
+            return False
+        return outgrown(self._galleries) or self._waiting
+
     def tend(self) -> bool:
         """Calibrates again where the gallery has outgrown its thresholds, or where a staged release
-        has none; returns whether anything changed.
-
-        To be called now and then; cheap while nobody was enrolled or erased.
+        has none. Tells whether it could: False where people are still too few, or nothing is due.
         """
         with self._change():
-            held, target, reached = self._galleries, self._state.target, self._vault.generation
-            if target is None or self._tended == reached:
+            held, target, done = self._galleries, self._state.target, False
+            if target is None or not self.due:
                 return False
-            self._tended, now = reached, self._clock()
+            self._tended, now = self._vault.generation, self._clock()
             if outgrown(held):
                 with suppress(InsufficientCalibrationError):
                     self.calibrate(target, now)
-                    return True
-            if held.staged is None or held.staged.calibration is not None:
-                return False
-            found = self._attempt(held.staged, target, now)
-            if found is not None:
-                self._decide_by({held.staged: found}, self._state, held)
-            return found is not None
+                    done = True
+            if not done and held.staged is not None and self._waiting:
+                found = self._attempt(held.staged, target, now)
+                done = found is not None
+                if done:
+                    self._decide_by({held.staged: found}, self._state, held)
+            return done
 
     def enrolled(self, person: PersonId) -> None:
         """Puts the templates of ``person``, as they are in the vault now, into every gallery."""
@@ -211,6 +216,11 @@ class Releases:
         """Lets go of all galleries, which zeroes them."""
         with self._changing:
             self._broken, self._galleries = True, Galleries()
+
+    @property
+    def _waiting(self) -> bool:
+        staged = self._galleries.staged
+        return staged is not None and staged.calibration is None
 
     @contextmanager
     def _change(self) -> Iterator[None]:

@@ -1,0 +1,38 @@
+"""What the people enrolled have outgrown is calibrated again by itself, with a row that tells."""
+
+from pathlib import Path
+
+from tests.small_reception import Site
+from tests.small_releases import PEOPLE, TRUNK, tail_of
+from tests.small_vault import NOW, person
+
+
+def test_an_outgrown_calibration_is_made_again_when_things_are_tidied(quick_path: Path) -> None:
+    with Site(quick_path) as site:
+        site.open_for(PEOPLE)
+        site.reception.tidy()
+        assert site.told() == []
+        site.open_for(range(30, 90))
+        before = site.releases.active.calibration
+        site.reception.tidy()
+        assert site.told() == [("calibrate", "pending"), ("calibrate", "done")]
+        assert all(row.event.actors == () for row in site.rows())
+        assert site.releases.active.calibration != before and not site.releases.due
+        site.reception.tidy()
+        assert len(site.told()) == 2
+
+
+def test_where_people_are_too_few_that_is_told_once_a_change(quick_path: Path) -> None:
+    with Site(quick_path) as site:
+        site.open_for(PEOPLE)
+        gone = [person(n) for n in range(1, 20)]
+        site.vault.erase(gone, NOW)
+        site.releases.erased(gone)
+        site.releases.stage(tail_of(2), TRUNK)
+        for _ in range(3):
+            site.reception.tidy()
+        assert site.told() == [
+            ("calibrate", "pending"),
+            ("calibrate", "INSUFFICIENT_CALIBRATION"),
+        ]
+        assert not site.releases.status().staged_calibrated
