@@ -1,5 +1,6 @@
 """An open vault below its rules: lock, keyring, tables, and records of persons and templates."""
 
+import math
 import os
 import sqlite3
 import threading
@@ -59,6 +60,15 @@ class VaultPlace:
         )
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class _Covered:
+    """Whose consent covers some purpose, at every time in [since, until)."""
+
+    people: frozenset[PersonId]
+    since: float
+    until: float
+
+
 class Core:
     """Holds the lock from construction to ``close``. All below needs ``guard`` around it."""
 
@@ -66,6 +76,7 @@ class Core:
         self.place = place
         self._process, self._broken, self._mutex = os.getpid(), False, threading.RLock()
         self._known: dict[PersonId, Particulars] | None = None
+        self._covered: dict[str | None, _Covered] = {}  # by purpose; of `_known` as it is
         with ours(), ExitStack() as stack:
             stack.enter_context(locked(place.folder / LOCK, "another process of this vault"))
             self.keyring = Keyring.open(place.keyring)
@@ -107,14 +118,12 @@ class Core:
         """The row of a person; inside a change."""
         sealed = seal_particulars(key, self.place.site, person, known)
         self.tables.insert("person", (person, sealed))
-        if self._known is not None:
-            self._known[person] = known
+        self._learn(person, known)
 
     def replace_person(self, key: DataKey, person: PersonId, known: Particulars) -> None:
         """Another row in the place of the one there is; inside a change."""
         self.tables.update_person(person, seal_particulars(key, self.place.site, person, known))
-        if self._known is not None:
-            self._known[person] = known
+        self._learn(person, known)
 
     def insert_template(
         self, key: DataKey, person: PersonId, template: NewTemplate, row: int
@@ -160,6 +169,18 @@ class Core:
             }
         return self._known
 
+    def covered(self, purpose: str | None, now: float) -> frozenset[PersonId]:
+        """Whose consent covers ``purpose`` at ``now``: looked up again only once it may differ."""
+        kept = self._covered.get(purpose)
+        if kept is None or not kept.since <= now < kept.until:
+            consents = {person: what.consent for person, what in self.everybody().items()}
+            people = frozenset(p for p, one in consents.items() if one.covers(purpose, now))
+            turns = [turn for one in consents.values() for turn in (one.given, one.expires)]
+            since = max((turn for turn in turns if turn <= now), default=-math.inf)
+            until = min((turn for turn in turns if turn > now), default=math.inf)
+            kept = self._covered[purpose] = _Covered(people, since, until)
+        return kept.people
+
     def particulars(self, person: PersonId) -> Particulars:
         """What is known of one; ``UnknownPersonError`` for whoever has no key."""
         self.keyring.key(person).wipe()
@@ -170,6 +191,7 @@ class Core:
 
     def forget(self, persons: tuple[PersonId, ...]) -> None:
         """Nothing of ``persons`` stays in this object's memory."""
+        self._covered.clear()
         for person in persons:
             (self._known or {}).pop(person, None)
 
@@ -177,9 +199,15 @@ class Core:
         """Zeroes keys and gives the files back; harmless when done twice."""
         with self._mutex:
             self._broken, self._known = True, None
+            self._covered.clear()
             if os.getpid() == self._process:
                 with suppress(sqlite3.Error):
                     self._shut.close()
+
+    def _learn(self, person: PersonId, known: Particulars) -> None:
+        self._covered.clear()
+        if self._known is not None:
+            self._known[person] = known
 
     def _particulars(self, person: PersonId, sealed: bytes) -> Particulars:
         return open_particulars(self.keyring.key(person), self.place.site, person, sealed)

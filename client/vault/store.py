@@ -185,8 +185,7 @@ class Vault:
     def people(self, *, purpose: str | None = None, now: float) -> frozenset[PersonId]:
         """Whose consent covers ``purpose`` (None: any) at ``now``."""
         with self._core.guard():
-            known = self._core.everybody()
-            return frozenset(p for p, what in known.items() if what.consent.covers(purpose, now))
+            return self._core.covered(purpose, now)
 
     def expired(self, now: float) -> frozenset[PersonId]:
         """Whose consent has run out: they answer to nothing any more, and are to be erased."""

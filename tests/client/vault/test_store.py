@@ -5,8 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from client.vault.identity import new_person
+from client.vault.identity import PersonId, new_person
 from client.vault.store import Enrolment, Vault
 from common.errors import (
     BusyError,
@@ -87,6 +89,50 @@ def test_people_are_those_whose_consent_covers_the_purpose_and_lasts(quick_path:
             person(1),
             person(2),
         }
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["enrol", "renew", "erase", "ask"]),
+            st.integers(0, 2),
+            st.sampled_from(["verify", "training"]),
+            st.integers(2, 9),
+        ),
+        max_size=12,
+    )
+)
+@settings(
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+def test_who_is_covered_is_looked_up_again_once_it_may_differ(
+    quick_path: Path, steps: list[tuple[str, int, str, int]]
+) -> None:
+    model: dict[int, tuple[str, int]] = {}
+    free = iter(range(100, 200))
+    named: dict[int, PersonId] = {}
+    folder = quick_path / os.urandom(8).hex()
+    with Vault.create(place(folder)) as vault:
+        for kind, number, purpose, time in steps:
+            agreed = consent(purpose, expires=float(time + 1))
+            if kind == "enrol" and number not in model:
+                named[number] = person(next(free))
+                vault.enrol(named[number], [template(1)], agreed, now=float(time))
+                model[number] = (purpose, time + 1)
+            elif kind == "renew" and number in model:
+                vault.renew(named[number], agreed, now=float(time))
+                model[number] = (purpose, time + 1)
+            elif kind == "erase" and number in model:
+                vault.erase([named[number]], float(time))
+                del model[number]
+            for asked in (None, "verify", "training"):
+                for now in (float(time), 5.5, 0.5):
+                    expected = {
+                        named[n]
+                        for n, (what, end) in model.items()
+                        if 1.0 <= now < end and asked in (None, what)
+                    }
+                    assert vault.people(purpose=asked, now=now) == expected
 
 
 def test_ids_are_used_once_and_strangers_are_unknown(quick_path: Path) -> None:
