@@ -239,6 +239,7 @@ def test_who_may_not_look_is_told_whom_to_be_and_no_traceback() -> None:
         "import os, sys, click.testing, client.commands.charters, client.commands.ledger\n"
         "import client.commands.admission, client.commands.serve, client.commands.status\n"
         "import client.agent.main, client.agent.opening, client.agent.training\n"
+        "import client.door.answering\n"
         "import client.commands.outbox, client.policy\n"
         "from client.cli import main\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
