@@ -59,6 +59,7 @@ class Gallery:
         self._lock = threading.Lock()
         self._prefilter: Prefilter | None = None
         self._next = 0  # slot of the next new person
+        self._filter: tuple[frozenset[PersonId], int, Bitmap] | None = None  # the last bitmap
         self._largest = 1  # templates that one person had at some time
         self._forget()
 
@@ -133,10 +134,19 @@ class Gallery:
             self._forget()
 
     def bitmap(self, persons: Collection[PersonId]) -> Bitmap:
-        """These people, as far as they are here, as a filter for ``search``."""
+        """These people, as far as they are here, as a filter for ``search``.
+
+        The same frozenset asked for again, with nobody added since, costs nothing.
+        """
         with self._lock:
+            if self._filter is not None and self._filter[:2] == (persons, self._next):
+                return self._filter[2]
             slots = [self._slots[person] for person in persons if person in self._slots]
-            return Bitmap(self, np.array(slots, np.int64), self._next)
+            made = Bitmap(self, np.array(slots, np.int64), self._next)
+            self._filter = None
+            if isinstance(persons, frozenset):  # so that it cannot become another set
+                self._filter = persons, self._next, made
+            return made
 
     def use(self, prefilter: Prefilter | None) -> None:
         """Lets searches use a shortlist once it has proved itself; None ends that."""
@@ -183,6 +193,7 @@ class Gallery:
         return float(scores[-fusion:].astype(np.float64).mean())
 
     def _forget(self) -> None:
+        self._filter = None
         self._slots: dict[PersonId, int] = {}  # never used again for another person
         self._people: dict[int, PersonId] = {}
         self._templates: dict[int, set[TemplateId]] = {}

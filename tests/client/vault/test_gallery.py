@@ -184,6 +184,25 @@ def test_a_bitmap_searches_among_some_people_only(share: float) -> None:
     assert gallery.search(probes, allowed=gallery.bitmap([])).persons == ((),) * 4
 
 
+def test_a_filter_asked_for_again_knows_who_came_and_went_meanwhile() -> None:
+    rows = unit_rows(np.random.default_rng(3), 6)
+    gallery = filled(rows[:3], [0, 1, 2])
+    some = frozenset(person(n) for n in (1, 2, 4))
+    first = gallery.bitmap(some)
+    assert gallery.bitmap(some) is first
+    gallery.add(person(4), template(4), rows[4])
+    gallery.remove_person(person(2))
+    found = gallery.search(rows[4:5], 5, gallery.bitmap(some)).persons[0]
+    assert found[0] == person(4) and set(found) == {person(1), person(4)}
+    gallery.clear()
+    gallery.add(person(0), template(0), rows[0])
+    assert gallery.search(rows[:1], 5, gallery.bitmap(some)).persons == ((),)
+    changing = {person(0)}
+    gallery.bitmap(changing)
+    changing.clear()
+    assert gallery.search(rows[:1], 5, gallery.bitmap(changing)).persons == ((),)
+
+
 def test_a_bitmap_never_admits_who_came_after_it() -> None:
     rng = np.random.default_rng(10)
     rows = unit_rows(rng, 3)
