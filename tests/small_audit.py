@@ -31,7 +31,7 @@ def event(number: int, kind: Kind = Kind.IDENTIFY) -> Event:
         subject=tag(number + 1000),
         input=tag(number + 2000),
         outcome="match" if number % 2 else "unknown",
-        actors=tuple(tag(actor) for actor in range(number % 4)),
+        actors=tuple(tag(500 + actor) for actor in range(number % 4)),
     )
 
 

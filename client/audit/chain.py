@@ -34,7 +34,9 @@ Name = Literal["audit head", "audit anchor"]  # purposes of signatures, and name
 HEAD: Name = "audit head"
 ANCHOR: Name = "audit anchor"  # after which row the log begins: 0, or the last one pruned
 HASH = 32  # bytes
+DAMAGE = (sqlite3.Error, UnicodeError)  # the latter where a message quotes a damaged file
 _MOST = 2**63 - 1
+_BEFORE = "SELECT 1 FROM entry WHERE sequence <= ? LIMIT 1"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,7 +146,7 @@ def entries(database: sqlite3.Connection, after: int, most: int) -> Iterator[Ent
             if row is None:
                 return
             entry = _parsed(row)
-        except (sqlite3.Error, ValueError, TypeError):
+        except (*DAMAGE, ValueError, TypeError):
             raise BrokenError(after + 1, "the row is damaged") from None
         if entry.index != after + 1:
             raise BrokenError(after + 1, "the row is missing")
@@ -178,13 +180,15 @@ class Check:
             self._check_signed(anchor, ANCHOR)
             first = anchor.index + 1
             found = self._walk(database, anchor, head)
+            if database.execute(_BEFORE, (anchor.index,)).fetchone():
+                raise BrokenError(0, "there are rows before the first")
             count = head.index - anchor.index
             self._check_passed(found, anchor, head)
             if database.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]:
                 raise BrokenError(0, "the pages or the index of the log were altered")
         except BrokenError as broken:
             return Verdict(entries=count, broken=broken.index, why=broken.why, first=first)
-        except sqlite3.Error:
+        except DAMAGE:
             return Verdict(entries=count, broken=0, why="the file is damaged", first=first)
         return Verdict(entries=count, first=first)
 

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client.audit import chain, mirror
-from client.audit.chain import ANCHOR, HEAD, AuditHead, BrokenError, Check, Entry, Verdict
+from client.audit.chain import (
+    ANCHOR,
+    DAMAGE,
+    HEAD,
+    AuditHead,
+    BrokenError,
+    Check,
+    Entry,
+    Verdict,
+)
 from client.audit.events import Event, Kind, cut
 from client.vault.disk import DISK, Disk
 from common.errors import AuditError, ConfigError, DeploymentError
@@ -237,7 +246,7 @@ def _ours() -> Iterator[None]:
         yield
     except BrokenError as broken:
         raise AuditError(f"the audit log is broken at record {broken.index}: {broken}") from None
-    except sqlite3.Error as error:
+    except DAMAGE as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _SPACE:
             raise DeploymentError(
                 "the audit log cannot be written: free space there, or run as its owner"

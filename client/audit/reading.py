@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from client.audit import chain, mirror
-from client.audit.chain import ANCHOR, HEAD, AuditHead, BrokenError, Check, Entry, Verdict, text
+from client.audit.chain import (
+    ANCHOR,
+    DAMAGE,
+    HEAD,
+    AuditHead,
+    BrokenError,
+    Check,
+    Entry,
+    Verdict,
+    text,
+)
 from common.errors import AuditError, ConfigError, DeploymentError
 from common.trust.keys import PublicKey
 
@@ -63,7 +73,7 @@ def _verify(
     check = Check(public=public, site=site, passed=heads, least=least)
     try:
         return _with(path, check.run)
-    except sqlite3.Error:
+    except DAMAGE:
         return Verdict(entries=0, broken=0, why="the file is damaged")
 
 
@@ -72,7 +82,7 @@ def _trusted(path: Path, read: Callable[[sqlite3.Connection], T]) -> T:
         return _with(path, read)
     except BrokenError as broken:
         raise AuditError(f"the audit log is broken at record {broken.index}: {broken}") from None
-    except sqlite3.Error:
+    except DAMAGE:
         raise AuditError("the audit log cannot be read") from None
 
 
