@@ -30,8 +30,14 @@ class Strangers(Protocol):
     def person(self) -> NDArray[np.integer]:
         """Whose each feature is, (M,)."""
 
+    def dim(self, trunk: str) -> int:
+        """How many numbers ``trunk`` gives; ``ReleaseError`` for a trunk that is not here.
+
+        Asked whenever a release is opened, so it takes no look at anybody.
+        """
+
     def of(self, trunk: str) -> NDArray[np.floating]:
-        """Their features (M, D) by ``trunk``; ``ReleaseError`` for a trunk that is not here."""
+        """Their features (M, D) by ``trunk``; raises as ``dim``."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False, slots=True)
@@ -44,18 +50,27 @@ class PublicPeople:
     features: Mapping[str, NDArray[np.floating]]
     person: NDArray[np.integer]
 
+    def dim(self, trunk: str) -> int:
+        """How many numbers ``trunk`` gives; ``ReleaseError`` for a trunk that is not here."""
+        return int(self.of(trunk).shape[1])
+
     def of(self, trunk: str) -> NDArray[np.floating]:
-        """What ``trunk`` makes of them; ``ReleaseError`` for a trunk that is not here."""
+        """What ``trunk`` makes of them; raises as ``dim``."""
         if trunk not in self.features:
-            raise ReleaseError(
-                f"no trunk {trunk[:12]} at this site: put it there before a release that needs it"
-            )
+            raise unknown(trunk)
         return self.features[trunk]
+
+
+def unknown(trunk: str) -> ReleaseError:
+    """What to raise for a trunk that is not at this site."""
+    return ReleaseError(
+        f"no trunk {trunk[:12]} at this site: put it there before a release that needs it"
+    )
 
 
 def check(tail: Tail, trunk: str, public: Strangers) -> None:
     """``ReleaseError`` for a tail that cannot follow ``trunk`` here."""
-    dim = public.of(trunk).shape[1]
+    dim = public.dim(trunk)
     if tail.feature_dim != dim:
         raise ReleaseError(f"the trunk gives {dim} numbers, and the tail takes {tail.feature_dim}")
 

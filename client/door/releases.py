@@ -260,7 +260,7 @@ class Releases:
         for one in known:
             if one.name == entry.name and one.calibration == calibration:
                 return one
-        self._public.of(entry.trunk)
+        self._public.dim(entry.trunk)
         made = Serving(entry.trunk, self._shelf.tail(entry), calibration)
         building.fill(made, self._vault)
         return made

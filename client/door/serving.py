@@ -76,7 +76,8 @@ class Serving:
         for start in range(0, len(wide), BLOCK):
             part = wide[start : start + BLOCK]
             block[: len(part)] = part
-            rows[start : start + BLOCK] = (block @ self._weight + self._bias)[: len(part)]
+            with np.errstate(over="ignore", invalid="ignore"):  # not finite: refused below
+                rows[start : start + BLOCK] = (block @ self._weight + self._bias)[: len(part)]
         block.fill(0)
         return unit_rows(rows)
 

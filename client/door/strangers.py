@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from client.agent.faces import KnownFaces
 from client.agent.sealed import SealedFeatures
-from common.errors import ReleaseError
+from client.door.building import unknown
 from common.models.trunk import Trunk
 
 Read = Callable[[Trunk], tuple[NDArray[np.float32], NDArray[np.int64]]]
@@ -33,12 +33,15 @@ class PublicPictures:
         return self._of(next(iter(self._trunks)))[1]
 
     def of(self, trunk: str) -> NDArray[np.float32]:
-        """What ``trunk`` makes of them (M, D); ``ReleaseError`` for a trunk that is not here."""
-        if trunk not in self._trunks:
-            raise ReleaseError(
-                f"no trunk {trunk[:12]} at this site: put it there before a release that needs it"
-            )
+        """What ``trunk`` makes of them (M, D); raises as ``dim``."""
+        self.dim(trunk)
         return self._of(trunk)[0]
+
+    def dim(self, trunk: str) -> int:
+        """How many numbers ``trunk`` gives; ``ReleaseError`` for a trunk that is not here."""
+        if trunk not in self._trunks:
+            raise unknown(trunk)
+        return self._trunks[trunk].feature_dim
 
     def _of(self, trunk: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         with self._lock:
