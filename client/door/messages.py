@@ -74,6 +74,13 @@ def number_of(value: int, most: int) -> int:
     return value
 
 
+def index_of(value: int) -> int:
+    """``value``, if a log could have so many rows."""
+    if value >= 2**63:
+        raise WireError("no log has so many rows")
+    return value
+
+
 def label_of(text: str) -> str:
     """``text``, if a terminal can show it."""
     if len(text) > MOST_LABEL or not text.isprintable():

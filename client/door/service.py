@@ -190,7 +190,7 @@ class RecognitionService(rpc.RecognitionServicer):
         self, caller: Caller, request: pb.AuditRowsRequest
     ) -> pb.AuditRowsResponse:
         most = m.number_of(request.most, m.MOST_ROWS)
-        return m.rows(self._reception.audit_rows(caller, request.after, most))
+        return m.rows(self._reception.audit_rows(caller, m.index_of(request.after), most))
 
     @_asked
     def Rotate(self, caller: Caller, request: pb.RotateRequest) -> pb.RotateResponse:  # noqa: N802

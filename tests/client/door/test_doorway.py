@@ -208,9 +208,9 @@ def test_a_query_budget_ends(way: Doorway) -> None:
 
 
 def test_nobody_answers_where_there_is_no_door(tmp_path: Path) -> None:
-    with Recognition.at(tmp_path / "none.sock", "token") as door:
-        with pytest.raises(errors.DeploymentError, match="mascaron-site serve"):
-            door.status()
+    door = Recognition.at(tmp_path / "none.sock", "token")
+    with door, pytest.raises(errors.DeploymentError, match="mascaron-site serve"):
+        door.status()
 
 
 @pytest.mark.parametrize("method", sorted(REQUESTS))
