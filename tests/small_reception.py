@@ -18,6 +18,7 @@ from client.door.parts import Parts
 from client.door.reception import Reception
 from client.door.releases import Releases
 from client.door.rules import DoorRules
+from client.vault.disk import Disk
 from client.vault.identity import PersonId
 from client.vault.store import Vault
 from common.errors import NoFaceError, PadError, PictureError, QualityError
@@ -64,11 +65,19 @@ class WordEye:
 class Site:
     """The parts of a reception, and the reception; ``log`` may be put to sleep."""
 
-    def __init__(self, folder: Path, rules: DoorRules = RULES, trunks: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        rules: DoorRules = RULES,
+        trunks: Iterable[str] = (),
+        disk: Disk | None = None,
+        log_disk: Disk | None = None,
+    ) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder, self.clock, self.eye = folder, Clock(), WordEye(*trunks)
         new = not (folder / "v").exists()
-        self.vault = (Vault.create if new else Vault)(small_vault.place(folder / "v"))
-        self.log = AuditLog(small_audit.place(folder / "audit.db"))
+        self.vault = (Vault.create if new else Vault)(small_vault.place(folder / "v", disk))
+        self.log = AuditLog(small_audit.place(folder / "audit.db", log_disk))
         self.releases: Releases = small_releases.releases(folder, self.vault)
         self.key = small_audit.key()
         self.parts = Parts(

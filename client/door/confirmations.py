@@ -119,6 +119,11 @@ class Confirmations:
                     name: None if vote in gone else vote for name, vote in ticket.votes.items()
                 }
 
+    def close(self) -> None:
+        """Forgets all of them."""
+        with self._lock:
+            self._open.clear()
+
     def tidy(self) -> None:
         """Forgets those that are over."""
         with self._lock:

@@ -23,6 +23,8 @@ from common.config import build, read_toml
 from common.errors import MascaronError
 from common.faces.detect import WholePicture
 from common.faces.liveness import LivenessCheck
+from common.models.tail import Tail
+from common.models.trunk import load_trunk
 from common.trust.keys import SigningKey
 
 SECTION = "door"  # of site.toml
@@ -69,6 +71,8 @@ def open_door(
 ) -> OpenDoor:
     """Everything above. ``say`` is told a line where something is left out.
 
+    The first time, the trunk's own tail is staged: calibrated, it is the first release.
+
     Raises ``BusyError`` while another process has the vault; ``ConfigError``, ``SealedError``,
     ``VaultError``, ``AuditError``, ``ReleaseError`` or ``TrunkError``, none of which names anybody.
     """
@@ -82,6 +86,8 @@ def open_door(
         read = reader(home.features, config.public, config.aligned, say)
         kept = ReleasePlace(folder=home.releases, clock=clock)
         releases = Releases(kept, vault, PublicPictures(tuple(eye.trunks.values()), read))
+        if not releases.trunks:
+            releases.stage(_first_tail(config), eye.trunk.hash)
         parts = Parts(
             vault=vault,
             eye=eye,
@@ -92,8 +98,10 @@ def open_door(
             random=os.urandom,
             identity=identity,
         )
+        reception = Reception(parts)
+        stack.callback(reception.close)
         return OpenDoor(
-            reception=Reception(parts),
+            reception=reception,
             vault=vault,
             book=CallerBook(home.callers),
             rules=rules,
@@ -136,6 +144,12 @@ class Upkeep:
         except MascaronError as error:
             return error.reason
         return ""
+
+
+def _first_tail(config: SiteConfig) -> Tail:
+    """The tail that the trunk came with: what a door decides by before any release."""
+    _, tail = load_trunk(config.trunk)
+    return tail
 
 
 def _eye(config: SiteConfig, rules: DoorRules) -> Eye:

@@ -189,6 +189,11 @@ class Reception:
                 if not self._parts.releases.tend():
                     note.outcome = InsufficientCalibrationError.reason
 
+    def close(self) -> None:
+        """Forgets every session and ticket; nothing of them outlives the door."""
+        self._enrolling.sessions.close()
+        self._recognising.tickets.close()
+
 
 def _check(caller: Caller, *roles: Role) -> None:
     if caller.roles.isdisjoint(roles):

@@ -81,6 +81,15 @@ class Sessions:
         finally:
             self.tidy()
 
+    def close(self) -> None:
+        """Ends all of them; one that is in use, once its call does."""
+        with self._lock:
+            going = list(self._open.values())
+            self._open.clear()
+        for session in going:
+            with session.busy:
+                session.close()
+
     def tidy(self) -> None:
         """Ends those that are over; one that is in use ends when its call does."""
         with self._lock:

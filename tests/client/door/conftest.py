@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from client.door.eye import Eye, EyeRules
 from common.faces.detect import make_detector
 from common.faces.pictures import Picture, decode, encode
-from common.models.trunk import load_trunk
+from common.models.manifest import NAME, read_manifest
+from common.models.trunk import Trunk, load_trunk
 from common.synthetic.generate import numbered_person, numbered_variation
 from common.synthetic.renderer import shoot
 from simulations.benchmarks.quality import STARTER
@@ -26,6 +28,13 @@ def photograph(person: int, view: int = 0) -> Picture:
 @pytest.fixture(scope="session")
 def trunk() -> object:
     return load_trunk(STARTER)[0]
+
+
+@pytest.fixture(scope="session")
+def other_trunk(trunk: Trunk) -> Trunk:
+    """Another one: of the same network, with other conventions about pixels."""
+    manifest = replace(read_manifest(STARTER / NAME), mean=(0.4, 0.4, 0.4))
+    return load_trunk(STARTER, manifest)[0]
 
 
 @pytest.fixture(scope="session")

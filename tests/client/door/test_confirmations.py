@@ -228,6 +228,13 @@ def test_a_ticket_that_is_over_is_gone(site: Site, ticket: bytes, later: float) 
     assert len(site.reception._recognising.tickets) == 0
 
 
+def test_a_door_that_closes_forgets_what_waits(site: Site, ticket: bytes) -> None:
+    say(site, FIRST, ticket)
+    site.reception.close()
+    with pytest.raises(SessionError):
+        outcome(site, ticket)
+
+
 def test_so_many_searches_wait_and_no_more(site: Site) -> None:
     for _ in range(MOST):
         site.reception._recognising.tickets.open("asker", ((person(WHO), Band.MATCH),))

@@ -172,7 +172,7 @@ def test_a_session_is_its_owners_and_any_other_is_none(site: Site) -> None:
     assert site.reception.look(mine, session, picture(50)).accepted
 
 
-@pytest.mark.parametrize("end", ["commit", "abort", "expiry", "clock set back"])
+@pytest.mark.parametrize("end", ["commit", "abort", "expiry", "clock set back", "closing"])
 def test_nothing_of_a_session_stays_once_it_is_over(site: Site, end: str) -> None:
     before = held()
     session, kept = site.reception.begin(ANYTHING, consent(), "third floor"), []
@@ -185,6 +185,8 @@ def test_nothing_of_a_session_stays_once_it_is_over(site: Site, end: str) -> Non
         site.reception.commit(ANYTHING, session)
     elif end == "abort":
         site.reception.abort(ANYTHING, session)
+    elif end == "closing":
+        site.reception.close()
     else:
         site.clock.now = NOW + LIFE if end == "expiry" else NOW - 1
         site.reception.tidy()

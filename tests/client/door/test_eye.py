@@ -18,7 +18,7 @@ from common.errors import (
     QualityError,
 )
 from common.faces.align import TEMPLATE, align
-from common.faces.detect import Face
+from common.faces.detect import Face, WholePicture
 from common.faces.liveness import LivenessCheck
 from common.faces.pictures import Picture, decode, encode
 from common.faces.quality import REASONS
@@ -230,6 +230,63 @@ def test_one_number_of_threads_is_for_the_network_and_for_opencv(portraits: list
         eye = open_eye(STARTER, None, EyeRules(least_quality=0.05), threads=1)
         assert cv2.getNumThreads() == 1
         assert isinstance(eye.see(portraits[0]), Seen)
+    finally:
+        cv2.setNumThreads(before)
+
+
+def test_one_look_feeds_two_trunks_and_each_sees_what_it_would_alone(
+    trunk: Trunk, other_trunk: Trunk, portraits: list[bytes]
+) -> None:
+    eye = Eye(trunk, Pointing(face()), beside=[other_trunk, trunk])
+    seen = eye.see(portraits[0])
+    assert list(seen.features) == [trunk.hash, other_trunk.hash]
+    assert np.array_equal(seen.feature, seen.features[trunk.hash])
+    for one in (trunk, other_trunk):
+        alone = Eye(one, Pointing(face())).see(portraits[0])
+        assert np.allclose(alone.feature, seen.features[one.hash], atol=1e-5)
+    many = eye.see_many(portraits[:2])[0]
+    assert isinstance(many, Seen) and many.features.keys() == seen.features.keys()
+
+
+def test_what_was_seen_is_zeroed_when_it_is_wiped(
+    trunk: Trunk, other_trunk: Trunk, portraits: list[bytes]
+) -> None:
+    seen = Eye(trunk, Pointing(face()), beside=[other_trunk]).see(portraits[0])
+    seen.wipe()
+    assert not any(feature.any() for feature in seen.features.values())
+
+
+def test_a_picture_of_enrolment_has_to_be_better_than_a_probe(
+    pointing: Callable[..., Eye], portraits: list[bytes]
+) -> None:
+    eye = pointing(face(), least_quality=0.0)
+    score = eye.see(portraits[0]).quality.score
+    assert eye.see(portraits[0], score).quality.score == score
+    with pytest.raises(QualityError):
+        eye.see(portraits[0], score + 0.01)
+
+
+@pytest.mark.parametrize("side", [112, 224])
+def test_an_aligned_crop_is_seen_as_it_is(trunk: Trunk, portraits: list[bytes], side: int) -> None:
+    crop = align(decode(portraits[0]), TEMPLATE + 40)
+    large = crop.repeat(side // 112, axis=0).repeat(side // 112, axis=1)
+    seen = Eye(trunk, WholePicture(), EyeRules(least_quality=0.0)).see(saved(large, "PNG"))
+    expected = fused(trunk, crop[None])[0]
+    assert float(seen.feature @ expected) > 0.99 * float(
+        np.linalg.norm(seen.feature) * np.linalg.norm(expected)
+    )
+
+
+def test_what_is_not_square_is_no_aligned_crop(trunk: Trunk, portraits: list[bytes]) -> None:
+    with pytest.raises(NoFaceError):
+        Eye(trunk, WholePicture()).see(saved(decode(portraits[0])[:, 1:], "PNG"))
+
+
+def test_an_eye_is_opened_with_several_trunks_and_any_detector() -> None:
+    before = cv2.getNumThreads()
+    try:
+        eye = open_eye([STARTER, STARTER], WholePicture())
+        assert len(eye.trunks) == 1 and eye.trunk.hash in eye.trunks
     finally:
         cv2.setNumThreads(before)
 
