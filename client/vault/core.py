@@ -229,7 +229,7 @@ def ours() -> Iterator[None]:
     """Errors of disk and database in our own words: theirs may quote a row or a path."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:  # some names it quotes are no text any more
         raise told(error) from None
     except OSError as error:
         raise DeploymentError(

@@ -254,7 +254,7 @@ def tombstone(site: str, person: PersonId) -> bytes:
     return hashlib.sha256(framed("tombstone", site, bytes(person))).digest()
 
 
-def told(error: sqlite3.Error) -> DeploymentError | VaultError:
+def told(error: Exception) -> DeploymentError | VaultError:
     """Which of our errors it is: without the database's own words, which may quote a row."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _SPACE:

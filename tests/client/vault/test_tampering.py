@@ -95,6 +95,21 @@ def test_a_flipped_bit_anywhere_is_refused_or_of_no_effect(
     assert world.outcome() == "refused" or name in (DATABASE, LOG, "keyring")
 
 
+@pytest.mark.parametrize("name", [b"tombstone", b"template", b"CREATE", b"person"])
+def test_a_name_in_the_schema_that_is_no_text_is_refused(world: World, name: bytes) -> None:
+    """The database quotes it in an error that is no text either."""
+    whole = world.now[DATABASE]
+    first = whole.index(b"CREATE TABLE")
+    starts = [at for at in range(first - 200, first + 1500) if whole.startswith(name, at)]
+    assert starts
+    for at in starts:
+        for byte in (0x80, 0xFF):
+            raw = bytearray(whole)
+            raw[at + 2] = byte
+            world.lay(world.now | {DATABASE: bytes(raw)})
+            assert world.outcome() == "refused"
+
+
 def test_every_byte_of_the_keyring_and_of_its_slot_counts(world: World) -> None:
     for name in (name for name in world.now if name.startswith("keyring")):
         for position in range(0, len(world.now[name]), 7):
