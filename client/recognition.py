@@ -16,6 +16,7 @@ from typing import Any
 import grpc
 
 from client.door.answers import CalibrationTold, Enrolled, Identification, Listed, Looked, State
+from client.door.proofs import TOKEN
 from client.door.thresholds import Band
 from client.serving.refusals import refused
 from client.serving.tls import Tls
@@ -25,7 +26,6 @@ from common import wire
 from protos.gen import recognition_pb2 as pb
 from protos.gen import recognition_pb2_grpc as rpc
 
-TOKEN = "mascaron-caller"  # noqa: S105 - key of the metadata, not a token
 MOST = 20 * 2**20  # bytes of a message
 SECONDS, LONG = 60.0, 600.0  # that an answer may take; LONG: what looks at everybody
 PAGE = 5_000  # people of one answer

@@ -12,9 +12,10 @@ import pytest
 from client.door.answers import Identification
 from client.door.callers import Role
 from client.door.main import LARGE, MOST, REQUESTS, SERVICE, SMALL
+from client.door.proofs import TOKEN
 from client.door.service import RecognitionService
 from client.door.thresholds import Band
-from client.recognition import TOKEN, Recognition
+from client.recognition import Recognition
 from client.serving.statuses import DOOR, STATUS
 from common import errors, wire
 from common.models.tail_file import tail_bytes
