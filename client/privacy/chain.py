@@ -29,6 +29,7 @@ CREATE UNIQUE INDEX one_plan ON entries (run) WHERE kind = 'accept';
 PRAGMA user_version = 1;
 """
 VERSION = 1
+DAMAGE = (sqlite3.Error, UnicodeError)  # the latter where a message quotes a damaged file
 
 
 @dataclass(frozen=True, slots=True)

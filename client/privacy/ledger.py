@@ -96,7 +96,7 @@ class Ledger:
             if not self._entries and self.durable:
                 self._anchor.sync()
                 _sync_folder(path.parent)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, *chain.DAMAGE) as error:
             raise _told("cannot open the ledger", error) from error
 
     @property
@@ -310,12 +310,12 @@ class Ledger:
                 raise LedgerError("the ledger is closed")
             try:
                 yield
-            except (OSError, sqlite3.Error) as error:
+            except (OSError, *chain.DAMAGE) as error:
                 self._broken = True
                 raise _told("the ledger cannot be used", error) from error
 
 
-def _told(what: str, error: OSError | sqlite3.Error) -> LedgerError:
+def _told(what: str, error: Exception) -> LedgerError:
     """A full disk by its own name: nothing is lost then, and nothing has to be restored."""
     if getattr(error, "errno", None) in _NO_ROOM or _code(error) == sqlite3.SQLITE_FULL:
         return LedgerFullError(f"{what}: no room on its disk; free some, and start again")

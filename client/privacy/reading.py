@@ -124,5 +124,5 @@ def _with(path: Path, use: Callable[[sqlite3.Connection], T]) -> T:
                 return use(database)
     except OSError as error:
         raise LedgerError(f"{path} cannot be read: {error.strerror}") from error
-    except sqlite3.Error as error:
+    except chain.DAMAGE as error:
         raise LedgerError(f"{path} cannot be read as a ledger: {error}") from error

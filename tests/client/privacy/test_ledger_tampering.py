@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client.privacy.ledger import Budget, Ledger
+from client.privacy.reading import read_ledger
 from common.errors import LedgerError
 from common.privacy.accountant import Event
 from common.privacy.plan import MomentMechanism, PrivacyPlan
@@ -145,6 +146,27 @@ def test_a_damaged_byte_of_any_file_is_noticed_or_harmless(
     content[position] ^= 1 << data.draw(st.integers(0, 7))
     file.write_bytes(content)
     unharmed_or_refused(path)
+
+
+@pytest.mark.parametrize("name", [b"entries", b"CREATE", b"sequence"])
+def test_a_name_in_the_schema_that_is_no_text_is_a_ledger_error(
+    tmp_path: Path, name: bytes
+) -> None:
+    """The database quotes it in an error that is no text either."""
+    path = tmp_path / "ledger.db"
+    write(path).close()
+    whole = path.read_bytes()
+    first = whole.index(b"CREATE TABLE")
+    starts = [at for at in range(first - 100, first + 400) if whole.startswith(name, at)]
+    assert starts
+    for at in starts:
+        raw = bytearray(whole)
+        raw[at + 2] = 0x80
+        path.write_bytes(raw)
+        with pytest.raises(LedgerError):
+            Ledger(path, KEY, BUDGET)
+        with pytest.raises(LedgerError):
+            read_ledger(path, KEY)
 
 
 @given(st.data())
