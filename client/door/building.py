@@ -3,7 +3,7 @@
 What is opened for either is zeroed once it was used.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.door.calibrating import Material, Target, calibrate
+from client.door.galleries import Galleries
 from client.door.serving import Serving
 from client.door.thresholds import Calibration
 from client.vault.identity import PersonId
@@ -88,13 +89,15 @@ def fill(serving: Serving, vault: Vault) -> None:
         loaded.wipe()
 
 
-def fill_person(serving: Serving, vault: Vault, person: PersonId) -> None:
-    """Puts the templates that a person has now in the place of those the gallery has."""
-    held = vault.held(person, serving.trunk)
-    serving.drop(person)
-    if held:
-        features = np.stack([one.feature for one in held])
-        serving.extend([person] * len(held), [one.template for one in held], features)
+def follow(galleries: Galleries, vault: Vault, persons: Collection[PersonId]) -> None:
+    """Puts the templates that ``persons`` have now in the place of those the galleries have."""
+    for serving in galleries.all:
+        for person in persons:
+            held = vault.held(person, serving.trunk)
+            serving.drop(person)
+            if held:
+                features = np.stack([one.feature for one in held])
+                serving.extend([person] * len(held), [one.template for one in held], features)
 
 
 def calibrated(

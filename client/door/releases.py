@@ -61,7 +61,9 @@ class Releases:
         """
         self._vault, self._public, self._clock = vault, public, place.clock
         self._shelf = Shelf(place.folder, vault.derive("releases"), place.disk)
-        self._changing = threading.RLock()
+        self._changing = threading.RLock()  # of releases, which may take minutes
+        self._rows = threading.Lock()  # of the galleries that decide
+        self._touched: set[PersonId] | None = None  # whose rows changed during a change
         self._broken, self._tended = False, -1
         self._state = self._shelf.read()
         self._galleries = self._made(self._state, ())
@@ -184,15 +186,18 @@ class Releases:
 
     def enrolled(self, person: PersonId) -> None:
         """Puts the templates of ``person``, as they are in the vault now, into every gallery."""
-        with self._changing:
-            for serving in self._galleries.all:
-                building.fill_person(serving, self._vault, person)
+        with self._rows:
+            self._touch([person])
+            building.follow(self._galleries, self._vault, [person])
 
     def erased(self, persons: Collection[PersonId]) -> None:
-        """Zeroes the rows of ``persons`` in every gallery, also in one that is being made."""
-        self._drop(persons)  # at once, from those that decide
-        with self._changing:
-            self._drop(persons)
+        """Zeroes the rows of ``persons`` in every gallery; one that is being made leaves them out
+        before it decides anything."""
+        with self._rows:
+            self._touch(persons)
+            for serving in self._galleries.all:
+                for person in persons:
+                    serving.drop(person)
 
     def observe(
         self,
@@ -213,8 +218,8 @@ class Releases:
         return standing(self._state, self._galleries, self._shadow)
 
     def close(self) -> None:
-        """Lets go of all galleries, which zeroes them."""
-        with self._changing:
+        """Lets go of all galleries, which zeroes them; a change under way comes to nothing."""
+        with self._rows:
             self._broken, self._galleries = True, Galleries()
 
     @property
@@ -224,16 +229,37 @@ class Releases:
 
     @contextmanager
     def _change(self) -> Iterator[None]:
+        """One change at a time; people come and go meanwhile, and are noted."""
         with self._changing:
-            if self._broken:
-                raise DeploymentError("a change of releases failed half way: start the door again")
-            yield
+            self._check_whole()
+            outer = self._touched
+            self._touched = set() if outer is None else outer
+            try:
+                yield
+            finally:
+                self._touched = outer
+
+    def _check_whole(self) -> None:
+        if self._broken:
+            raise DeploymentError("a change of releases failed half way: start the door again")
+
+    def _touch(self, persons: Collection[PersonId]) -> None:
+        if self._touched is not None:
+            self._touched.update(persons)
 
     def _enter(self, state: State, *made: Serving) -> None:
         """Makes what ``state`` needs, writes it, and lets it decide: in this order."""
-        galleries = self._made(state, (*made, *self._galleries.all))
-        self._write(state)
-        self._galleries, self._shadow = galleries, Shadow()
+        self._exchange(state, self._made(state, (*made, *self._galleries.all)), {})
+
+    def _exchange(self, state: State, galleries: Galleries, thresholds: Fixed) -> None:
+        """Writes ``state``, then lets ``galleries`` decide, with everybody who came meanwhile."""
+        with self._rows:
+            self._check_whole()
+            building.follow(galleries, self._vault, self._touched or ())
+            self._write(state)
+            for serving, calibration in thresholds.items():
+                serving.decide_by(calibration)
+            self._galleries, self._shadow = galleries, Shadow()
 
     def _write(self, state: State) -> None:
         try:
@@ -267,10 +293,7 @@ class Releases:
 
     def _decide_by(self, found: Fixed, state: State, galleries: Galleries) -> None:
         names = {one.name: self._shelf.put_calibration(made) for one, made in found.items()}
-        self._write(state.calibrated(names))
-        for serving, calibration in found.items():
-            serving.decide_by(calibration)
-        self._galleries, self._shadow = galleries, Shadow()
+        self._exchange(state.calibrated(names), galleries, found)
 
     def _attempt(self, serving: Serving, target: Target | None, now: float) -> Calibration | None:
         """As ``_calibrated``; None without a target, and where people are too few."""
@@ -280,8 +303,3 @@ class Releases:
 
     def _calibrated(self, serving: Serving, target: Target, now: float) -> Calibration:
         return building.calibrated(serving, self._vault, self._public, target, now)
-
-    def _drop(self, persons: Collection[PersonId]) -> None:
-        for serving in self._galleries.all:
-            for person in persons:
-                serving.drop(person)

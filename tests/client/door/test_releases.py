@@ -10,7 +10,12 @@ from client.door.calibrating import Target
 from client.door.releases import Releases
 from client.door.thresholds import Band
 from client.vault.store import Vault
-from common.errors import InsufficientCalibrationError, NotReadyError, ReleaseError
+from common.errors import (
+    DeploymentError,
+    InsufficientCalibrationError,
+    NotReadyError,
+    ReleaseError,
+)
 from common.models.tail import Tail
 from tests.small_releases import (
     DIM,
@@ -25,6 +30,7 @@ from tests.small_releases import (
     peopled,
     releases,
     seen,
+    standing,
     tail_of,
     template,
 )
@@ -136,26 +142,44 @@ def test_who_is_erased_is_in_no_gallery(quick_path: Path) -> None:
                 assert all(found != person(4) for found, _ in one.search(seen(4, 0)[TRUNK]))
 
 
-def test_who_is_erased_while_a_release_is_made_is_not_in_it(
-    quick_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("change", ["stage", "rollback", "calibrate"])
+def test_who_comes_or_goes_while_a_release_is_made_is_followed_before_it_decides(
+    quick_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     with peopled(quick_path) as vault:
         made = deciding(quick_path, vault)
-        load, threads = vault.load, list[threading.Thread]()
+        made.stage(tail_of(2), TRUNK)
+        made.promote()
+        load, came = vault.load, threading.Event()
 
-        def erasing(trunk: str) -> object:
-            found = load(trunk)  # who is erased now is in it
-            if person(4) in vault.people(now=NOW):
-                vault.erase([person(4)], NOW)
-                threads.append(threading.Thread(target=made.erased, args=([person(4)],)))
-                threads[0].start()
+        def meanwhile() -> None:  # by another thread, as at a door: it waits for nothing
+            enrol(vault, [40])
+            made.enrolled(person(40))
+            vault.erase([person(4)], NOW)
+            made.erased([person(4)])
+            came.set()
+
+        def slow(trunk: str) -> object:
+            found = load(trunk)  # as of before
+            if not came.is_set():
+                threading.Thread(target=meanwhile).start()
+                assert came.wait(20), "a change of releases keeps people waiting"
             return found
 
-        monkeypatch.setattr(vault, "load", erasing)
-        made.stage(tail_of(2), TRUNK)
-        threads[0].join()
-        assert all(person(4) not in one.gallery for one in made.galleries.all)
-        assert len(made.galleries.all) == 2
+        monkeypatch.setattr(vault, "load", slow)
+        if change == "stage":
+            made.stage(tail_of(3), TRUNK)
+        elif change == "rollback":
+            made.rollback()
+        else:
+            made.calibrate(TARGET, NOW)
+        assert came.is_set()
+        for one in made.galleries.all:
+            assert person(4) not in one.gallery and person(40) in one.gallery
+        monkeypatch.undo()
+        held = standing(made)
+        assert standing(releases(quick_path, vault)) == held
+        assert made._touched is None
 
 
 def test_a_release_that_does_not_fit_is_refused_and_changes_nothing(quick_path: Path) -> None:
@@ -252,6 +276,8 @@ def test_a_closed_house_holds_nobody(quick_path: Path) -> None:
         rows = made.active.gallery._matrix._arrays["rows"]
         made.close()
         assert not rows.any() and not made.galleries.all
+        with pytest.raises(DeploymentError):
+            made.stage(tail_of(2), TRUNK)
 
 
 def test_an_empty_vault_has_a_release_too(quick_path: Path) -> None:
