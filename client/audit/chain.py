@@ -252,7 +252,7 @@ def _check_form(database: sqlite3.Connection) -> None:
     if database.execute("PRAGMA user_version").fetchone() != (VERSION,):
         raise BrokenError(0, "the log is of another version")
     known = database.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL").fetchall()
-    if sorted(known) != sorted((line,) for line in SCHEMA):
+    if len(known) != len(SCHEMA) or set(known) != {(line,) for line in SCHEMA}:
         raise BrokenError(0, "the tables of the log were altered")
 
 
