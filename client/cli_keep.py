@@ -110,4 +110,55 @@ def remove(name: str, home: SiteHome) -> None:
     result(remove_caller(home, name))
 
 
-COMMANDS = (calibrate, release, caller)
+@click.group()
+def vault() -> None:
+    """Keys of everybody enrolled, and copies of them."""
+
+
+@vault.command()
+@as_caller
+@at_home
+@told
+def rotate(home: SiteHome, **typed: Any) -> None:
+    """Put everybody's keys under a new one; nobody is erased."""
+    from client.commands.vault import rotate_vault
+
+    result(rotate_vault(asking_of(home, typed)))
+
+
+@vault.command("recovery-key")
+@click.argument("file", type=FILE)
+@told
+def recovery_key(file: Path) -> None:
+    """Make a recovery key in FILE, to be carried away, and print its public half."""
+    from client.commands.vault import make_recovery_key
+
+    result(make_recovery_key(file))
+
+
+@vault.command()
+@click.argument("folder", type=FILE)
+@click.option("--recovery", required=True, help="Public half of the recovery key.")
+@at_home
+@told
+def backup(folder: Path, recovery: str, home: SiteHome) -> None:
+    """Write the vault into a file in FOLDER that this site cannot open. Stop the agent first."""
+    from client.commands.vault import backup_vault
+
+    result(backup_vault(home, folder, recovery))
+
+
+@vault.command()
+@click.argument("file", type=FILE)
+@click.option("--key", type=FILE, required=True, help="File of the recovery key.")
+@click.option("--losing", is_flag=True, help="Though people were enrolled since.")
+@at_home
+@told
+def restore(home: SiteHome, **typed: Any) -> None:
+    """Make the vault of the backup FILE. Never an older one by accident, never anybody erased."""
+    from client.commands.vault import Restoring, restore_vault
+
+    result(restore_vault(home, Restoring(**typed)))
+
+
+COMMANDS = (calibrate, release, caller, vault)

@@ -92,6 +92,12 @@ def restore(source: Path, recovery: KeyProvider, place: VaultPlace, known: Known
     return Vault(place)
 
 
+def generation_of(source: Path) -> int:
+    """Which generation the backup at ``source`` says it is of; ``restore`` proves it."""
+    with ours():
+        return _header(source.read_bytes())[2]
+
+
 def retire(folder: Path, epoch: int, place: VaultPlace) -> int:
     """Shreds the backups in ``folder`` from before ``epoch``; how many. Call after an erasure, and
     after the next backup."""
