@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from client.audit.log import AuditLog, AuditPlace
+from client.centre.admission import countersigned
 from client.door.callers import CallerBook
 from client.door.eye import Eye, EyeRules, open_eye
 from client.door.parts import Parts
@@ -78,11 +79,12 @@ def open_door(
     """
     config, rules = home.config(), read_rules(home)
     identity = SigningKey.load(home.identity_key)
-    eye = _eye(config, rules)
     with ExitStack() as stack:
         vault = stack.enter_context(Vault(vault_place(home, config)))
-        place = AuditPlace(path=home.audit, key=identity, site=config.name)
+        seen = countersigned(home, identity.public).heads
+        place = AuditPlace(path=home.audit, key=identity, site=config.name, passed=seen)
         log = stack.enter_context(AuditLog(place))
+        eye = _eye(config, rules)
         read = reader(home.features, config.public, config.aligned, say)
         kept = ReleasePlace(folder=home.releases, clock=clock)
         releases = Releases(kept, vault, PublicPictures(tuple(eye.trunks.values()), read))
