@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from client.door import building
+from client.door.building import Strangers
 from client.door.calibrating import Target
 from client.door.releases import Releases
+from client.door.serving import Serving
 from client.door.shelf import CALIBRATION, STATE, TAIL
+from client.door.thresholds import Calibration
 from client.vault.store import Vault
 from common.errors import DeploymentError, MascaronError
 from tests.dying_disk import DyingDisk
@@ -57,6 +61,24 @@ def three(folder: Path, vault: Vault) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "releases").iterdir()}
 
 
+@pytest.fixture
+def remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calibrates the same people for the same release and rates only once."""
+    known: dict[object, Calibration] = {}
+
+    def calibrated(
+        serving: Serving, vault: Vault, public: Strangers, target: Target, now: float
+    ) -> Calibration:
+        key = (serving.name, vault.generation, target, now)
+        if key not in known:
+            known[key] = calibrate(serving, vault, public, target, now)
+        return known[key]
+
+    calibrate = building.calibrated
+    monkeypatch.setattr(building, "calibrated", calibrated)
+
+
+@pytest.mark.usefixtures("remembered")
 @pytest.mark.parametrize("for_good", [False, True])
 @pytest.mark.parametrize("name", list(OPERATIONS))
 def test_any_write_that_fails_leaves_before_or_after(
