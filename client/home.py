@@ -80,12 +80,16 @@ class SiteConfig:
     def port(self) -> int:
         return int(self._address()[2])
 
-    def _address(self) -> tuple[str, str, str]:
+    def check_member(self) -> None:
+        """Raises ``ConfigError`` for a site that is alone."""
         if self.alone:
             raise ConfigError(
                 "this site is alone: `mascaron-site init` with --token, --centre, --camera-type "
                 "and --people asks a centre to let it in"
             )
+
+    def _address(self) -> tuple[str, str, str]:
+        self.check_member()
         return self.centre.rpartition(":")
 
 

@@ -99,6 +99,7 @@ def fetch(home: SiteHome, clock: Callable[[], float]) -> AdmissionState:
 def centre_of(home: SiteHome) -> Centre:
     """The gateway this home was made for; ``DeploymentError`` before first contact."""
     config, ca = home.config(), storing.read(home.ca)
+    config.check_member()
     if ca is None:
         raise DeploymentError(f"this home has not met its centre yet: {_INIT}, without --later")
     return Centre(config.host, config.port, ca)

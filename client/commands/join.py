@@ -55,6 +55,7 @@ def join_command(home: SiteHome, user: str | None, around: Surroundings) -> dict
     ``DeploymentError`` if the courier cannot be started.
     """
     config = home.config()
+    config.check_member()
     courier = OsUser.named(user) if user else None
     _await_admission(home, around)
     _prepare(home, config, courier)
@@ -86,6 +87,7 @@ def prepare_command(home: SiteHome, user: str | None) -> dict[str, Any]:
     courier needs to write nowhere else. Raises ``DeploymentError`` before `init`.
     """
     config = home.config()
+    config.check_member()
     _prepare(home, config, OsUser.named(user) if user else None)
     return {"site": config.name, "prepared": str(home.courier)}
 

@@ -35,6 +35,8 @@ class Book:
             raise ConfigError("PATH and --key belong together; give neither for the home's ledger")
         if path is None:
             home.check_agent()
+            if not home.ledger.is_file():
+                home.config().check_member()
         if delta is None:
             delta = _delta(home) if path is None else 1e-4
         return cls(path=path or home.ledger, key=key or home.ledger_key, delta=delta)

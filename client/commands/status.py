@@ -8,6 +8,7 @@ from client.home import SiteConfig, SiteHome
 from common.config import load
 from common.errors import MascaronError
 from common.privacy import accountant
+from common.trust import storing
 
 SECONDS = 2.0  # that the agent has to answer
 
@@ -17,13 +18,17 @@ def show_status(home: SiteHome) -> dict[str, Any]:
 
     ``epsilon`` is what was lost over the ledger's whole life, ``charged`` what counts against the
     budget: less only where `yearly_refresh` is on, and a year has begun. ``runs_left`` says how
-    many more runs with the plan of the last one fit; None before the first.
+    many more runs with the plan of the last one fit; None before the first. A site that is alone
+    spends nothing: of it is told whether its door answers, "OPEN" or "UNREACHABLE".
     Raises ``ConfigError`` for a home that is not set up, ``LedgerError`` for an altered ledger.
     """
     from client.policy import SitePolicy
 
     home.check_agent()
-    config, policy = home.config(), load(SitePolicy, home.policy)
+    config = home.config()
+    if config.alone and not home.ledger.is_file():
+        return {"site": config.name, "alone": True, "door": _door(home)}
+    policy = load(SitePolicy, home.policy)
     period = "year" if policy.yearly_refresh else "life"
     told: dict[str, Any] = {
         "site": config.name,
@@ -39,6 +44,18 @@ def show_status(home: SiteHome) -> dict[str, Any]:
         left = spending.affords(plan, policy.epsilon, policy.delta)
     charged = accountant.epsilon(spending.charged, policy.delta)
     return {**told, "epsilon": _finite(spent), "charged": _finite(charged), "runs_left": left}
+
+
+def _door(home: SiteHome) -> str:
+    from client.recognition import Recognition
+
+    token = storing.read(home.operator_token) or b""
+    try:
+        with Recognition.at(home.door_socket(), token.decode("ascii", "replace").strip()) as door:
+            door.status()
+    except MascaronError:
+        return "UNREACHABLE"
+    return "OPEN"
 
 
 def _finite(epsilon: float) -> float | None:

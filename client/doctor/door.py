@@ -146,7 +146,24 @@ def _swaps(path: Path) -> bool:
         return False
 
 
+def check_sight(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
+    """Whether the network and the public people, whom strangers are judged by, are there."""
+    if not visible(home.agent):
+        return
+    wanted = {
+        "trunk": (config.trunk, "a network and its trunk.toml"),
+        "public": (config.public, "a pack or folder of public faces"),
+    }
+    for key, (path, what) in wanted.items():
+        if path.exists():
+            yield well(key)
+        else:
+            remedy = f"put {what} there, or correct {key} in {home.settings}"
+            yield wrong(key, f"there is nothing at {path}", remedy)
+
+
 AT_THE_DOOR: tuple[Check, ...] = (
+    check_sight,
     check_vault,
     check_token,
     check_recognition,

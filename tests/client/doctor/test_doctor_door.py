@@ -36,6 +36,9 @@ def home(tmp_path: Path) -> Iterator[SiteHome]:
     made = SiteHome(tmp_path / "s")
     init_alone(made, Asked(name="north"))
     (made.folder / "swaps").write_text("Filename Type\n", "utf-8")
+    (made.folder / "trunk").mkdir()
+    for path in ("trunk/trunk.toml", "public"):
+        (made.folder / path).touch()
     place = AuditPlace(path=made.audit, key=SigningKey.load(made.identity_key), site="north")
     with AuditLog(place) as log:
         for _ in range(2):
@@ -84,8 +87,9 @@ def enrol(home: SiteHome, days: float) -> PersonId:
 def test_a_door_in_order_passes_every_check(home: SiteHome) -> None:
     findings = found(home)
     assert all(finding.ok for finding in findings), findings
-    names = {"settings", "vault", "consents", "callers", "door", "audit", "memory"}
-    assert {finding.name for finding in findings} == names
+    assert {finding.name for finding in findings} == {
+        *("settings", "trunk", "public", "vault", "consents", "callers", "door", "audit", "memory")
+    }
 
 
 def test_a_site_alone_is_not_asked_for_what_only_a_member_has(home: SiteHome) -> None:
@@ -125,6 +129,8 @@ def cut_log(home: SiteHome) -> None:
 @pytest.mark.parametrize(
     ("ill", "name", "cause", "remedy"),
     [
+        (unlink("trunk/trunk.toml"), "trunk", "there is nothing at", "correct trunk in"),
+        (unlink("public"), "public", "there is nothing at", "public faces"),
         (unlink("agent/vault/vault.db"), "vault", "there is no vault", "mascaron-site init"),
         (unlink("agent/vault.key"), "vault", "there is no", "the cause says"),
         (chmod("agent/vault.key", 0o644), "vault", "others may read", "the cause says"),
