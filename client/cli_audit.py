@@ -71,6 +71,19 @@ def prune(before: datetime, home: SiteHome) -> None:
     result(prune_audit(home, before, time.time()))
 
 
+@audit.command()
+@at_home
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@told
+def acknowledge(home: SiteHome, yes: bool) -> None:
+    """Go on although the centre saw another log. A row says so for good."""
+    from client.commands.audit import acknowledge_audit
+
+    if not yes:
+        click.confirm("Is the newest log lost for good, and do you know why", abort=True, err=True)
+    result(acknowledge_audit(home, time.time()))
+
+
 @click.group()
 def report() -> None:
     """Records that the law asks for."""

@@ -34,10 +34,10 @@ Head = tuple[int, bytes]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """One line of the file: a commitment that was made, the centre's word on one, or its word on
-    one that is not known here."""
+    """One line of the file: a commitment that was made, the centre's word on one, its word on one
+    that is not known here, or the operator's that all before it is settled."""
 
-    kind: Literal["made", "signed", "strange"]
+    kind: Literal["made", "signed", "strange", "acknowledged"]
     index: int = 0
     hash: str = ""
     nonce: str = field(default="", repr=False)
@@ -107,21 +107,31 @@ class Commitments:
     def seen(self, parties: Parties) -> Seen:
         """What the log is to be held against; ``AuditError`` if this file is not whole, or the
         centre saw another."""
-        made, heads, last = self._made(), [], 0
+        made, last, strange = self._made(), 0, False
+        heads: list[Head] = []
         for line in self._lines():
-            if line.kind == "strange":
-                raise AuditError(
-                    "the centre countersigned a log that is not here: log and commitments were "
-                    f"replaced by older ones; put the newest back, with {self._path.name}"
-                )
-            if line.kind == "signed":
+            if line.kind == "acknowledged":
+                heads, strange = [], False
+            elif line.kind == "strange":
+                strange = True
+            elif line.kind == "signed":
                 try:
                     word = _told(line.word, parties)
                     heads.append(made[word.digest])
                 except (SignatureError, KeyError):
                     raise AuditError(f"{self._path.name} was altered") from None
                 last = max(last, word.time)
+        if strange:
+            raise AuditError(
+                "the centre countersigned a log that is not here: log and commitments were "
+                f"replaced by older ones; put the newest back, with {self._path.name}"
+            )
         return Seen(heads=tuple(heads), last=last)
+
+    def acknowledge(self) -> None:
+        """The operator goes on with another log than the centre saw: what it saw before counts no
+        more. A row of the log must say so first."""
+        self._add(Line(kind="acknowledged"))
 
     def _made(self) -> dict[str, Head]:
         try:

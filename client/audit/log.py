@@ -44,11 +44,16 @@ _SPACE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class AuditPlace:
-    """Where a log lies, whose it is, and what signs it. Its folder must be there."""
+    """Where a log lies, whose it is, and what signs it. Its folder must be there.
+
+    ``passed`` are heads that it must have gone through, as somebody else kept them: numbers and
+    chain values.
+    """
 
     path: Path
     key: SigningKey
     site: str
+    passed: Collection[tuple[int, bytes]] = ()
     disk: Disk = DISK
 
 
@@ -175,6 +180,8 @@ class AuditLog:
                 raise AuditError(f"the database of the audit log refuses {name} = {value}")
         kept = mirror.read(mirror.path_of(place.path))
         if kept is None and not database.execute("SELECT 1 FROM sqlite_master").fetchone():
+            if any(index for index, _ in place.passed):
+                raise AuditError("the audit log is gone: there was one")
             self._found()
         elif kept is None:
             # Between the first transaction and the file beside it a crash leaves an empty log.
@@ -182,7 +189,7 @@ class AuditLog:
             if chain.read_head(database, HEAD).index:
                 raise AuditError("the audit log has lost the file with its head")
         else:
-            _refuse_broken(self._check(kept.heads, kept.least))
+            _refuse_broken(self._check((*kept.heads, *place.passed), kept.least))
 
     def _found(self) -> None:
         place, database = self.place, self._database

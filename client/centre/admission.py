@@ -115,8 +115,9 @@ def known_roster(home: SiteHome) -> Roster | None:
     return read_roster(Signed.from_json(content.decode("utf-8", "replace")), key, founding)
 
 
-def countersigned(home: SiteHome) -> Seen:
-    """What the centre vouches for of this site's audit log; nothing before it was ever asked.
+def countersigned(home: SiteHome, own: PublicKey) -> Seen:
+    """What the centre vouches for of the audit log of this site, whose identity is ``own``; nothing
+    before it was ever asked, nor after the site left.
 
     ``AuditError`` if the centre saw another log, or the record of what it saw was altered.
     """
@@ -124,7 +125,6 @@ def countersigned(home: SiteHome) -> Seen:
     if pinned is None:
         return Seen(heads=())
     centre = PublicKey.of(pinned.decode("ascii", "replace").strip())
-    own = SigningKey.load(home.identity_key).public
     return Commitments(home.commitments).seen(_parties(home, centre, own))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from client.audit.chain import AuditHead, Entry, Verdict
-from client.audit.commitments import Seen
+from client.audit.commitments import Commitments, Seen
 from client.audit.events import Event, Kind
 from client.audit.log import AuditLog, AuditPlace
 from client.audit.reading import read_ends, read_entries, verify_file
@@ -45,7 +45,8 @@ class Book:
         if path is not None and key is not None and site is not None:
             return cls(path=path, public=public_key(key), site=site)
         home.check_agent()
-        own, seen = SigningKey.load(home.identity_key).public, countersigned(home)
+        own = own_key(home)
+        seen = countersigned(home, own)
         return cls(path=home.audit, public=own, site=home.config().name, seen=seen)
 
     def verify(self) -> Verdict:
@@ -56,12 +57,20 @@ class Book:
         return verdict
 
 
+def own_key(home: SiteHome) -> PublicKey:
+    """By which this site's rows are checked, also after it left and its key is gone."""
+    kept = storing.read(home.identity_public)
+    if kept is not None and not home.identity_key.exists():
+        return public_key(kept.decode("ascii", "replace"))
+    return SigningKey.load(home.identity_key).public
+
+
 def public_key(text: str) -> PublicKey:
     """The key that somebody typed; ``ConfigError`` if it is none."""
     try:
         return PublicKey.of(text.strip())
     except SignatureError:
-        raise ConfigError("--key is the site's public key, as `audit verify` shows it") from None
+        raise ConfigError("not a site's public key, as `audit verify` shows it") from None
 
 
 def verify_audit(book: Book) -> dict[str, Any]:
@@ -119,6 +128,20 @@ def prune_audit(home: SiteHome, before: datetime, now: float) -> dict[str, Any]:
         if gone:
             log.append(Event(kind=Kind.AUDIT, began=now, ended=now, outcome="pruned"))
         return {"pruned": gone, "head": _head(log.head())}
+
+
+def acknowledge_audit(home: SiteHome, now: float) -> dict[str, Any]:
+    """Goes on with the log there is, or a new one, although the centre countersigned another.
+
+    A row of it says so for good. Raises ``AuditError`` for a log that is not whole by itself, and
+    ``BusyError`` while the agent runs.
+    """
+    home.check_agent()
+    key = SigningKey.load(home.identity_key)
+    with AuditLog(AuditPlace(path=home.audit, key=key, site=home.config().name)) as log:
+        log.append(Event(kind=Kind.AUDIT, began=now, ended=now, outcome="acknowledged"))
+        Commitments(home.commitments).acknowledge()
+        return {"acknowledged": True, "head": _head(log.head())}
 
 
 def _head(head: AuditHead) -> dict[str, Any]:

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from client.audit import receipts
-from client.commands.audit import public_key
+from client.commands.audit import own_key, public_key
 from client.home import SiteHome
 from common.errors import ConfigError
-from common.trust.keys import PublicKey, SigningKey
 
 LONGEST = 2**20  # bytes; a receipt of ten thousand people is shorter
 
@@ -24,10 +23,6 @@ def check_receipt(home: SiteHome, path: Path, key: str | None) -> dict[str, Any]
             text = file.read(LONGEST).decode("utf-8", "replace")
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    public = _own(home) if key is None else public_key(key)
-    return asdict(receipts.check(text, public))
-
-
-def _own(home: SiteHome) -> PublicKey:
-    home.check_agent()
-    return SigningKey.load(home.identity_key).public
+    if key is None:
+        home.check_agent()
+    return asdict(receipts.check(text, own_key(home) if key is None else public_key(key)))

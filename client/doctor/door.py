@@ -13,7 +13,7 @@ from pathlib import Path
 
 from client.doctor.findings import INIT, Check, Finding, Machine, visible, well, wrong
 from client.home import SiteConfig, SiteHome
-from common.errors import ConfigError, MascaronError, SealedError, VaultRollbackError
+from common.errors import AuditError, ConfigError, MascaronError, SealedError, VaultRollbackError
 from common.locks import is_locked
 
 SOON = 30 * 86400.0  # seconds: time to ask people again
@@ -104,17 +104,27 @@ def check_recognition(home: SiteHome, config: SiteConfig, machine: Machine) -> I
 def check_audit(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
     """Whether the log of the door is as it was written."""
     from client.audit.reading import verify_file
+    from client.centre.admission import countersigned
     from common.trust.keys import SigningKey
 
-    if not visible(home.agent) or not home.audit.exists():
+    beside = home.audit.with_name(f"{home.audit.name}.head")
+    if not visible(home.agent) or not (home.audit.exists() or beside.exists()):
         return  # the door begins one when it opens
     key = SigningKey.load(home.identity_key)
-    verdict = verify_file(home.audit, key.public, config.name)
+    remedy = (
+        "put the newest audit.db back, with its .head; if there is none, keep a copy as evidence, "
+        "move it away, and `mascaron-site audit acknowledge` begins another"
+    )
+    try:
+        seen = countersigned(home, key.public)
+    except AuditError as error:
+        yield wrong("audit", str(error), remedy)
+        return
+    verdict = verify_file(home.audit, key.public, config.name, seen.heads)
     if verdict.broken is None:
         yield well("audit")
         return
     cause = f"the audit log is broken at record {verdict.broken}: {verdict.why}"
-    remedy = "keep a copy as evidence; then move it away, and the door begins another"
     yield wrong("audit", cause, remedy)
 
 

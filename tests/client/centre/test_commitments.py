@@ -15,7 +15,7 @@ from client.home import SiteHome
 from common.errors import AuditError, SignatureError
 from common.trust.admission import read_envelope
 from common.trust.commitments import Countersigned, commitment, read_countersigned
-from common.trust.keys import SigningKey
+from common.trust.keys import PublicKey, SigningKey
 from tests.paper_wire import Wire, joined
 from tests.small_audit import event
 from tests.small_federation import PaperCentre
@@ -24,6 +24,10 @@ from tests.small_federation import PaperCentre
 def log_of(home: SiteHome) -> AuditLog:
     key = SigningKey.load(home.identity_key)
     return AuditLog(AuditPlace(path=home.audit, key=key, site=home.config().name))
+
+
+def own_of(home: SiteHome) -> PublicKey:
+    return SigningKey.load(home.identity_key).public
 
 
 def write(home: SiteHome, count: int, start: int = 0) -> None:
@@ -66,7 +70,7 @@ def test_each_question_of_a_member_has_the_log_countersigned(
     fetch(member, centre.clock)
     with log_of(member) as log:
         head = log.head()
-    assert countersigned(member).heads[-1] == (3, head.hash)
+    assert countersigned(member, own_of(member)).heads[-1] == (3, head.hash)
     found = json.loads(verified(member).stdout)
     assert found["countersigned"] == {"heads": 2, "last": int(centre.clock())}
 
@@ -87,7 +91,7 @@ def test_a_log_cut_below_a_countersigned_head_is_broken(
     assert done.exit_code == 1
     assert "AUDIT_BROKEN: the log is broken at record 4" in done.stderr
     with log_of(member) as log, pytest.raises(AuditError, match="record 4"):
-        log.confirm(countersigned(member).heads)
+        log.confirm(countersigned(member, own_of(member)).heads)
 
 
 def test_a_log_written_anew_with_the_sites_own_key_is_broken(
@@ -245,3 +249,59 @@ def test_a_word_of_another_purpose_is_none(member: SiteHome, centre: PaperCentre
     key = SigningKey.load(centre.home.centre_key)
     with pytest.raises(SignatureError):
         read_countersigned(member.roster.read_text(), key.public)
+
+
+def opened_where_seen(home: SiteHome) -> AuditLog:
+    """As the door opens it."""
+    key = SigningKey.load(home.identity_key)
+    heads = countersigned(home, key.public).heads
+    site = home.config().name
+    return AuditLog(AuditPlace(path=home.audit, key=key, site=site, passed=heads))
+
+
+def test_a_door_does_not_open_on_a_log_that_the_centre_did_not_see(
+    member: SiteHome, centre: PaperCentre
+) -> None:
+    write(member, 3)
+    fetch(member, centre.clock)
+    opened_where_seen(member).close()
+    for path in member.agent.glob("audit.db*"):
+        path.unlink()
+    with pytest.raises(AuditError, match="is gone"):
+        opened_where_seen(member)
+    for path in member.agent.glob("audit.db*"):
+        path.unlink()
+    write(member, 5, start=50)
+    with pytest.raises(AuditError, match="record 3"):
+        opened_where_seen(member)
+
+
+def test_an_operator_goes_on_without_a_lost_log_and_that_is_written_down(
+    member: SiteHome, centre: PaperCentre, tmp_path: Path
+) -> None:
+    write(member, 2)
+    copied(member, tmp_path / "old")
+    write(member, 2, start=2)
+    fetch(member, centre.clock)
+    restored(member, tmp_path / "old")
+    fetch(member, centre.clock)
+    assert verified(member).exit_code == 1
+    typed = ["audit", "acknowledge", "--home", str(member.folder)]
+    assert CliRunner().invoke(main, typed, input="n\n").exit_code == 1
+    assert verified(member).exit_code == 1
+    assert CliRunner().invoke(main, [*typed, "--yes"]).exit_code == 0
+    assert verified(member).exit_code == 0
+    with opened_where_seen(member) as log:
+        assert [entry.event.outcome for entry in log.entries()][-1] == "acknowledged"
+    fetch(member, centre.clock)
+    assert verified(member).exit_code == 0
+    head = countersigned(member, own_of(member)).heads[-1]
+    assert head[0] == 3, "from now on this one is held to"
+
+
+def test_a_log_is_verified_after_its_site_left(member: SiteHome, centre: PaperCentre) -> None:
+    write(member, 2)
+    done = CliRunner().invoke(main, ["leave", "--yes", "--home", str(member.folder)])
+    assert done.exit_code == 0, done.output
+    assert not member.identity_key.exists()
+    assert json.loads(verified(member).stdout)["verified"] == 2
