@@ -2,7 +2,10 @@
 
 import itertools
 import os
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from common.models.trunk import Trunk, load_trunk
 from common.synthetic.generate import numbered_person, numbered_variation
 from common.synthetic.renderer import shoot
 from simulations.benchmarks.quality import STARTER
+from tests.small_reception import Site
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
@@ -28,6 +32,22 @@ def photograph(person: int, view: int = 0) -> Picture:
 @pytest.fixture(scope="session")
 def trunk() -> object:
     return load_trunk(STARTER)[0]
+
+
+@pytest.fixture(scope="module")
+def twelve(quick_module_path: Path) -> Path:
+    """A site of twelve people whose release decides, closed: to be copied."""
+    folder = quick_module_path / "twelve"
+    with Site(folder) as site:
+        site.open_for(range(12))
+    return folder
+
+
+@pytest.fixture
+def site(twelve: Path, quick_path: Path) -> Iterator[Site]:
+    """The same, open."""
+    with Site(copytree(twelve, quick_path / "site")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

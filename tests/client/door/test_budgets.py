@@ -1,8 +1,6 @@
 """Nobody asks more often than they may, whatever they try."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,13 +10,6 @@ from tests.small_reception import ANYTHING, Site, caller, picture
 from tests.small_vault import NOW, person
 
 PEOPLE = range(12)
-
-
-@pytest.fixture
-def site(quick_path: Path) -> Iterator[Site]:
-    with Site(quick_path) as made:
-        made.open_for(PEOPLE)
-        yield made
 
 
 def gate(hourly: int = 3, daily: int = 5) -> Caller:
@@ -71,11 +62,10 @@ def test_pictures_that_cannot_be_seen_are_questions_too(site: Site) -> None:
     assert ask(site, gate(), 2) == 0
 
 
-def test_starting_the_process_again_does_not_fill_a_budget(site: Site, quick_path: Path) -> None:
+def test_starting_the_process_again_does_not_fill_a_budget(site: Site) -> None:
     assert ask(site, gate(), 9) == 3
     site.close()
-    with Site(quick_path) as again:
-        again.open_for(())
+    with Site(site.folder) as again:
         assert ask(again, gate(), 9) == 0
         again.clock.now = NOW + 3_601
         assert ask(again, gate(), 9) == 2

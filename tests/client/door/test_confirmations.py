@@ -1,6 +1,7 @@
 """Two people, each alone, or nobody: a search is confirmed by four eyes and in no other way."""
 
 import dataclasses
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,9 +25,9 @@ WHO = 3
 
 
 @pytest.fixture
-def site(quick_path: Path) -> Iterator[Site]:
-    with Site(quick_path, dataclasses.replace(RULES, four_eyes=True)) as made:
-        made.open_for(range(12))
+def site(twelve: Path, quick_path: Path) -> Iterator[Site]:
+    rules = dataclasses.replace(RULES, four_eyes=True)
+    with Site(shutil.copytree(twelve, quick_path / "site"), rules) as made:
         yield made
 
 

@@ -1,7 +1,6 @@
 """An enrolment is several good pictures of one person, by their consent, or it is nothing."""
 
 import gc
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +27,6 @@ from tests.small_releases import TRUNK
 from tests.small_vault import LATER, NOW, OTHER, consent, person
 
 PEOPLE = range(12)
-
-
-@pytest.fixture
-def site(quick_path: Path) -> Iterator[Site]:
-    with Site(quick_path) as made:
-        made.open_for(PEOPLE)
-        yield made
 
 
 def test_who_was_enrolled_is_found_and_the_row_says_so(site: Site) -> None:

@@ -1,7 +1,6 @@
 """What people may ask for is done, with a receipt or a row, and what has run out is destroyed."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -23,13 +22,6 @@ from tests.small_reception import ANYTHING, Site, caller, picture
 from tests.small_vault import LATER, NOW, consent, files, person, windows
 
 PEOPLE = range(12)
-
-
-@pytest.fixture
-def site(quick_path: Path) -> Iterator[Site]:
-    with Site(quick_path) as made:
-        made.open_for(PEOPLE)
-        yield made
 
 
 def failing_after(site: Site, rows: int) -> Callable[[Event], int]:

@@ -2,8 +2,7 @@
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -53,13 +52,6 @@ CALLS: dict[str, tuple[set[Role], Call]] = {
 }
 # What tells nothing of anybody and changes nothing that is kept.
 SILENT = {"begin", "look", "abort", "status", "audit_head"}
-
-
-@pytest.fixture
-def site(quick_path: Path) -> Iterator[Site]:
-    with Site(quick_path) as made:
-        made.open_for(range(12))
-        yield made
 
 
 def test_every_method_is_tried_here() -> None:

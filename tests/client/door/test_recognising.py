@@ -1,6 +1,7 @@
 """Who may not be compared is a stranger, in the answer and in the work it takes."""
 
 import dataclasses
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,13 +20,14 @@ from client.vault.handles import DataKey
 from client.vault.identity import PersonId
 from client.vault.store import Vault
 from common.errors import AuditError, MascaronError, NotReadyError, WireError
-from tests.small_reception import ANYTHING, SPOILT, Site, caller, enrol, picture
-from tests.small_releases import TRUNK, tail_of
+from tests.small_reception import ANYTHING, RULES, SPOILT, Site, caller, enrol, picture
+from tests.small_releases import TRUNK, seen, tail_of
 from tests.small_vault import LATER, NOW, OTHER, consent, person
 
 PEOPLE = range(20)
 ERASED, EXPIRED, SEARCHED_ONLY, VERIFIED_ONLY, UNSEEN = 14, 15, 16, 17, 18
 SOON = NOW + 50
+UNKNOWN = Identification(ticket=b"", state="unknown")
 
 # How a person is claimed who may not be compared, or who is not the one in the picture.
 CLAIMS: dict[str, bytes] = {
@@ -41,16 +43,28 @@ CLAIMS: dict[str, bytes] = {
 }
 
 
-@pytest.fixture(params=[False, True], ids=["alone", "shadowed"])
-def site(quick_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
-    with Site(quick_path) as made:
-        made.open_for(set(PEOPLE) - {SEARCHED_ONLY, VERIFIED_ONLY})
-        made.open_for([SEARCHED_ONLY], "identify", "training")
-        made.open_for([VERIFIED_ONLY], "verify")
-        if request.param:
-            made.releases.stage(tail_of(2), TRUNK)
-        made.vault.renew(person(EXPIRED), consent(expires=SOON), now=NOW)
-        made.reception.erase(ANYTHING, [person(ERASED)])
+@pytest.fixture(scope="module")
+def prepared(quick_module_path: Path) -> dict[str, Path]:
+    """Sites to be copied: with a release that decides alone, and with one that is staged."""
+    found = {}
+    for name in ("alone", "shadowed"):
+        found[name] = quick_module_path / name
+        with Site(found[name]) as made:
+            made.open_for(set(PEOPLE) - {SEARCHED_ONLY, VERIFIED_ONLY})
+            made.open_for([SEARCHED_ONLY], "identify", "training")
+            made.open_for([VERIFIED_ONLY], "verify")
+            if name == "shadowed":
+                made.releases.stage(tail_of(2), TRUNK)
+            made.vault.renew(person(EXPIRED), consent(expires=SOON), now=NOW)
+            made.reception.erase(ANYTHING, [person(ERASED)])
+    return found
+
+
+@pytest.fixture(params=["alone", "shadowed"])
+def site(
+    prepared: dict[str, Path], quick_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Site]:
+    with Site(shutil.copytree(prepared[request.param], quick_path / "site")) as made:
         for serving in made.releases.galleries.all:
             serving.drop(person(UNSEEN))
         made.clock.now = SOON
@@ -116,8 +130,7 @@ def test_their_own_picture_does_not_help_whoever_may_not_be_compared(
 def test_a_search_finds_nobody_who_did_not_agree_to_it(
     site: Site, work: Callable[..., Counter[Any]], number: int
 ) -> None:
-    unknown = Identification(ticket=b"", state="unknown")
-    assert site.reception.identify(ANYTHING, picture(number), 5) == unknown
+    assert site.reception.identify(ANYTHING, picture(number), 5) == UNKNOWN
     assert site.told()[-1] == ("identify", "unknown")
     assert site.rows()[-1].event.subject == b""
     stranger, other = (
@@ -152,6 +165,19 @@ def test_consent_counts_at_the_second_it_ends_and_as_soon_as_it_is_given(site: S
     site.reception.renew(ANYTHING, who, later)
     assert site.reception.verify(ANYTHING, who, shown) == Band.MATCH
     assert site.reception.identify(ANYTHING, shown).state == "unknown"
+
+
+@pytest.mark.parametrize("four_eyes", [False, True])
+def test_who_is_only_near_is_not_named(site: Site, four_eyes: bool) -> None:
+    reception = site.with_parts(rules=dataclasses.replace(RULES, four_eyes=four_eyes))
+    galleries, allowed = site.releases.galleries, site.vault.people(purpose="identify", now=SOON)
+    near = next(
+        number
+        for number in range(600, 900)
+        if [band for _, band in galleries.search(seen(number, 7), 1, allowed)] == [Band.NEAR]
+    )
+    assert reception.identify(ANYTHING, picture(near), 5) == UNKNOWN
+    assert (site.told()[-1], site.rows()[-1].event.subject) == (("identify", "unknown"), b"")
 
 
 @pytest.mark.parametrize("spoilt", sorted(SPOILT))
