@@ -127,7 +127,7 @@ class VersionError(WireError):
 
 
 class NotReadyError(MascaronError):
-    """The site has nothing to answer with yet: no accepted plan, or no people."""
+    """Nothing to answer with yet: no accepted plan, no people, or thresholds not found yet."""
 
     reason = "NOT_READY"
 

@@ -9,6 +9,7 @@ import click
 from common.console import quiet_logs, told
 
 FILE = click.Path(path_type=Path)
+MANY = click.IntRange(min=1)
 P = ParamSpec("P")
 
 
@@ -121,6 +122,30 @@ def report(folder: Path, out: Path | None, tables: Path | None) -> None:
     from simulations.commands.report import report_command
 
     report_command(folder, out, tables)
+
+
+@main.command()
+@click.option("--out", type=FILE, default=Path("runs/door"), show_default=True)
+@click.option("--people", type=MANY, default=50, show_default=True, help="Who enrol.")
+@click.option("--pictures", type=MANY, default=5, show_default=True, help="Of each, to enrol.")
+@click.option("--later", type=MANY, default=2, show_default=True, help="Of each, at the door.")
+@click.option("--strangers", type=MANY, default=50, show_default=True)
+@click.option("--faces", type=FILE, help="Pack of real people, aligned; else all are invented.")
+@click.option("--public", type=FILE, help="Pack of public people; goes with --faces.")
+@click.option("--trunk", type=FILE, help="Weights, trunk.toml or their folder.")
+@click.option("--scenes", is_flag=True, help="Whole pictures, in which a face is to be found.")
+@click.option("--detector", type=FILE, help="Weights of YuNet; else OpenCV's cascades.")
+@click.option("--fmr", type=float, default=1e-2, show_default=True, help="Of verifications.")
+@click.option("--fpir", type=float, default=0.05, show_default=True, help="Of searches.")
+@told
+def door(**options: Any) -> None:
+    """Open a door here: enrol, verify, identify, migrate, roll back, erase, audit."""
+    quiet_logs(verbose=False)
+    from simulations.commands.door import DoorOptions, door_command
+    from simulations.visitors import Crowd
+
+    crowd = {key: options.pop(key) for key in ("people", "pictures", "later", "strangers")}
+    door_command(DoorOptions(crowd=Crowd(**crowd), **options))
 
 
 @main.command()

@@ -194,6 +194,13 @@ class Deployment:
         told = self.site(site, "init", "--name", site, "--faces", str(faces), *words)
         self.admin("admit", site, told["fingerprint"])
 
+    def alone(self, site: str, facts: Mapping[str, str]) -> None:
+        """Makes a home for ``site``, which is in no federation; ``facts`` are options of `init`."""
+        self.home(site).mkdir(mode=0o755)
+        self._sites.append(site)
+        words = [word for pair in facts.items() for word in pair]
+        self.site(site, "init", "--alone", "--name", site, *words)
+
     def users(self, site: str) -> Users:
         """Under whose numbers the halves of ``site`` run."""
         return Users.of(self._sites.index(site), self.separate)

@@ -1,7 +1,7 @@
 """Who comes to a door: people who enrol, the same people on later days, and strangers.
 
-Invented people are whole pictures of a place with one person in it, so that a door has to find the
-face; people of a pack are crops that a camera has aligned.
+Pictures are crops that a camera has aligned or, of invented people, whole pictures of a place with
+one person in it, so that the door has to find the face.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,10 +15,12 @@ import numpy as np
 from common.errors import DataSetError
 from common.faces.faceset import FaceSet
 from common.faces.pictures import encode
+from common.synthetic.generate import numbered_person, numbered_variation
+from common.synthetic.renderer import shoot
 from common.synthetic.scenes import SceneSize, draw_scene
 
 SIZE = SceneSize(width=320, height=320, fewest=1, most=1, smallest=120.0, largest=200.0, people=1)
-SEED = 5000  # person i is the one person of the seed SEED + i
+SEED = 5000  # person i of a crop is its person i; of a scene, the only person of SEED + i
 
 Progress = Callable[[int], None]
 
@@ -42,15 +44,18 @@ class Visitors:
     strangers: tuple[bytes, ...]
 
 
-def invented(crowd: Crowd, progress: Progress, processes: int = 1) -> Visitors:
-    """Nobody's face; the same pictures every time. ``progress`` is told how many people are done.
+def invented(
+    crowd: Crowd, progress: Progress, processes: int = 1, *, scenes: bool = False
+) -> Visitors:
+    """Nobody's face; the same pictures every time. ``scenes``: whole pictures, in place of crops.
 
-    More than one process are started afresh (``spawn``).
+    ``progress`` is told how many people are done. More than one process are started afresh
+    (``spawn``).
     """
     each = crowd.pictures + crowd.later
     counts = [each] * crowd.people + [1] * crowd.strangers
     albums: list[tuple[bytes, ...]] = []
-    for album in _albums(counts, processes):
+    for album in _albums(counts, processes, _scenes if scenes else _crops):
         albums.append(album)
         progress(len(albums))
     return _visitors(albums, crowd)
@@ -87,15 +92,23 @@ def _visitors(albums: list[tuple[bytes, ...]], crowd: Crowd) -> Visitors:
     )
 
 
-def _albums(counts: list[int], processes: int) -> Iterator[tuple[bytes, ...]]:
+def _albums(
+    counts: list[int], processes: int, album: Callable[[int, int], tuple[bytes, ...]]
+) -> Iterator[tuple[bytes, ...]]:
     numbers = range(len(counts))
     if processes == 1:
-        yield from map(_album, numbers, counts)
+        yield from map(album, numbers, counts)
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_album, numbers, counts, chunksize=4)
+        yield from pool.map(album, numbers, counts, chunksize=4)
 
 
-def _album(number: int, pictures: int) -> tuple[bytes, ...]:
+def _crops(number: int, pictures: int) -> tuple[bytes, ...]:
+    person = numbered_person(SEED, number)
+    variations = (numbered_variation(SEED, number, view) for view in range(pictures))
+    return tuple(encode(shoot(person, variation).crop) for variation in variations)
+
+
+def _scenes(number: int, pictures: int) -> tuple[bytes, ...]:
     shot = partial(draw_scene, seed=SEED + number, size=SIZE)
     return tuple(encode(shot(view).picture) for view in range(pictures))

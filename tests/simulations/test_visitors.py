@@ -24,16 +24,17 @@ def grey(picture: bytes) -> int:
     return round(float(decode(picture).mean()) / 20) - 1
 
 
-def test_invented_visitors_are_whole_pictures_and_the_same_again() -> None:
+@pytest.mark.parametrize(("scenes", "side"), [(False, 112), (True, SIZE.height)])
+def test_invented_visitors_are_nobody_twice_and_the_same_again(scenes: bool, side: int) -> None:
     told: list[int] = []
-    crowd = invented(SMALL, told.append)
+    crowd = invented(SMALL, told.append, scenes=scenes)
     assert told == [1, 2, 3]
     assert [len(album) for album in crowd.enrolling] == [2, 2]
     assert [len(album) for album in crowd.later] == [1, 1]
     everything = [p for album in (*crowd.enrolling, *crowd.later, crowd.strangers) for p in album]
     assert len(set(everything)) == len(everything) == 7
-    assert {decode(picture).shape for picture in everything} == {(SIZE.height, SIZE.width, 3)}
-    assert invented(SMALL, told.append).strangers == crowd.strangers
+    assert {decode(picture).shape for picture in everything} == {(side, side, 3)}
+    assert invented(SMALL, told.append, scenes=scenes).strangers == crowd.strangers
 
 
 def test_people_of_a_pack_enrol_come_back_or_stay_strangers() -> None:
