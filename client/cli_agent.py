@@ -22,7 +22,11 @@ delta_option = click.option(
 @click.option("--group", help="Name or number; its members may connect to the socket too.")
 @told
 def serve(home: SiteHome, group: str | None) -> None:
-    """Answer at the door, and to the courier, until SIGTERM. Every person in the faces folder takes part."""
+    """Answer at the door, and to the courier, until SIGTERM.
+
+    Trained on is who agreed to it in the vault, or else everybody in the faces that site.toml
+    names.
+    """
     from client.commands.serve import serve_site
 
     serve_site(home, group, lambda line: click.echo(line, err=True))
