@@ -42,9 +42,11 @@ def serve_site(home: SiteHome, group: str | None, say: Say) -> None:
     _limit_logs()
     home.check_agent()
     config = home.config()
-    SigningKey.load(home.identity_key)
     if config.alone and group is not None:
         raise ConfigError("--group is of the courier's socket, and this site is alone: drop it")
+    close_to_others()
+    _limit_logs()
+    SigningKey.load(home.identity_key)
     way = None if config.alone else _door(home, config, group)
     with Stopping() as stopping, answering(home, say) as vault:
         if way is None:

@@ -269,3 +269,8 @@ def test_without_a_door_the_operator_is_told_what_to_start(tmp_path: Path) -> No
     done = lonely.typed("people")
     assert done.exit_code == 1
     assert "mascaron-site serve" in done.stderr
+
+
+def test_a_site_that_is_alone_has_no_socket_for_a_group(desk: Desk) -> None:
+    done = desk.typed("serve", "--group", "0")
+    assert (done.exit_code, "CONFIG_INVALID" in done.stderr) == (2, True)
