@@ -1,11 +1,13 @@
 """Verify, identify, and the two people who confirm whom a search found.
 
 Guarantee: who is unknown, erased, without consent for the question or beyond it gets the answer of
-a stranger, after the same work. Whatever is answered has its row in the audit log first.
+a stranger, after the same work. Whatever is answered has its row in the audit log first. What a
+probe showed is zeroed before that.
 Leaks: a band a question, to callers who may ask, as often as their budget allows.
 """
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from client.audit.events import Kind
 from client.door import shadow
@@ -40,8 +42,8 @@ class Recognising:
         ):
             galleries = self._galleries(note)
             decoys = self._decoys.galleries(galleries)
-            seen = self._parts.eye.see(picture).features
-            band = self._claim(PersonId(person), seen, (galleries, decoys), note)
+            with self._seen(picture) as seen:
+                band = self._claim(PersonId(person), seen, (galleries, decoys), note)
             note.outcome = band.value
         return band
 
@@ -56,11 +58,11 @@ class Recognising:
             self._recorder.row(caller, Kind.IDENTIFY, picture) as note,
         ):
             galleries = self._galleries(note)
-            seen = self._parts.eye.see(picture).features
-            allowed = self._covered("identify")
-            found = tuple(galleries.search(seen, top, allowed))
-            if self._parts.rules.shadow:
-                self._parts.releases.observe(seen, None, allowed)
+            with self._seen(picture) as seen:
+                allowed = self._covered("identify")
+                found = tuple(galleries.search(seen, top, allowed))
+                if self._parts.rules.shadow:
+                    self._parts.releases.observe(seen, None, allowed)
             return self._told(caller, found, note)
 
     def review(self, caller: Caller, ticket: bytes) -> Identification:
@@ -104,6 +106,15 @@ class Recognising:
         galleries = self._parts.releases.galleries
         note.reference = self._recorder.reference(galleries.lead().release)
         return galleries
+
+    @contextmanager
+    def _seen(self, picture: bytes) -> Iterator[Features]:
+        """What the eye makes of a probe, zeroed after the block."""
+        seen = self._parts.eye.see(picture)
+        try:
+            yield seen.features
+        finally:
+            seen.wipe()
 
     def _claim(
         self, claimed: PersonId, seen: Features, pair: tuple[Galleries, Galleries], note: Note

@@ -192,6 +192,22 @@ def test_a_picture_that_cannot_be_seen_is_refused_before_anybody_is_looked_for(
     assert told == {(SPOILT[spoilt].reason, str(SPOILT[spoilt]), SPOILT[spoilt].reason)}
 
 
+def test_nothing_of_a_probe_stays(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    for ask in (
+        lambda: site.reception.verify(ANYTHING, person(3), picture(3)),
+        lambda: site.reception.verify(ANYTHING, person(777), picture(3)),
+        lambda: site.reception.identify(ANYTHING, picture(3)),
+    ):
+        ask()
+        assert site.eye.last is not None
+        assert not any(feature.any() for feature in site.eye.last.features.values())
+    monkeypatch.setattr(Serving, "embed", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        site.reception.verify(ANYTHING, person(3), picture(3))
+    assert not any(feature.any() for feature in site.eye.last.features.values())
+    assert site.told()[-1] == ("verify", "INTERNAL")
+
+
 @pytest.mark.parametrize("top", [0, 6, -1])
 def test_one_to_five_people_are_named(site: Site, top: int) -> None:
     rows = len(site.rows())
