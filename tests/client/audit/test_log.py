@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from client.audit.events import Event, Kind
 from client.audit.log import SIX_MONTHS, AuditLog
+from client.audit.reading import verify_file
 from common.errors import AuditError, BusyError, ConfigError
 from tests.small_audit import NOW, event, filled, key, place, tag
 
@@ -197,3 +198,24 @@ def test_every_event_survives_the_disk(quick_module_path: Path, rows: list[Event
             log.append(row)
     with AuditLog(place(path)) as log:
         assert [entry.event for entry in log.entries()] == rows
+
+
+def test_a_log_is_read_whole_while_rows_are_written(quick_path: Path) -> None:
+    path, over = quick_path / "audit.db", threading.Event()
+    with AuditLog(place(path)) as log:
+
+        def write() -> None:
+            n = 0
+            while not over.wait(0.002):
+                log.append(event(n := n + 1))
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            seen = [verify_file(path, key().public, "north") for _ in range(10)]
+        finally:
+            over.set()
+            writer.join()
+    assert [verdict.broken for verdict in seen] == [None] * 10
+    counts = [verdict.entries for verdict in seen]
+    assert counts == sorted(counts)
