@@ -38,8 +38,6 @@ def serve_site(home: SiteHome, group: str | None, say: Say) -> None:
     """
     from client.door.answering import answering
 
-    close_to_others()
-    _limit_logs()
     home.check_agent()
     config = home.config()
     if config.alone and group is not None:
