@@ -5,6 +5,7 @@ nobody comes into a run that is under way, by being enrolled later or by agreein
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from client.vault.handles import framed
 from client.vault.identity import PersonId
 from client.vault.store import Vault
 from common import wire
-from common.errors import NotReadyError, VaultError
+from common.errors import NotReadyError, UnknownPersonError, VaultError
 from common.trust import storing
 
 PURPOSE = "training"
@@ -56,7 +57,7 @@ class VaultPeople:
         path = self._path(run)
         if storing.read(path) is not None:
             return
-        tags = sorted(self._tag(person, run) for person in self._willing())
+        tags = sorted(self._tags(run).values())
         key = self._vault.derive(PURPOSE)
         storing.replace(path, key.seal(b"".join(tags), framed("run", run)))
 
@@ -70,13 +71,15 @@ class VaultPeople:
             raise NotReadyError("this run has not begun here: its charter has to be accepted again")
         content = self._vault.derive(PURPOSE).open(sealed, framed("run", run))
         begun = {content[i : i + TAG] for i in range(0, len(content), TAG)}
-        return self._features({p for p in self._willing() if self._tag(p, run) in begun})
+        return self._features({p for p, tag in self._tags(run).items() if tag in begun})
 
-    def _willing(self) -> frozenset[PersonId]:
-        return self._vault.people(purpose=PURPOSE, now=self._place.clock())
-
-    def _tag(self, person: PersonId, run: str) -> bytes:
-        return self._vault.tag(person, framed(PURPOSE, run))[:TAG]
+    def _tags(self, run: str) -> dict[PersonId, bytes]:
+        """What stands in ``run`` for each who agrees to training now."""
+        message, tags = framed(PURPOSE, run), dict[PersonId, bytes]()
+        for person in self._vault.people(purpose=PURPOSE, now=self._place.clock()):
+            with suppress(UnknownPersonError):  # erased at this very moment
+                tags[person] = self._vault.tag(person, message)[:TAG]
+        return tags
 
     def _features(self, wanted: set[PersonId]) -> SitePeople:
         loaded = self._vault.load(self._place.trunk)

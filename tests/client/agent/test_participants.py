@@ -126,6 +126,19 @@ def test_an_erasure_and_a_withdrawal_take_effect_at_the_next_round(house: House)
     assert bags(house.people.of(RUN)) == []
 
 
+def test_who_is_erased_while_a_round_looks_is_left_out_and_nothing_is_told(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erased, stays = house.enrol("training"), house.enrol("training")
+    house.people.begin(RUN)
+    agreed = house.vault.people(purpose="training", now=house.now)
+    house.vault.erase([erased], house.now)
+    monkeypatch.setattr(house.vault, "people", lambda **_: agreed)  # as it was a moment before
+    assert bags(house.people.of(RUN)) == of(stays)
+    house.people.begin("another")
+    assert bags(house.people.of("another")) == of(stays)
+
+
 def test_a_consent_that_runs_out_ends_its_part_to_the_second(house: House) -> None:
     person = house.enrol("training", days=1.0)
     house.people.begin(RUN)
