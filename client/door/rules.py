@@ -38,7 +38,7 @@ class DoorRules:
     liveness_fail_closed: bool = False  # refuse where nobody can tell life
     shadow: bool = True  # let a staged release decide each probe too, and count how often it agrees
     retention_days: int = MOST_DAYS  # how long a consent may be for
-    address: str = ""  # "host:port" behind mutual TLS; "" is the socket run/door.sock
+    address: str = ""  # "host:port" of a port behind mutual TLS, besides the socket run/door.sock
     group: str = ""  # whose members may open the socket
 
     def __post_init__(self) -> None:
@@ -59,8 +59,6 @@ class DoorRules:
             raise ConfigError(f"retention_days must be in 1..{MOST_DAYS}: no consent is longer")
         if self.address and not _is_address(self.address):
             raise ConfigError(f"address must be host:port, got {self.address!r}")
-        if self.address and self.group:
-            raise ConfigError("group is of a socket: leave it out where there is an address")
 
     @property
     def retention(self) -> float:

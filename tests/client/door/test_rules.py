@@ -34,7 +34,6 @@ def test_searching_is_off_and_four_eyes_are_on_until_somebody_says_otherwise() -
         {"address": "door"},
         {"address": "door:0"},
         {"address": "door:65536"},
-        {"address": "door:4433", "group": "cameras"},
         {"idenfity": True},
         {"verify": 1},
     ],
