@@ -5,7 +5,6 @@ a plug-in is tried on invented people first. The check is a test, not a proof, a
 plug-in runs its code: it exists in the laboratory, where nobody's privacy depends on it.
 """
 
-import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +13,8 @@ from torch import Tensor, nn
 
 from client.privacy.objective import OBJECTIVES, Factory, Objective, register_objective
 from client.privacy.step import PersonDPOptimizer, private_step
-from common.errors import MascaronError, ScenarioError
+from common.errors import ConfigError, MascaronError, ScenarioError
+from common.plugged import imported
 from simulations.entropy import SeededEntropy
 
 FEATURE, EMBEDDING, PUBLIC = 12, 6, 16
@@ -60,15 +60,10 @@ def check_objective(factory: Factory) -> None:
 
 
 def _imported(name: str) -> Factory:
-    module, _, attribute = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ScenarioError(f"objective {name!r} cannot be imported: {error}") from error
-    if not callable(found):
-        raise ScenarioError(f"objective {name!r} is not a class or function")
-    factory: Factory = found
-    return factory
+        return imported(name, "objective")
+    except ConfigError as error:
+        raise ScenarioError(str(error)) from error
 
 
 def _check_loss(factory: Factory, bag: Tensor) -> None:

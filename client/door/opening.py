@@ -23,7 +23,7 @@ from client.vault.store import Vault
 from common.config import build, read_toml
 from common.errors import MascaronError
 from common.faces.detect import WholePicture
-from common.faces.liveness import LivenessCheck
+from common.faces.liveness import LivenessCheck, plugged_in
 from common.models.tail import Tail
 from common.models.trunk import load_trunk
 from common.trust.keys import SigningKey
@@ -155,7 +155,8 @@ def _first_tail(config: SiteConfig) -> Tail:
 
 
 def _eye(config: SiteConfig, rules: DoorRules) -> Eye:
-    liveness = LivenessCheck(fail_closed=rules.liveness_fail_closed)
+    named = plugged_in(rules.liveness) if rules.liveness else None
+    liveness = LivenessCheck(named, fail_closed=rules.liveness_fail_closed)
     seeing = EyeRules(least_quality=rules.least_quality)
     detector = WholePicture() if rules.aligned else rules.detector
     trunks = [config.trunk, *filter(None, [rules.old_trunk])]

@@ -35,6 +35,7 @@ class DoorRules:
     enrol_quality: float = 0.4  # of a picture of enrolment
     least_pictures: int = 3  # of one enrolment
     most_pictures: int = MOST_PICTURES
+    liveness: str = ""  # "package.module:name" makes a detector of fakes; see common.faces.liveness
     liveness_fail_closed: bool = False  # refuse where nobody can tell life
     shadow: bool = True  # let a staged release decide each probe too, and count how often it agrees
     retention_days: int = MOST_DAYS  # how long a consent may be for

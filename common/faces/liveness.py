@@ -10,6 +10,7 @@ from typing import Protocol
 from common.errors import ConfigError, PadError
 from common.faces.detect import Face
 from common.faces.pictures import Picture
+from common.plugged import imported
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,22 @@ class NoLiveness:
 
     def live(self, picture: Picture, face: Face) -> bool | None:
         return None
+
+
+def plugged_in(name: str) -> Liveness:
+    """The detector that ``name`` (``package.module:name``) makes when it is called with nothing.
+
+    ``ConfigError`` if it cannot be made, or has no method ``live``.
+    """
+    make = imported(name, "liveness")
+    try:
+        made = make()
+    except Exception as error:  # foreign code
+        raise ConfigError(f"liveness {name!r} cannot be made: {type(error).__name__}") from error
+    if not callable(getattr(made, "live", None)):
+        raise ConfigError(f"liveness {name!r} has no method live(picture, face)")
+    detector: Liveness = made
+    return detector
 
 
 class LivenessCheck:
