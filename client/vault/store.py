@@ -5,7 +5,8 @@ it is keys first: once they are gone the rows are noise, whatever happens next.
 """
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from client.vault.identity import BYTES, PersonId, TemplateId
 from client.vault.keyring import Keyring
 from client.vault.loading import Loaded, Loading
 from client.vault.records import NewTemplate, Particulars, Stored, trunk_bytes
-from client.vault.tables import tombstone
+from client.vault.tables import Row, tombstone
 from common.errors import (
     ConsentError,
     ConsentExpiredError,
@@ -156,6 +157,55 @@ class Vault:
             with core.changing():
                 with core.tables.change(core.keyring.epoch):
                     core.tables.delete("template", person, template)
+                core.tables.clean()
+                core.settle()
+
+    def refresh(
+        self, person: PersonId, templates: Sequence[NewTemplate], *, most: int, now: float
+    ) -> None:
+        """Adds ``templates`` and takes away the oldest beyond ``most`` of each trunk: one change.
+
+        Consent and label stay. ``ConsentError`` unless the consent is in force at ``now``,
+        ``ModelError`` without templates, or with more of one trunk than ``most``. As with
+        ``remove``, copies made before still open.
+        """
+        core = self._core
+        with core.guard():
+            key = core.keyring.key(person)
+            _check_consent(core.particulars(person).consent, now)
+            coming = Counter(trunk_bytes(one.trunk) for one in templates)
+            if not coming or max(coming.values()) > most:
+                raise ModelError(f"a person shows one picture or more, and {most} at most")
+            rows = sorted(core.tables.select("template", person), key=lambda row: int(row[4]))
+            last = max((row[4] for row in rows), default=-1)
+            gone = _oldest(rows, most, coming)
+            with core.changing():
+                with core.tables.change(core.keyring.epoch):
+                    for old in gone:
+                        core.tables.delete("template", person, old)
+                    for number, template in enumerate(templates, last + 1):
+                        core.insert_template(key, person, template, number)
+                if gone:
+                    core.tables.clean()
+                core.settle()
+
+    def forget_trunk(self, trunk: str) -> None:
+        """Takes every template of ``trunk`` away, and its bytes from the files, in one change.
+
+        ``ModelError`` if somebody has no other. As with ``remove``, copies made before still open.
+        """
+        core, raw = self._core, trunk_bytes(trunk)
+        with core.guard():
+            places = [row[:3] for rows in core.pages("template") for row in rows]
+            if {row[0] for row in places} - {row[0] for row in places if row[2] != raw}:
+                raise ModelError("somebody was seen by this trunk alone: enrol them again first")
+            gone = [row[:2] for row in places if row[2] == raw]
+            if not gone:
+                return
+            with core.changing():
+                with core.tables.change(core.keyring.epoch):
+                    for person, template in gone:
+                        core.tables.delete("template", person, template)
                 core.tables.clean()
                 core.settle()
 
@@ -321,3 +371,12 @@ def _check_consent(consent: Consent, now: float) -> None:
         raise ConsentError("nobody is enrolled without a consent that was given before")
     if now >= consent.expires:
         raise ConsentExpiredError("the consent has run out: ask for another")
+
+
+def _oldest(rows: Sequence[Row], most: int, coming: Mapping[bytes, int]) -> list[TemplateId]:
+    """Which of a person's ``rows``, in their order, have to go so that those ``coming`` fit."""
+    gone = []
+    for trunk in {row[2] for row in rows}:
+        own = [TemplateId(row[1]) for row in rows if row[2] == trunk]
+        gone += own[: max(0, len(own) + coming.get(trunk, 0) - most)]
+    return gone

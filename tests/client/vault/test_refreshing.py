@@ -1,0 +1,152 @@
+"""Somebody enrolled shows themselves anew, and a trunk goes: in one change, or not at all."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from client.vault.records import NewTemplate
+from client.vault.store import Vault
+from common.errors import ConsentExpiredError, MascaronError, ModelError, UnknownPersonError
+from tests.dying_disk import DyingDisk
+from tests.small_vault import (
+    LATER,
+    NOW,
+    OTHER,
+    TRUNK,
+    consent,
+    content,
+    enrol,
+    files,
+    filled,
+    person,
+    place,
+    template,
+)
+
+Operation = Callable[[Vault], object]
+
+
+def both(*numbers: int) -> list[NewTemplate]:
+    return [template(n, trunk) for n in numbers for trunk in (TRUNK, OTHER)]
+
+
+def held(vault: Vault, number: int, trunk: str = TRUNK) -> set[bytes]:
+    return {one.feature.tobytes() for one in vault.held(person(number), trunk)}
+
+
+def drawn(*numbers: int) -> set[bytes]:
+    return {template(n).feature.tobytes() for n in numbers}
+
+
+def test_new_templates_push_out_the_oldest_of_their_trunk_and_nothing_else(
+    quick_path: Path,
+) -> None:
+    filled(quick_path / "v", range(3))
+    with Vault(place(quick_path / "v")) as vault:
+        before, others = vault.generation, (held(vault, 0), held(vault, 2))
+        vault.refresh(person(1), both(50, 51), most=3, now=NOW)
+        assert vault.generation == before + 1
+        assert held(vault, 1) == drawn(1001, 50, 51)
+        assert held(vault, 1, OTHER) == drawn(50, 51)
+        vault.refresh(person(1), [template(n) for n in (52, 53, 54)], most=3, now=NOW)
+        assert held(vault, 1) == drawn(52, 53, 54) and held(vault, 1, OTHER) == drawn(50, 51)
+        assert (vault.label(person(1)), vault.consent(person(1))) == ("L1", consent())
+        assert (held(vault, 0), held(vault, 2)) == others
+        vault.verify()
+        last = content(vault), content(vault, OTHER)
+    with Vault(place(quick_path / "v")) as vault:
+        assert (content(vault), content(vault, OTHER)) == last
+
+
+def test_nobody_is_refreshed_who_is_not_here_or_no_longer_agrees(quick_path: Path) -> None:
+    filled(quick_path / "v", range(3))
+    with Vault(place(quick_path / "v")) as vault:
+        vault.erase([person(2)], NOW)
+        before = vault.generation
+        told = set()
+        for number in (2, 99):
+            with pytest.raises(UnknownPersonError) as refused:
+                vault.refresh(person(number), both(50), most=8, now=NOW)
+            told.add(str(refused.value))
+        assert len(told) == 1
+        with pytest.raises(ConsentExpiredError):
+            vault.refresh(person(1), both(50), most=8, now=LATER)
+        for templates in ([], both(50, 51, 52)):
+            with pytest.raises(ModelError):
+                vault.refresh(person(1), templates, most=2, now=NOW)
+        assert vault.generation == before
+
+
+def test_a_trunk_goes_once_nobody_depends_on_it(quick_path: Path) -> None:
+    filled(quick_path / "v", range(2))
+    with Vault(place(quick_path / "v")) as vault:
+        vault.refresh(person(1), both(50), most=8, now=NOW)
+        before = vault.generation
+        with pytest.raises(ModelError, match="alone"):
+            vault.forget_trunk(TRUNK)
+        assert (vault.generation, held(vault, 0)) == (before, drawn(0, 1000))
+        vault.refresh(person(0), both(60), most=8, now=NOW)
+        kept = content(vault, OTHER)
+        vault.forget_trunk(TRUNK)
+        assert not content(vault) and content(vault, OTHER) == kept
+        assert vault.export(person(1))["trunks"] == [OTHER]
+        generation = vault.generation
+        vault.forget_trunk(TRUNK)
+        assert vault.generation == generation
+        vault.verify()
+    left = b"".join(path.read_bytes() for path in files(quick_path / "v"))
+    assert bytes.fromhex(TRUNK) not in left, "not even a deleted row stays in a file"
+
+
+OPERATIONS: dict[str, Operation] = {
+    "refresh": lambda vault: vault.refresh(person(1), both(50, 51), most=3, now=NOW),
+    "forget a trunk": lambda vault: vault.forget_trunk(TRUNK),
+}
+
+
+def everything(vault: Vault) -> tuple[object, ...]:
+    """What is kept, without the ids that were drawn for it."""
+    people = sorted(vault.people(now=NOW))
+    features = [
+        sorted(one.feature.tobytes() for one in vault.held(who, trunk))
+        for who in people
+        for trunk in (TRUNK, OTHER)
+    ]
+    return people, features, [(vault.label(who), vault.consent(who)) for who in people]
+
+
+@pytest.mark.parametrize("for_good", [False, True])
+@pytest.mark.parametrize("name", list(OPERATIONS))
+def test_any_write_that_fails_leaves_before_or_after(
+    quick_path: Path, name: str, for_good: bool
+) -> None:
+    operation, folder = OPERATIONS[name], quick_path / "v"
+    with Vault.create(place(folder)) as vault:
+        enrol(vault, [1, 2])
+        for number in (1, 2):
+            vault.refresh(person(number), both(number + 60), most=8, now=NOW)
+    kept = {path.name: path.read_bytes() for path in files(folder)}
+    with Vault(place(folder)) as vault:
+        before = everything(vault)
+        operation(vault)
+        after = everything(vault)
+    assert before != after
+    fatal, whole, done = 0, False, False
+    while not whole:
+        fatal += 1
+        for path in list(files(folder)):
+            path.unlink()
+        for file, raw in kept.items():
+            (folder / file).write_bytes(raw)
+        disk, done = DyingDisk(fatal, for_good=for_good), False
+        with contextlib.suppress(MascaronError), Vault(place(folder, disk)) as vault:
+            operation(vault)
+            done = True
+        whole = disk.count < fatal
+        with Vault(place(folder)) as vault:
+            now = everything(vault)
+            assert now == after if done else now in (before, after), f"write {fatal}"
+            vault.verify()
+    assert done and fatal > 10, "the last one ran through, after as many failures as it writes"
