@@ -17,6 +17,7 @@ from client.door.callers import Caller
 from client.door.confirmations import Confirmations, Found
 from client.door.decoys import Decoys
 from client.door.galleries import Features, Galleries
+from client.door.misses import Misses
 from client.door.parts import Parts
 from client.door.recording import PENDING, SUBJECT, UNKNOWN, Note, Recorder
 from client.door.thresholds import Band
@@ -31,6 +32,7 @@ class Recognising:
     def __init__(self, parts: Parts, recorder: Recorder) -> None:
         self._parts, self._recorder = parts, recorder
         self._budgets = Budgets(parts.log, parts.clock, recorder.actor)
+        self._misses = Misses(parts.clock, parts.rules.misses)
         self._decoys = Decoys(parts.random)
         self.tickets = Confirmations(parts.clock, parts.random)
 
@@ -38,13 +40,14 @@ class Recognising:
         """Whether ``picture`` shows ``person``: NO for whoever may not be compared."""
         with (
             self._budgets.charge(caller),
+            self._misses.claim(person) as claim,
             self._recorder.row(caller, Kind.VERIFY, picture) as note,
         ):
             galleries = self._galleries(note)
             decoys = self._decoys.galleries(galleries)
             with self._seen(picture) as seen:
                 band = self._claim(PersonId(person), seen, (galleries, decoys), note)
-            note.outcome = band.value
+            claim.band, note.outcome = band, band.value
         return band
 
     def identify(self, caller: Caller, picture: bytes, top: int) -> Identification:
