@@ -39,6 +39,7 @@ _SETTINGS = (
     ("temp_store", "MEMORY", None),
 )
 _COUNT = "SELECT count(*) FROM entry INDEXED BY of_caller WHERE caller = ? AND began >= ?"
+_REFERENCE = "SELECT reference FROM entry WHERE reference != '' ORDER BY sequence DESC LIMIT 1"
 _SPACE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 
 
@@ -120,6 +121,11 @@ class AuditLog:
             start = max(after, chain.read_head(self._database, ANCHOR).index)
             found = list(chain.entries(self._database, start, max(0, most)))
         return iter(found)
+
+    def reference(self) -> str:
+        """The newest reference data base that a row names; "" before the first."""
+        with self._guard():
+            return str((self._database.execute(_REFERENCE).fetchone() or ("",))[0])
 
     def verify(self) -> Verdict:
         """Reads every row again from the disk."""

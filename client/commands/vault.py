@@ -15,7 +15,7 @@ from client.audit.chain import Entry
 from client.audit.events import Kind
 from client.audit.log import AuditLog, AuditPlace
 from client.commands.asking import Asking
-from client.door.recording import Recorder
+from client.door.recording import Recorder, check_of_one_day
 from client.home import SiteHome
 from client.vault.backup import Known, backup, generation_of, restore
 from client.vault.founding import vault_place
@@ -61,6 +61,7 @@ def backup_vault(
     lock = RecoveryLock.of(recovery)
     home.check_agent()
     with _opened_log(home) as log, Vault(vault_place(home, home.config())) as vault:
+        check_of_one_day(vault, log)
         recorder = Recorder(vault, log, clock)
         with recorder.row(None, Kind.BACKUP) as note:
             note.reference = recorder.reference(None)

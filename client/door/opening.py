@@ -14,6 +14,7 @@ from client.door.callers import CallerBook
 from client.door.eye import Eye, EyeRules, open_eye
 from client.door.parts import Parts
 from client.door.reception import Reception
+from client.door.recording import check_of_one_day
 from client.door.releases import ReleasePlace, Releases
 from client.door.rules import DoorRules
 from client.door.strangers import PublicPictures, reader
@@ -84,6 +85,7 @@ def open_door(
         seen = countersigned(home, identity.public).heads
         place = AuditPlace(path=home.audit, key=identity, site=config.name, passed=seen)
         log = stack.enter_context(AuditLog(place))
+        check_of_one_day(vault, log)
         eye = _eye(config, rules)
         read = reader(home.features, config.public, config.aligned, say)
         kept = ReleasePlace(folder=home.releases, clock=clock)

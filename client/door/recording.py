@@ -15,7 +15,7 @@ from client.door.callers import Caller
 from client.vault.handles import framed
 from client.vault.identity import PersonId
 from client.vault.store import Vault
-from common.errors import MascaronError
+from common.errors import MascaronError, VaultRollbackError
 
 SUBJECT = b"audit"  # what a person's key makes their tag of
 DONE, PENDING, UNKNOWN = "done", "pending", "unknown"
@@ -92,10 +92,24 @@ class Recorder:
             kind=kind,
             began=began,
             ended=max(began, self._clock()),
-            reference=note.reference,
+            reference=note.reference or self.reference(None),
             subject=note.subject,
             input=shown,
             outcome=note.outcome,
             actors=note.actors,
         )
         note.index = self._log.append(event)
+
+
+def check_of_one_day(vault: Vault, log: AuditLog) -> None:
+    """``VaultRollbackError`` for a vault that is older than what its log tells of it.
+
+    Guarantee: a whole copy of the vault from before an erasure, put in its place, does not open
+    while the log is that of today.
+    """
+    generation = log.reference().partition(":")[0]
+    if generation.isdecimal() and int(generation) > vault.generation:
+        raise VaultRollbackError(
+            "the vault is older than the audit log, so it may bring back who was erased: put the "
+            "newest one back, or `mascaron-site vault restore` a backup"
+        )

@@ -87,8 +87,8 @@ class Vault:
 
     @property
     def generation(self) -> int:
-        """Grows by one with every change."""
-        return self._core.tables.head.generation
+        """Grows by one with every change; one that is not done yet does not count."""
+        return self._core.keyring.generation
 
     @property
     def epoch(self) -> int:
