@@ -28,7 +28,8 @@ class DoorRules:
     four_eyes: bool = True  # two people confirm whom a search found before anybody is named
     fmr: float = 1e-4  # of verifications, where `calibrate` is not told another
     fpir: float = 1e-2  # of searches
-    misses: int = 30  # answers about one id, other than a match, that are given in a day
+    claims: int = 100  # to be one and the same person that are answered in a day, whoever asks
+    misses: int = 30  # of them that are no match
     detector: Path | None = None  # weights of YuNet; without them OpenCV's cascades
     old_trunk: Path | None = None  # weights that people were enrolled by before [site] trunk
     aligned: bool = False  # pictures are square crops, aligned already: nothing is searched in them
@@ -57,8 +58,8 @@ class DoorRules:
             raise ConfigError(
                 f"least_pictures and most_pictures must be in order, and in 1..{MOST_PICTURES}"
             )
-        if self.misses < 1:
-            raise ConfigError(f"misses must be at least 1, got {self.misses}")
+        if not 1 <= self.misses <= self.claims:
+            raise ConfigError("misses and claims must be in order, and at least 1")
         if not 1 <= self.retention_days <= MOST_DAYS:
             raise ConfigError(f"retention_days must be in 1..{MOST_DAYS}: no consent is longer")
         if self.address and not _is_address(self.address):

@@ -9,6 +9,8 @@ One person at a time has one template in a gallery; the answers are those of a v
 has none and begins at a public face that is answered ``near``; ``pictures`` the band, to whoever
 shows faces as they come and cannot choose points. ``hour`` and ``day`` are ``known`` under the
 budget that a caller has unless an operator says otherwise, all calls made within that time.
+``claim`` is ``known`` under what is answered about one id in a day, whoever asks, ``claim_month``
+in thirty: there a match is what the attacker asks for, since only others are counted as misses.
 
 Curves are medians over people of the cosine between template and estimate; ``calls_to_90`` is
 where the median reaches 0.9. Embeddings are invented, or of a pack through a trunk, with the
@@ -30,6 +32,7 @@ from numpy.typing import NDArray
 
 from client.door.calibrating import NEAR, stricter
 from client.door.callers import Caller, Role
+from client.door.rules import DoorRules
 from client.door.thresholds import Band, Levels
 from client.vault.gallery import Gallery
 from client.vault.identity import PersonId, TemplateId
@@ -37,6 +40,7 @@ from common.metrics.impostors import Faces, between, by_person
 from simulations.benchmarks.arguments import at_least
 from simulations.benchmarks.recovery_attacks import (
     Curve,
+    Limited,
     Prior,
     Rows,
     Told,
@@ -45,7 +49,8 @@ from simulations.benchmarks.recovery_attacks import (
     by_scores,
 )
 
-ARMS = ("scores", "known", "strangers", "pictures", "hour", "day")
+ARMS = ("scores", "known", "strangers", "pictures", "hour", "day", "claim", "claim_month")
+SHIPPED = ("hour", "day", "claim", "claim_month")  # with what a site allows by itself
 FMR = 1e-4
 ALIKE, UNLIKE = 0.6, 0.25  # guesses of cosines: of the same person's pictures, of a near stranger
 MATE = 0.66  # cosine of two pictures of an invented person
@@ -161,6 +166,9 @@ def one(material: Material, number: int, marks: tuple[int, ...]) -> dict[str, ND
     def told(probe: Rows) -> bool:
         return material.levels.decide(score(probe)) != Band.NO
 
+    def matched(probe: Rows) -> bool:
+        return material.levels.decide(score(probe)) == Band.MATCH
+
     known, unknown = (Prior(spread=spread, likeness=guess) for guess in (ALIKE, UNLIKE))
     mate = material.mates[number]
     curves = {
@@ -177,6 +185,16 @@ def one(material: Material, number: int, marks: tuple[int, ...]) -> dict[str, ND
         if told(mate)
         else curves["strangers"]  # that picture does not pass, so it is of no use
     )
+    rules = DoorRules()
+    for arm, days in (("claim", 1), ("claim_month", 30)):
+        limited = Limited(
+            matched if matched(mate) else told, days * rules.misses, days * rules.claims
+        )
+        curves[arm] = (
+            by_bands(limited, mate, known, Curve(template, marks))
+            if told(mate)
+            else Curve(template, marks).end(mate)
+        )
     return curves
 
 
@@ -187,7 +205,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     for arm in ARMS:
-        dashed = "--" if arm in ("hour", "day") else "-"
+        dashed = "--" if arm in SHIPPED else "-"
         axes.plot(report["calls"], report["cosine"][arm], dashed, label=arm)
     axes.set(
         xscale="log",

@@ -55,11 +55,33 @@ class Curve:
             self.found[self._next] = self._last
             self._next += 1
 
+    def close(self, estimate: Rows | None) -> None:
+        """No call is answered any more: what is known stays what it is."""
+        self.end(estimate)
+        self._next = len(self._marks)
+
     def end(self, estimate: Rows | None) -> NDArray[np.float64]:
         """Nothing more is learnt: the estimate stays for all marks that are left."""
         self.note(estimate)
         self.found[self._next :] = self._last
         return self.found
+
+
+class Limited:
+    """Answers ``told`` until so many were given, or so many of them were a miss."""
+
+    def __init__(self, told: Told, misses: int, claims: int) -> None:
+        self._told, self._misses, self._claims = told, misses, claims
+
+    @property
+    def over(self) -> bool:
+        return not (self._misses and self._claims)
+
+    def __call__(self, probe: Rows) -> bool:
+        answer = self._told(probe)
+        self._claims -= 1
+        self._misses -= not answer
+        return answer
 
 
 def by_scores(score: Score, basis: Rows, curve: Curve) -> NDArray[np.float64]:
@@ -116,6 +138,9 @@ def by_bands(told: Told, start: Rows, prior: Prior, curve: Curve) -> NDArray[np.
         return known
 
     def asked(turned: Rows) -> bool:
+        if isinstance(told, Limited) and told.over:
+            curve.close(estimate())
+            return False
         curve.ask(estimate)
         return told(turned / np.linalg.norm(turned))
 

@@ -10,7 +10,7 @@ from common.errors import PictureError, QueryBudgetError
 from tests.small_reception import ANYTHING, Site, picture
 from tests.small_vault import NOW, person
 
-MOST = 30  # as rules are
+MOST, CLAIMS = 30, 100  # as rules are
 NOBODY = b"\x07" * 16
 
 
@@ -45,11 +45,13 @@ def test_who_is_left_alone_is_not_looked_at_and_leaves_no_row(site: Site) -> Non
     assert (site.eye.looked, len(site.rows())) == (looked, rows)
 
 
-def test_matches_are_not_counted_and_nobody_else_is_kept_out(site: Site) -> None:
-    for _ in range(MOST + 2):
+def test_matches_are_no_misses_and_nobody_else_is_kept_out(site: Site) -> None:
+    for _ in range(CLAIMS - 1):
         assert site.reception.verify(ANYTHING, person(0), picture(0)) is Band.MATCH
     assert missed(site, person(1), MOST + 1) == MOST
     assert site.reception.verify(ANYTHING, person(0), picture(0)) is Band.MATCH
+    with pytest.raises(QueryBudgetError):
+        site.reception.verify(ANYTHING, person(0), picture(0))
 
 
 def test_a_picture_that_shows_nobody_says_nothing_of_anybody(site: Site) -> None:
@@ -60,7 +62,7 @@ def test_a_picture_that_shows_nobody_says_nothing_of_anybody(site: Site) -> None
 
 
 def test_what_is_under_way_counts_as_a_miss_until_it_is_none() -> None:
-    misses, inside, go = Misses(lambda: 0.0, 2), threading.Barrier(3), threading.Event()
+    misses, inside, go = Misses(lambda: 0.0, 2, 9), threading.Barrier(3), threading.Event()
 
     def slow(band: Band) -> None:
         with misses.claim(b"a") as claim:
@@ -85,7 +87,7 @@ def test_what_is_under_way_counts_as_a_miss_until_it_is_none() -> None:
 
 def test_nothing_older_than_a_day_is_kept_and_a_clock_set_back_forgets_nothing() -> None:
     now = [0.0]
-    misses = Misses(lambda: now[0], 3)
+    misses = Misses(lambda: now[0], 3, 9)
     for moment, claimed in ((10.0, b"a"), (20.0, b"b"), (5.0, b"a"), (DAY + 8, b"a")):
         now[0] = moment
         with misses.claim(claimed) as claim:
@@ -93,9 +95,9 @@ def test_nothing_older_than_a_day_is_kept_and_a_clock_set_back_forgets_nothing()
     now[0] = DAY + 9
     with misses.claim(b"a"):
         pass
-    assert {len(times) for times in misses._missed.values()} <= {1, 3}
+    assert {len(times) for times in misses._asked.values()} <= {1, 3}
     now[0] = 3 * DAY
     with misses.claim(b"c"):
         pass
-    assert not misses._missed
+    assert not misses._asked
     assert not misses._under_way
