@@ -1,19 +1,26 @@
 """Enrolment: pictures of one person, each good enough and like the others, by their consent.
 
+Somebody enrolled may come again: for a new trunk, or because faces change. Id, consent and label
+stay; new templates push out the oldest.
+
 Guarantee: nobody is enrolled without a consent in force, no longer than the site's rule, and three
 good pictures of what looks like one person; all of it is kept, with its row in the log, or nothing.
+Nobody takes an id over: each new picture is at least near to who has it, most are a match, and each
+is a question with its budget and its row. An id that is nobody's is refused as a stranger is.
 Leaks: to whoever may enrol, one bit a commit: that the person looks like somebody enrolled. Of whom
-is not said.
+is not said. Of somebody who comes again, whether a picture is a no, and at the end whether most are
+a match. Pictures that drift slowly enough change who an id stands for, as faces do.
 """
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import numpy as np
 
 from client.audit.events import Kind
 from client.door.answers import Enrolled, Looked
 from client.door.callers import Caller
+from client.door.claims import Claims
 from client.door.eye import Seen
 from client.door.parts import Parts
 from client.door.recording import DONE, Recorder
@@ -24,49 +31,63 @@ from client.vault.consent import Consent
 from client.vault.identity import PersonId, new_person
 from client.vault.records import NewTemplate, Particulars
 from common.errors import (
+    ConsentError,
     DuplicatePersonError,
     MascaronError,
     NotReadyError,
     PictureError,
     QualityError,
+    UnknownPersonError,
+    WireError,
 )
 
 INSISTED = "done_despite_duplicate"  # outcome of a commit that a human insisted on
+AGAIN = "done_again"  # outcome of a commit of somebody who was enrolled
+UNLIKE_PERSON = "unlike_the_person"
 UNLIKE, TOO_MANY, TOO_FEW = "unlike_the_others", "too_many_pictures", "too_few_pictures"
 
 
 class Enrolling:
     """Begin, look, commit or abort; safe among threads."""
 
-    def __init__(self, parts: Parts, recorder: Recorder) -> None:
-        self._parts, self._recorder = parts, recorder
+    def __init__(self, parts: Parts, recorder: Recorder, claims: Claims) -> None:
+        self._parts, self._recorder, self._claims = parts, recorder, claims
         self.sessions = Sessions(parts.clock, parts.random)
 
-    def begin(self, caller: Caller, consent: Consent, label: str) -> bytes:
-        """The id of a session; ``ConsentError`` or ``ModelError`` for what could not be kept."""
+    def begin(self, caller: Caller, consent: Consent | None, label: str, person: bytes) -> bytes:
+        """The id of a session, for a new person or, with neither consent nor label, ``person``.
+
+        ``ConsentError`` or ``ModelError`` for what could not be kept. That somebody enrolled is
+        not, is told by none of this.
+        """
+        if person:
+            if consent is not None or label:
+                raise WireError("who comes again keeps consent and label: name neither")
+            return self.sessions.begin(caller.name, None, "", PersonId(person))
+        if consent is None:
+            raise ConsentError("nobody is enrolled without a consent")
         now = self._parts.clock()
         check_term(consent, self._parts.rules, now)
         Particulars(consent, now, label)  # so that a label that cannot be kept is refused now
         return self.sessions.begin(caller.name, consent, label)
 
     def look(self, caller: Caller, session: bytes, picture: bytes) -> Looked:
-        """Takes one picture, or says why not; a picture that is refused changes nothing."""
-        rules = self._parts.rules
+        """Takes one picture, or says why not; a picture that is refused changes nothing.
+
+        Of somebody who comes again each picture is a question, and raises as ``Claims.asked``.
+        """
         with self.sessions.using(caller.name, session) as going:
             taken = len(going.seen)
-            if taken >= rules.most_pictures:
+            if taken >= self._parts.rules.most_pictures:
                 return Looked(accepted=False, reasons=(TOO_MANY,), pictures=taken)
             try:
-                seen = self._parts.eye.see(picture, rules.enrol_quality)
+                seen = self._seen(caller, going, picture)
             except QualityError as error:
                 reasons: tuple[str, ...] = error.reasons or (error.reason.lower(),)
                 return Looked(accepted=False, reasons=reasons, pictures=taken)
             except PictureError as error:
                 reasons = (error.reason.lower(),)
                 return Looked(accepted=False, reasons=reasons, pictures=taken)
-            if self._unlike(seen, going.seen):
-                seen.wipe()
-                return Looked(accepted=False, reasons=(UNLIKE,), pictures=taken)
             going.seen.append(seen)
             return Looked(accepted=True, reasons=seen.quality.reasons, pictures=taken + 1)
 
@@ -81,6 +102,8 @@ class Enrolling:
         with self.sessions.using(caller.name, session) as going:
             if len(going.seen) < least:
                 raise QualityError(f"an enrolment takes {least} pictures or more", (TOO_FEW,))
+            if going.person is not None:
+                return self._commit_again(caller, going, going.person)
             try:
                 with self._recorder.change(caller, Kind.ENROL) as note:
                     note.reference = self._recorder.reference(self._release())
@@ -104,19 +127,53 @@ class Enrolling:
         with self.sessions.using(caller.name, session) as going:
             going.close()
 
+    def _seen(self, caller: Caller, going: Session, picture: bytes) -> Seen:
+        """One picture that may be kept; ``QualityError`` for one that is unlike."""
+        least, asked, band = self._parts.rules.enrol_quality, self._claims.asked, Band.MATCH
+        if going.person is None:
+            seen = self._parts.eye.see(picture, least)
+        else:
+            with asked(caller, Kind.VERIFY, picture, going.person) as question:
+                seen = self._parts.eye.see(picture, least)
+                with _wiped(seen):
+                    band = self._claims.band(question, going.person, seen.features, None)
+        with _wiped(seen):
+            if band == Band.NO:
+                raise _unlike_the_person()
+            if self._unlike(seen, going.seen):
+                raise QualityError("the picture is unlike those before it", (UNLIKE,))
+        return seen
+
+    def _commit_again(self, caller: Caller, going: Session, person: PersonId) -> Enrolled:
+        """Adds what was shown to somebody's templates. What cannot be told from an error of theirs
+        is refused in the words for a stranger: who was erased, or whose consent ran out."""
+        with self._recorder.row(caller, Kind.ENROL) as note:
+            note.reference = self._recorder.reference(self._release())
+            if not self._claims.all_of(person, [one.features for one in going.seen]):
+                raise _unlike_the_person()
+            try:
+                note.subject = self._recorder.subject(person)
+                self._recorder.intend(caller, Kind.ENROL, note.subject)
+                self._refresh(person, going)
+            except (UnknownPersonError, ConsentError):
+                raise _unlike_the_person() from None
+            self._parts.releases.enrolled(person)
+            note.outcome = AGAIN
+        going.close()
+        return Enrolled(person=person, checked=True)
+
     def _keep(self, person: PersonId, going: Session) -> None:
-        templates = [
-            NewTemplate(trunk=trunk, feature=feature.astype(np.float16), quality=one.quality.score)
-            for one in going.seen
-            for trunk, feature in one.features.items()
-        ]
-        now = self._parts.clock()
-        check_term(going.consent, self._parts.rules, now)
-        try:
-            self._parts.vault.enrol(person, templates, going.consent, now=now, label=going.label)
-        finally:
-            for template in templates:
-                template.feature.fill(0)
+        now, consent = self._parts.clock(), going.consent
+        if consent is None:
+            raise ConsentError("nobody is enrolled without a consent")
+        check_term(consent, self._parts.rules, now)
+        with _templates(going.seen) as templates:
+            self._parts.vault.enrol(person, templates, consent, now=now, label=going.label)
+
+    def _refresh(self, person: PersonId, going: Session) -> None:
+        vault, most = self._parts.vault, self._parts.rules.most_pictures
+        with _templates(going.seen) as templates:
+            vault.refresh(person, templates, most=most, now=self._parts.clock())
 
     def _undo(self, person: PersonId) -> None:
         """Nobody was told of this person, and no row tells: nobody of that id was enrolled."""
@@ -148,3 +205,32 @@ class Enrolling:
     def _release(self) -> str | None:
         active = self._parts.releases.galleries.active
         return None if active is None else active.release
+
+
+@contextmanager
+def _templates(seen: Sequence[Seen]) -> Iterator[list[NewTemplate]]:
+    """What the vault takes of ``seen``, zeroed after the block."""
+    made = [
+        NewTemplate(trunk=trunk, feature=feature.astype(np.float16), quality=one.quality.score)
+        for one in seen
+        for trunk, feature in one.features.items()
+    ]
+    try:
+        yield made
+    finally:
+        for template in made:
+            template.feature.fill(0)
+
+
+@contextmanager
+def _wiped(seen: Seen) -> Iterator[None]:
+    """Zeroes ``seen`` if the block fails."""
+    try:
+        yield
+    except BaseException:
+        seen.wipe()
+        raise
+
+
+def _unlike_the_person() -> QualityError:
+    return QualityError("this is not somebody who is enrolled under that id", (UNLIKE_PERSON,))

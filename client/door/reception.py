@@ -16,6 +16,7 @@ from client.audit.events import Kind
 from client.door.answers import CalibrationTold, Enrolled, Identification, Listed, Looked
 from client.door.calibrating import Target
 from client.door.callers import Caller, Role
+from client.door.claims import Claims
 from client.door.enrolling import Enrolling
 from client.door.keeping import Keeping
 from client.door.parts import Parts
@@ -41,14 +42,18 @@ class Reception:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._recorder = Recorder(parts.vault, parts.log, parts.clock)
-        self._enrolling = Enrolling(parts, self._recorder)
-        self._recognising = Recognising(parts, self._recorder)
+        claims = Claims(parts, self._recorder)
+        self._enrolling = Enrolling(parts, self._recorder, claims)
+        self._recognising = Recognising(parts, self._recorder, claims)
         self._keeping = Keeping(parts, self._recorder, self._recognising.tickets)
 
-    def begin(self, caller: Caller, consent: Consent, label: str = "") -> bytes:
-        """Begins to enrol somebody; see ``Enrolling``. The id of a session of ten minutes."""
+    def begin(
+        self, caller: Caller, consent: Consent | None, label: str = "", person: bytes = b""
+    ) -> bytes:
+        """Begins to enrol somebody, or ``person`` again; see ``Enrolling``. The id of a session of
+        ten minutes."""
         _check(caller, Role.ENROL)
-        return self._enrolling.begin(caller, consent, label)
+        return self._enrolling.begin(caller, consent, label, person)
 
     def look(self, caller: Caller, session: bytes, picture: bytes) -> Looked:
         """Shows one picture of the person."""

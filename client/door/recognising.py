@@ -10,16 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from client.audit.events import Kind
-from client.door import shadow
 from client.door.answers import Identification, State
-from client.door.budgets import Budgets
 from client.door.callers import Caller
+from client.door.claims import Claims
 from client.door.confirmations import Confirmations, Found
-from client.door.decoys import Decoys
-from client.door.galleries import Features, Galleries
-from client.door.misses import Misses
+from client.door.galleries import Features
 from client.door.parts import Parts
-from client.door.recording import PENDING, SUBJECT, UNKNOWN, Note, Recorder
+from client.door.recording import PENDING, UNKNOWN, Note, Recorder
 from client.door.thresholds import Band
 from client.vault.gallery import TOP
 from client.vault.identity import PersonId
@@ -29,26 +26,18 @@ from common.errors import UnknownPersonError, WireError
 class Recognising:
     """All questions of who somebody is; safe among threads."""
 
-    def __init__(self, parts: Parts, recorder: Recorder) -> None:
+    def __init__(self, parts: Parts, recorder: Recorder, claims: Claims) -> None:
         self._parts, self._recorder = parts, recorder
-        self._budgets = Budgets(parts.log, parts.clock, recorder.actor)
-        self._misses = Misses(parts.clock, parts.rules.misses)
-        self._decoys = Decoys(parts.random)
+        self._claims = claims
         self.tickets = Confirmations(parts.clock, parts.random)
 
     def verify(self, caller: Caller, person: bytes, picture: bytes) -> Band:
         """Whether ``picture`` shows ``person``: NO for whoever may not be compared."""
         with (
-            self._budgets.charge(caller),
-            self._misses.claim(person) as claim,
-            self._recorder.row(caller, Kind.VERIFY, picture) as note,
+            self._claims.asked(caller, Kind.VERIFY, picture, person) as asked,
+            self._seen(picture) as seen,
         ):
-            galleries = self._galleries(note)
-            decoys = self._decoys.galleries(galleries)
-            with self._seen(picture) as seen:
-                band = self._claim(PersonId(person), seen, (galleries, decoys), note)
-            claim.band, note.outcome = band, band.value
-        return band
+            return self._claims.band(asked, PersonId(person), seen, "verify")
 
     def identify(self, caller: Caller, picture: bytes, top: int) -> Identification:
         """Who of those who agreed to be searched for ``picture`` shows, if anybody."""
@@ -56,17 +45,13 @@ class Recognising:
             raise WireError(f"1 to {TOP} people are named at most")
         if self._parts.rules.four_eyes:
             self.tickets.check_room()
-        with (
-            self._budgets.charge(caller),
-            self._recorder.row(caller, Kind.IDENTIFY, picture) as note,
-        ):
-            galleries = self._galleries(note)
+        with self._claims.asked(caller, Kind.IDENTIFY, picture) as asked:
             with self._seen(picture) as seen:
                 allowed = self._covered("identify")
-                found = tuple(galleries.search(seen, top, allowed))
+                found = tuple(asked.galleries.search(seen, top, allowed))
                 if self._parts.rules.shadow:
                     self._parts.releases.observe(seen, None, allowed)
-            return self._told(caller, found, note)
+            return self._told(caller, found, asked.note)
 
     def review(self, caller: Caller, ticket: bytes) -> Identification:
         """The candidates, and the words for them, to one of the two who may confirm."""
@@ -105,11 +90,6 @@ class Recognising:
             going.told = state
         return Identification(ticket=ticket, state=state, persons=persons)
 
-    def _galleries(self, note: Note) -> Galleries:
-        galleries = self._parts.releases.galleries
-        note.reference = self._recorder.reference(galleries.lead().release)
-        return galleries
-
     @contextmanager
     def _seen(self, picture: bytes) -> Iterator[Features]:
         """What the eye makes of a probe, zeroed after the block."""
@@ -118,35 +98,6 @@ class Recognising:
             yield seen.features
         finally:
             seen.wipe()
-
-    def _claim(
-        self, claimed: PersonId, seen: Features, pair: tuple[Galleries, Galleries], note: Note
-    ) -> Band:
-        """The band of a claim. ``pair`` are the real galleries, and the decoys in their places."""
-        real, decoys = pair
-        stand_in, shadowing = self._decoys.person(claimed), self._parts.rules.shadow
-        if self._comparable(claimed, real):
-            with suppress(UnknownPersonError):  # erased at this very moment: then like anybody else
-                band = real.verify(seen, claimed)
-                note.subject = self._recorder.subject(claimed)
-                if shadowing:
-                    self._parts.releases.observe(seen, claimed)
-                return band
-        decoys.verify(seen, stand_in)
-        self._decoys.tag(SUBJECT)
-        if shadowing:
-            shadow.answers(decoys, seen, stand_in, None)
-        return Band.NO
-
-    def _comparable(self, claimed: PersonId, real: Galleries) -> bool:
-        """Whether they agreed to be verified, and have a template where something decides."""
-        covered = claimed in self._covered("verify")
-        held = [
-            claimed in one.gallery
-            for one in (real.active, real.beside)
-            if one is not None and one.calibration is not None
-        ]
-        return covered and any(held)
 
     def _told(self, caller: Caller, found: Found, note: Note) -> Identification:
         """A search names somebody only by a match, and to nobody yet where two must confirm."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from client.door.eye import Seen
 from client.vault.consent import Consent
-from client.vault.identity import BYTES, Random
+from client.vault.identity import BYTES, PersonId, Random
 from common.errors import BusyError, SessionError
 
 LIFE = 600.0  # seconds
@@ -21,11 +21,13 @@ MOST = 32  # open at once
 
 @dataclass(eq=False, repr=False, slots=True)
 class Session:
-    """One enrolment. Held by one call at a time."""
+    """One enrolment. Held by one call at a time. ``person`` is somebody enrolled who comes again,
+    and who has a consent and a label."""
 
     owner: str
-    consent: Consent
+    consent: Consent | None
     label: str
+    person: PersonId | None
     began: float
     seen: list[Seen] = field(default_factory=list)
     closed: bool = False
@@ -56,14 +58,16 @@ class Sessions:
         with self._lock:
             return len(self._open)
 
-    def begin(self, owner: str, consent: Consent, label: str) -> bytes:
+    def begin(
+        self, owner: str, consent: Consent | None, label: str, person: PersonId | None = None
+    ) -> bytes:
         """The id of a new one; ``BusyError`` where ``MOST`` are open."""
         self.tidy()
         with self._lock:
             if len(self._open) >= MOST:
                 raise BusyError(f"{MOST} enrolments are under way: finish one, or wait")
             made = self._random(BYTES)
-            self._open[made] = Session(owner, consent, label, self._clock())
+            self._open[made] = Session(owner, consent, label, person, self._clock())
             return made
 
     @contextmanager

@@ -306,7 +306,7 @@ def test_people_of_two_trunks_are_judged_each_by_their_own(quick_path: Path) -> 
 
 
 def test_decoys_are_nobody_and_stand_in_for_the_same_claim_each_time(site: Site) -> None:
-    decoys = site.reception._recognising._decoys
+    decoys = site.reception._recognising._claims._decoys
     chosen = {bytes(decoys.person(bytes([n]) * 16)) for n in range(256)}
     assert len(chosen) > 16 and not chosen & site.vault.people(now=NOW)
     assert decoys.person(b"one") == decoys.person(b"one")
