@@ -14,7 +14,7 @@ import hmac
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -78,11 +78,19 @@ class _Known:
     certificate: str = ""  # SHA-256 of the one it shows at a port, if it has one
 
 
-class CallerBook:
-    """The callers in the file at ``path``, as it is now: another process may change it."""
+Callers = Mapping[str, tuple[Caller, str]]  # by name; with what proves them, as digests
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+
+class CallerBook:
+    """The callers in the file at ``path``, as it is now: another process may change it.
+
+    ``changed`` is told who may call before and after a change, before anybody of it is known.
+    """
+
+    def __init__(
+        self, path: Path, changed: Callable[[Callers, Callers], None] = lambda old, new: None
+    ) -> None:
+        self._path, self._changed = path, changed
         self._lock = threading.Lock()
         self._seen: tuple[int, ...] | None = None
         self._known: dict[str, _Known] = {}
@@ -141,7 +149,9 @@ class CallerBook:
         with self._lock:
             seen = self._stat()
             if seen is None or seen != self._seen:
-                self._known, self._seen = self._read(), seen
+                found = self._read()
+                self._changed(_callers(self._known), _callers(found))
+                self._known, self._seen = found, seen
             return self._known
 
     def _stat(self) -> tuple[int, ...] | None:
@@ -179,6 +189,10 @@ class CallerBook:
             rows = {name: _row(one) for name, one in known.items()}
             table = {"schema": SCHEMA, "callers": rows}
             storing.replace(self._path, json.dumps(table, sort_keys=True, indent=1).encode())
+
+
+def _callers(known: dict[str, _Known]) -> Callers:
+    return {name: (one.caller, one.token + one.certificate) for name, one in known.items()}
 
 
 def _named(known: dict[str, _Known], name: str) -> _Known:

@@ -14,8 +14,9 @@ from client.door.callers import CallerBook
 from client.door.eye import Eye, EyeRules, open_eye
 from client.door.parts import Parts
 from client.door.reception import Reception
-from client.door.recording import check_of_one_day
+from client.door.recording import Recorder, check_of_one_day
 from client.door.releases import ReleasePlace, Releases
+from client.door.rollcall import RollCall
 from client.door.rules import DoorRules
 from client.door.strangers import PublicPictures, reader
 from client.home import SiteConfig, SiteHome
@@ -104,10 +105,12 @@ def open_door(
         )
         reception = Reception(parts)
         stack.callback(reception.close)
+        book = CallerBook(home.callers, RollCall(Recorder(vault, log, clock)))
+        book.callers()
         return OpenDoor(
             reception=reception,
             vault=vault,
-            book=CallerBook(home.callers),
+            book=book,
             rules=rules,
             shut=stack.pop_all(),
         )
