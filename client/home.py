@@ -34,6 +34,7 @@ class SiteConfig:
     faces: Path | None = None  # who is trained on; without it, who agreed to that in the vault
     public: Path
     vault_passphrase_file: Path | None = None  # opens the vault in place of agent/vault.key
+    vault_provider: str = ""  # "package.module:name" makes what does, such as a device: KeyProvider
     aligned: bool = False  # faces and public are folders of square, aligned crops already
     socket: Path | None = None  # of the agent; run/agent.sock unless said otherwise
     agent: str | None = None  # "127.0.0.1:port" in place of a socket, with mutual TLS
@@ -42,6 +43,8 @@ class SiteConfig:
         check_name(self.name)
         if not self.alone or self.camera_type or self.people:
             self._check_membership()
+        if self.vault_provider and self.vault_passphrase_file is not None:
+            raise ConfigError("one thing opens the vault: vault_provider or vault_passphrase_file")
         if self.agent is not None:
             self._check_agent(self.agent)
 

@@ -29,6 +29,7 @@ class Asked:
     public: Path | None = None
     agent: str | None = None
     vault_passphrase_file: Path | None = None
+    vault_provider: str | None = None
     aligned: bool | None = None
 
 

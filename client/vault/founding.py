@@ -6,7 +6,12 @@ from client.home import SiteConfig, SiteHome
 from client.vault.core import DATABASE, KEYRING, VaultPlace
 from client.vault.disk import DISK, Disk
 from client.vault.identity import Random
-from client.vault.providers import FileKeyProvider, KeyProvider, PassphraseProvider
+from client.vault.providers import (
+    FileKeyProvider,
+    KeyProvider,
+    PassphraseProvider,
+    plugged_in,
+)
 from client.vault.store import Vault
 from common.errors import ConfigError
 
@@ -14,9 +19,10 @@ from common.errors import ConfigError
 def vault_place(
     home: SiteHome, config: SiteConfig, random: Random = os.urandom, disk: Disk = DISK
 ) -> VaultPlace:
-    """The vault of ``home``, to be opened; `site.toml` says by a passphrase, or it is a key file.
+    """The vault of ``home``, to be opened by what `site.toml` says, or else by a key file.
 
-    ``ConfigError`` if the file that opens it is missing, or others may read it.
+    ``ConfigError`` if the file that opens it is missing, if others may read it, or if the provider
+    that is named cannot be made.
     """
     provider = _provider(home, config, random)
     return VaultPlace(
@@ -34,13 +40,16 @@ def found_vault(home: SiteHome, config: SiteConfig, random: Random = os.urandom)
     begun = os.path.lexists(keyring)
     if begun and os.path.lexists(database):
         return
-    if config.vault_passphrase_file is None and not begun and not os.path.lexists(home.vault_key):
+    by_file = not config.vault_provider and config.vault_passphrase_file is None
+    if by_file and not begun and not os.path.lexists(home.vault_key):
         FileKeyProvider.create(home.vault_key, random)
     place = vault_place(home, config, random)
     (Vault(place) if begun else Vault.create(place)).close()
 
 
 def _provider(home: SiteHome, config: SiteConfig, random: Random) -> KeyProvider:
+    if config.vault_provider:
+        return plugged_in(config.vault_provider)
     if config.vault_passphrase_file is not None:
         return PassphraseProvider(config.vault_passphrase_file, random=random)
     if not os.path.lexists(home.vault_key):

@@ -4,6 +4,7 @@ An HSM or KMS has to do two things, ``wrap`` and ``unwrap``, and never sees more
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, Protocol
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from client.vault.handles import KEY, DataKey, framed, hkdf
 from client.vault.identity import Random
 from common.errors import ConfigError, SealedError, VaultError
+from common.plugged import imported
 from common.trust import storing
 
 MARK = 8  # bytes that tell one wrapping key from another, so that a wrong one is called wrong
@@ -30,6 +32,48 @@ class KeyProvider(Protocol):
     def unwrap(self, wrapped: bytes, about: bytes) -> bytes:
         """The key; ``SealedError`` if this provider cannot, ``VaultError`` if it was altered."""
         ...
+
+
+def plugged_in(name: str) -> KeyProvider:
+    """The provider that ``name`` (``package.module:name``) makes when it is called with nothing.
+
+    ``ConfigError`` if it cannot be made, or lacks a method. What it raises later than that is told
+    by its type alone, as a ``SealedError``.
+    """
+    make = imported(name, "vault_provider")
+    try:
+        made = make()
+    except Exception as error:  # foreign code, whose words may hold a secret
+        raise ConfigError(
+            f"vault_provider {name!r} cannot be made: {type(error).__name__}"
+        ) from None
+    if not all(callable(getattr(made, method, None)) for method in ("wrap", "unwrap")):
+        raise ConfigError(f"vault_provider {name!r} lacks wrap or unwrap")
+    return _Plugged(made)
+
+
+class _Plugged:
+    """A foreign provider, whose errors become ours."""
+
+    def __init__(self, provider: KeyProvider) -> None:
+        self._provider = provider
+
+    def wrap(self, key: bytes, about: bytes) -> bytes:
+        return self._asked(self._provider.wrap, key, about)
+
+    def unwrap(self, wrapped: bytes, about: bytes) -> bytes:
+        return self._asked(self._provider.unwrap, wrapped, about)
+
+    def _asked(self, method: Callable[[bytes, bytes], bytes], *given: bytes) -> bytes:
+        try:
+            answer = method(*given)
+        except VaultError:
+            raise
+        except Exception as error:  # foreign code, whose words may hold a secret
+            raise SealedError(f"the vault's provider failed: {type(error).__name__}") from None
+        if not isinstance(answer, bytes):
+            raise SealedError("the vault's provider gives no bytes")
+        return answer
 
 
 class FileKeyProvider:
