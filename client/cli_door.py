@@ -27,31 +27,30 @@ person_argument = click.argument("person")
 picture_argument = click.argument("picture", type=FILE)
 
 
-def agreed(command: Callable[..., Any]) -> Callable[..., Any]:
+def agreed(required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The three options by which a consent is typed."""
-    for option in (
-        click.option(
-            "--expires",
-            type=click.DateTime(["%Y-%m-%d"]),
-            required=True,
-            help="The day (UTC) on which it ends, and they are erased.",
-        ),
-        click.option(
-            "--consent-text", type=FILE, required=True, help="The words that were agreed to."
-        ),
-        click.option(
-            "--purposes", required=True, help="Of verify, identify, training, text; commas."
-        ),
-    ):
-        command = option(command)
-    return command
+    day, purposes = click.DateTime(["%Y-%m-%d"]), "Of verify, identify, training, text; commas."
+    ends, words = "The day (UTC) on which it ends, and they are erased.", "The words agreed to."
+    options = (
+        click.option("--expires", type=day, required=required, help=ends),
+        click.option("--consent-text", type=FILE, required=required, help=words),
+        click.option("--purposes", required=required, help=purposes),
+    )
+
+    def take(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in options:
+            command = option(command)
+        return command
+
+    return take
 
 
 @click.command()
 @click.argument("pictures", nargs=-1, type=FILE)
 @click.option("--folder", type=FILE, help="One folder a person, in place of PICTURES.")
 @click.option("--label", default="", help="Your own word for the person; sealed with the rest.")
-@agreed
+@click.option("--again", help="Somebody enrolled: new pictures, by the consent there is.")
+@agreed(required=False)
 @click.option("--despite-duplicate", is_flag=True, help="Though somebody alike is enrolled.")
 @as_caller
 @at_home
@@ -60,11 +59,19 @@ def enrol(
     pictures: tuple[Path, ...], folder: Path | None, label: str, home: SiteHome, **typed: Any
 ) -> None:
     """Enrol a person from three or more PICTURES, by their consent."""
-    from client.commands.enrol import enrol_folder, enrol_one
+    from client.commands.enrol import enrol_again, enrol_folder, enrol_one
 
     if bool(pictures) == (folder is not None):
         raise click.UsageError("name pictures of one person, or --folder")
     asking, insist = asking_of(home, typed), typed.pop("despite_duplicate")
+    again, words = typed.pop("again"), ("purposes", "consent_text", "expires")
+    if again is not None:
+        if folder or label or insist or any(typed[word] for word in words):
+            raise click.UsageError("--again takes a person and pictures, and keeps all else")
+        result(enrol_again(asking, pictures, again))
+        return
+    if not all(typed[word] for word in words):
+        raise click.UsageError("name --purposes, --consent-text and --expires, or --again PERSON")
     consent = _agreed(typed).consent(time.time())
     if folder is not None:
         result(enrol_folder(asking, folder, consent, insist=insist))
@@ -168,7 +175,7 @@ def people(home: SiteHome, **typed: Any) -> None:
 
 @click.command()
 @person_argument
-@agreed
+@agreed()
 @as_caller
 @at_home
 @told

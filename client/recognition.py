@@ -76,9 +76,10 @@ class Recognition:
         """The door at ``address`` (host:port), as the caller whose certificate ``tls`` holds."""
         return cls(tls.channel(address, _OPTIONS))
 
-    def begin(self, consent: Consent, label: str = "") -> bytes:
-        """Begins an enrolment; the id of its session."""
-        request = pb.BeginEnrolRequest(consent=_consent(consent), label=label)
+    def begin(self, consent: Consent | None = None, label: str = "", person: bytes = b"") -> bytes:
+        """Begins an enrolment by ``consent``, or of ``person`` again; the id of its session."""
+        agreed = None if consent is None else _consent(consent)
+        request = pb.BeginEnrolRequest(consent=agreed, label=label, person=person)
         return bytes(self._ask("BeginEnrol", request).session)
 
     def add(self, session: bytes, picture: bytes) -> Looked:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from client.commands.asking import Asking, picture_of, pictures_in, to_terminal
+from client.commands.asking import Asking, person_of, picture_of, pictures_in, to_terminal
 from client.recognition import Recognition
 from client.vault.consent import Consent
 from common.errors import ConfigError, MascaronError
@@ -20,6 +20,14 @@ def enrol_one(
     """
     with asking.door() as door:
         return _enrolled(door, map(picture_of, pictures), given, insist)
+
+
+def enrol_again(asking: Asking, pictures: Sequence[Path], person: str) -> dict[str, Any]:
+    """Adds pictures to those of somebody enrolled, who keeps id, consent and label."""
+    known = person_of(person)
+    with asking.door() as door:
+        session = door.begin(person=known)
+        return _committed(door, session, map(picture_of, pictures), insist=False)
 
 
 def enrol_folder(asking: Asking, folder: Path, consent: Consent, *, insist: bool) -> dict[str, Any]:
@@ -50,7 +58,12 @@ def enrol_folder(asking: Asking, folder: Path, consent: Consent, *, insist: bool
 def _enrolled(
     door: Recognition, pictures: Iterable[bytes], given: tuple[Consent, str], insist: bool
 ) -> dict[str, Any]:
-    session = door.begin(*given)
+    return _committed(door, door.begin(*given), pictures, insist=insist)
+
+
+def _committed(
+    door: Recognition, session: bytes, pictures: Iterable[bytes], *, insist: bool
+) -> dict[str, Any]:
     accepted, refused = 0, list[dict[str, Any]]()
     try:
         for number, picture in enumerate(pictures, 1):

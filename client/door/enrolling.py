@@ -129,20 +129,23 @@ class Enrolling:
 
     def _seen(self, caller: Caller, going: Session, picture: bytes) -> Seen:
         """One picture that may be kept; ``QualityError`` for one that is unlike."""
-        least, asked, band = self._parts.rules.enrol_quality, self._claims.asked, Band.MATCH
-        if going.person is None:
-            seen = self._parts.eye.see(picture, least)
-        else:
-            with asked(caller, Kind.VERIFY, picture, going.person) as question:
-                seen = self._parts.eye.see(picture, least)
-                with _wiped(seen):
-                    band = self._claims.band(question, going.person, seen.features, None)
-        with _wiped(seen):
-            if band == Band.NO:
-                raise _unlike_the_person()
+        if going.person is not None:
+            return self._seen_again(caller, going.person, picture)
+        seen = self._parts.eye.see(picture, self._parts.rules.enrol_quality)
+        with _wiped([seen]):
             if self._unlike(seen, going.seen):
                 raise QualityError("the picture is unlike those before it", (UNLIKE,))
         return seen
+
+    def _seen_again(self, caller: Caller, person: PersonId, picture: bytes) -> Seen:
+        shown: list[Seen] = []
+        with _wiped(shown):
+            with self._claims.asked(caller, Kind.VERIFY, picture, person) as asked:
+                shown.append(self._parts.eye.see(picture, self._parts.rules.enrol_quality))
+                band = self._claims.band(asked, person, shown[0].features, None)
+            if band == Band.NO:
+                raise _unlike_the_person()
+        return shown[0]
 
     def _commit_again(self, caller: Caller, going: Session, person: PersonId) -> Enrolled:
         """Adds what was shown to somebody's templates. What cannot be told from an error of theirs
@@ -223,12 +226,13 @@ def _templates(seen: Sequence[Seen]) -> Iterator[list[NewTemplate]]:
 
 
 @contextmanager
-def _wiped(seen: Seen) -> Iterator[None]:
-    """Zeroes ``seen`` if the block fails."""
+def _wiped(shown: Sequence[Seen]) -> Iterator[None]:
+    """Zeroes what was ``shown`` if the block fails."""
     try:
         yield
     except BaseException:
-        seen.wipe()
+        for one in shown:
+            one.wipe()
         raise
 
 

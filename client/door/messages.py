@@ -110,6 +110,14 @@ def consent_of(told: pb.Consent) -> Consent:
     )
 
 
+def enrolment_of(request: pb.BeginEnrolRequest) -> tuple[Consent | None, str, bytes]:
+    """Consent and label of a new person, or the id of somebody who comes again."""
+    label = label_of(request.label)
+    if request.person and not request.HasField("consent"):
+        return None, label, person_of(request.person)
+    return consent_of(request.consent), label, request.person
+
+
 def identified(found: Identification) -> pb.IdentifyResponse:
     """Bands and persons, and labels for who is to confirm."""
     labels = found.labels or ("",) * len(found.persons)

@@ -52,8 +52,8 @@ class RecognitionService(rpc.RecognitionServicer):
     def BeginEnrol(  # noqa: N802
         self, caller: Caller, request: pb.BeginEnrolRequest
     ) -> pb.BeginEnrolResponse:
-        consent, label = m.consent_of(request.consent), m.label_of(request.label)
-        return pb.BeginEnrolResponse(session=self._reception.begin(caller, consent, label))
+        begun = self._reception.begin(caller, *m.enrolment_of(request))
+        return pb.BeginEnrolResponse(session=begun)
 
     @_asked
     def AddPicture(  # noqa: N802

@@ -42,16 +42,18 @@ class Consent(_message.Message):
     def __init__(self, purposes: _Optional[_Iterable[str]] = ..., text_hash: _Optional[str] = ..., given: _Optional[float] = ..., expires: _Optional[float] = ...) -> None: ...
 
 class BeginEnrolRequest(_message.Message):
-    __slots__ = ("protocol", "consent", "label", "request")
+    __slots__ = ("protocol", "consent", "label", "person", "request")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     CONSENT_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
+    PERSON_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     protocol: int
     consent: Consent
     label: str
+    person: bytes
     request: str
-    def __init__(self, protocol: _Optional[int] = ..., consent: _Optional[_Union[Consent, _Mapping]] = ..., label: _Optional[str] = ..., request: _Optional[str] = ...) -> None: ...
+    def __init__(self, protocol: _Optional[int] = ..., consent: _Optional[_Union[Consent, _Mapping]] = ..., label: _Optional[str] = ..., person: _Optional[bytes] = ..., request: _Optional[str] = ...) -> None: ...
 
 class BeginEnrolResponse(_message.Message):
     __slots__ = ("session",)

@@ -150,7 +150,8 @@ class RecognitionServicer:
     """Missing associated documentation comment in .proto file."""
 
     def BeginEnrol(self, request, context):
-        """Begins to enrol a person, by their consent. Nothing is kept before CommitEnrol.
+        """Begins to enrol a person, by their consent, or somebody enrolled again, who keeps id, consent
+        and label. Nothing is kept before CommitEnrol.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

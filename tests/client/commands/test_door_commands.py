@@ -140,6 +140,18 @@ def test_who_enrolled_is_told_from_others(desk: Desk, people: list[str]) -> None
     assert {tuple(told) for told in (*own, *others)} == {("band",)}
 
 
+def test_somebody_comes_again_and_keeps_their_consent(desk: Desk, people: list[str]) -> None:
+    words = ["--again", people[0]]
+    before = desk.told("export", people[0])
+    told = desk.told("enrol", *desk.pictures(0)[:3], *words)
+    assert (told["person"], told["pictures"]) == (people[0], 3)
+    after = desk.told("export", people[0])
+    assert after == {**before, "templates": min(8, before["templates"] + 3)}
+    assert desk.refused("enrol", *desk.pictures(0)[:3], "--again", "0" * 32) == "QUALITY_TOO_LOW"
+    for wrong in ([*words, "--label", "x"], [*words, *desk.agreed()], []):
+        assert desk.typed("enrol", desk.pictures(0)[0], *wrong).exit_code == 2
+
+
 def test_a_search_is_confirmed_by_two_who_may(desk: Desk, people: list[str]) -> None:
     guards = [desk.token(name, "confirm") for name in ("guard-1", "guard-2")]
     for number in range(ENOUGH):

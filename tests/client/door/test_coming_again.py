@@ -180,6 +180,20 @@ def test_pictures_that_are_not_taken_count_and_have_their_row(site: Site) -> Non
     assert site.told() == [("verify", "QUALITY_TOO_LOW"), ("verify", "NO_SINGLE_FACE")]
 
 
+def test_what_was_shown_is_zeroed_where_its_row_cannot_be_written(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(event: Event) -> int:
+        raise AuditError("the disk is full")
+
+    session = site.reception.begin(ANYTHING, None, "", person(3))
+    monkeypatch.setattr(site.log, "append", full)
+    with pytest.raises(AuditError):
+        site.reception.look(ANYTHING, session, picture(3, 3))
+    assert site.eye.last is not None
+    assert not any(feature.any() for feature in site.eye.last.features.values())
+
+
 @pytest.mark.parametrize("given", [(consent(), ""), (None, "third floor")])
 def test_who_comes_again_brings_no_other_consent_or_label(
     site: Site, given: tuple[Consent | None, str]

@@ -66,6 +66,25 @@ def test_a_person_comes_is_known_and_goes(way: Doorway) -> None:
         assert reason(lambda: door.export(who)) == "UNKNOWN_PERSON"
 
 
+def test_a_person_comes_again_and_nobody_else_does(way: Doorway) -> None:
+    with way.at() as door:
+        who = enrolled(door, 40, CANARY)
+        session = door.begin(person=who)
+        for view in (6, 7, 8):
+            assert door.add(session, picture(40, view)).accepted
+        assert door.commit(session).person == who
+        assert (door.export(who)["templates"], door.export(who)["label"]) == (6, CANARY)
+        door.erase([who])
+        for gone, face in ((who, 40), (NOBODY, 40), (person(3), 50)):
+            session = door.begin(person=gone)
+            looked = door.add(session, picture(face, 6))
+            assert (looked.accepted, looked.reasons) == (False, ("unlike_the_person",))
+        for wrong in ({"label": "x"}, {"consent": consent()}):
+            assert reason(lambda wrong=wrong: door.begin(**wrong, person=who)) == "INVALID_REQUEST"
+        assert reason(lambda: door.begin(person=b"short")) == "INVALID_REQUEST"
+        assert reason(lambda: door.begin()) == "CONSENT_MISSING"
+
+
 def test_who_never_was_and_who_was_erased_are_refused_alike(way: Doorway) -> None:
     told = []
     with way.at() as door:
