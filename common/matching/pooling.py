@@ -30,7 +30,7 @@ def pooled(embeddings: ArrayLike, quality: ArrayLike, power: float = POWER) -> F
     if not power >= 0:
         raise ValueError(f"power must not be negative, got {power}")
     weight = worth.clip(LEAST) ** power
-    mean = weight @ unit / weight.sum()
+    mean = (weight[:, None] * unit).sum(axis=0) / weight.sum()  # row by row: always the same bits
     length = float(np.linalg.norm(mean))
     if length < 1e-6:
         raise ModelError("the pictures have nothing in common")

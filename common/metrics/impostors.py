@@ -93,13 +93,16 @@ def between(own: "Faces", strangers: "Faces", *, most: float = MOST) -> GroupedS
     )
 
 
-def claims_among(faces: "Faces", *, most: float = MOST) -> GroupedScores:
+def claims_among(
+    faces: "Faces", *, most: float = MOST, enrolled: "Faces | None" = None
+) -> GroupedScores:
     """Each picture of ``faces`` as a claim to be each of the other people, one comparison a claim.
 
     Its score is that with the best of the person's pictures, as where a claim is decided: more
-    pictures of a person are more chances to be taken for them. The rest is as in ``among``.
+    pictures of a person are more chances to be taken for them. Where people are ``enrolled`` by
+    something else than their pictures, that is what is compared with. The rest is as in ``among``.
     """
-    here, unit = _Claimed(faces), unit_rows(faces.embeddings)
+    here, unit = _Claimed(faces if enrolled is None else enrolled), unit_rows(faces.embeddings)
     number, pictures = _numbered(faces.person, len(unit))
     people, total = here.people, float(pictures.sum())
     comparisons = len(unit) * max(people - 1, 0)

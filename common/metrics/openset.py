@@ -78,11 +78,14 @@ class OpenThreshold:
         return min(1.0, self.bound * max(1.0, gallery / self.gallery))
 
 
-def search_open(enrolled: Faces, strangers: Faces | None = None) -> OpenSearches:
+def search_open(
+    enrolled: Faces, strangers: Faces | None = None, pooled: Faces | None = None
+) -> OpenSearches:
     """Every picture of ``enrolled`` searched for among all others, and all of ``strangers``.
 
-    A person's score is that of their best picture. Raises ``ValueError`` for fewer than two people
-    enrolled, who cannot search for each other.
+    A person's score is that of their best picture; or of their one row in ``pooled``, which no
+    picture of theirs can be searched for in, being part of it: so then nobody is mated. Raises
+    ``ValueError`` for fewer than two people enrolled, who cannot search for each other.
     """
     groups = by_person(enrolled.person)
     if len(groups) < 2:
@@ -91,8 +94,13 @@ def search_open(enrolled: Faces, strangers: Faces | None = None) -> OpenSearches
     starts = np.cumsum([0, *(len(group) for group in groups[:-1])])
     gallery = unit_rows(enrolled.embeddings)[order]
     owner = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
-    best, own = _leave_one_out(gallery, owner, starts)
-    again = np.isin(owner, np.flatnonzero(np.bincount(owner) > 1))
+    if pooled is None:
+        best, own = _leave_one_out(gallery, owner, starts)
+        again = np.isin(owner, np.flatnonzero(np.bincount(owner) > 1))
+    else:
+        pictures, gallery = gallery, unit_rows(pooled.embeddings)[np.argsort(pooled.person)]
+        best = _among_others(pictures, owner, gallery)
+        own, again = np.full_like(best, -np.inf), np.zeros(len(best), bool)
     mated = np.where(own > best, own, np.float32(-np.inf)).astype(np.float32)
     person = owner.astype(np.int64)
     if strangers is not None and len(strangers):
@@ -183,6 +191,16 @@ def _leave_one_out(
         people[np.arange(len(rows)), owner[rows]] = -np.inf
         best[rows] = people.max(axis=1)
     return best, own
+
+
+def _among_others(probes: Floats, owner: NDArray[np.intp], gallery: Floats) -> Floats:
+    """The best score of each probe (N,) of person ``owner`` among the others' rows (P, E)."""
+    best = np.empty(len(probes), np.float32)
+    for start in range(0, len(probes), _ROWS):
+        scores = probes[start : start + _ROWS] @ gallery.T
+        scores[np.arange(len(scores)), owner[start : start + _ROWS]] = -np.inf
+        best[start : start + _ROWS] = scores.max(axis=1)
+    return best
 
 
 def _best(probes: Floats, gallery: Floats) -> Floats:

@@ -74,6 +74,21 @@ def test_a_claim_has_the_score_of_the_best_picture(seed: int, people: int, most:
     assert_claims(claims_between(faces, others, most=most), faces, others)
 
 
+@given(seed=SEEDS, people=st.integers(0, 9))
+def test_a_claim_is_decided_by_what_people_are_enrolled_with(seed: int, people: int) -> None:
+    faces, other = drawn(seed, people), drawn(seed + 1, people)
+    row, who = np.unique(other.person, return_index=True)
+    enrolled = Faces(other.embeddings[who], row)
+    found = claims_among(faces, most=1, enrolled=enrolled)
+    unit, rows = (
+        f.embeddings / np.linalg.norm(f.embeddings, axis=1)[:, None] for f in (faces, enrolled)
+    )
+    apart = faces.person[:, None] != enrolled.person[None]
+    expected = np.sort((unit @ rows.T)[apart])[::-1]
+    assert found.comparisons == len(expected)
+    assert np.allclose(found.score, expected, atol=1e-6)
+
+
 def assert_claims(found: GroupedScores, claimed: Faces, by: Faces) -> None:
     unit, probes = (
         f.embeddings / np.linalg.norm(f.embeddings, axis=1)[:, None] for f in (claimed, by)

@@ -9,6 +9,7 @@ import common.metrics.openset as module
 from common.errors import InsufficientCalibrationError
 from common.metrics.impostors import Faces
 from common.metrics.openset import OpenSearches, open_threshold, search_open
+from common.metrics.verification import unit_rows
 
 SEEDS = st.integers(0, 10**6)
 
@@ -111,6 +112,23 @@ def test_one_person_cannot_search_for_others() -> None:
         search_open(drawn(0, 1))
     with pytest.raises(ValueError, match="false positive"):
         open_threshold(search_open(drawn(0, 4)), 1)
+
+
+def test_pooled_rows_are_searched_by_pictures_of_others_alone() -> None:
+    rng = np.random.default_rng(11)
+    person = np.repeat(np.arange(7)[::-1], 3)
+    rows = unit_rows(rng.standard_normal((21, 8)))
+    pooled = Faces(unit_rows(rng.standard_normal((7, 8))), rng.permutation(7))
+    outside = Faces(unit_rows(rng.standard_normal((4, 8))), np.arange(4))
+    found = search_open(Faces(rows, person), outside, pooled)
+    row_of = {int(p): row for p, row in zip(pooled.person, pooled.embeddings, strict=True)}
+    for score, who in zip(found.stranger[:21], found.stranger_person[:21], strict=True):
+        others = [row for p, row in row_of.items() if p != who]
+        pictures = rows[person == who]
+        assert any(abs(max(picture @ row for row in others) - score) < 1e-6 for picture in pictures)
+    expected = (outside.embeddings @ pooled.embeddings.T).max(axis=1)
+    assert np.allclose(found.stranger[21:], expected, atol=1e-6)
+    assert not len(found.mated) and found.gallery == 7
 
 
 def searched(scores: np.ndarray, person: np.ndarray) -> OpenSearches:
