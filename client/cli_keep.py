@@ -62,6 +62,7 @@ for _name, _text in (
     ("promote", "Let the staged release decide."),
     ("rollback", "Let the release before it decide again, as it did."),
     ("unstage", "Forget the staged release."),
+    ("retire", "Let the old trunk go, and every feature that it made."),
     ("status", "Say which release decides, and how the staged one would."),
 ):
     _change(_name, _text)

@@ -179,6 +179,10 @@ class Recognition:
         """Forgets the staged release."""
         return _standing(self._ask("UnstageRelease", pb.ReleaseRequest(), LONG))
 
+    def retire(self) -> Standing:
+        """Lets the old trunk go, with every feature it made; refused while somebody needs it."""
+        return _standing(self._ask("RetireTrunk", pb.ReleaseRequest(), LONG))
+
     def status(self) -> Standing:
         """Which release decides."""
         return _standing(self._ask("Status", pb.ReleaseRequest()))

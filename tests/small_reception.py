@@ -8,6 +8,7 @@ import dataclasses
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from client.audit.chain import Entry
@@ -52,6 +53,7 @@ class WordEye:
 
     def __init__(self, *trunks: str) -> None:
         self.trunks, self.looked, self.last = trunks or (TRUNK,), 0, None
+        self.trunk = SimpleNamespace(hash=self.trunks[0])
 
     def see(self, picture: bytes, least_quality: float | None = None) -> Seen:
         self.looked += 1

@@ -31,7 +31,7 @@ def stage_release(asking: Asking, file: Path) -> dict[str, Any]:
 
 
 def change_release(asking: Asking, what: str) -> dict[str, Any]:
-    """``what`` is "promote", "rollback", "unstage" or "status"."""
+    """``what`` is "promote", "rollback", "unstage", "retire" or "status"."""
     with asking.door() as door:
         return _shown(getattr(door, what)())
 

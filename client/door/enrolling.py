@@ -170,13 +170,33 @@ class Enrolling:
         if consent is None:
             raise ConsentError("nobody is enrolled without a consent")
         check_term(consent, self._parts.rules, now)
-        with _templates(going.seen) as templates:
+        with self._templates(going.seen) as templates:
             self._parts.vault.enrol(person, templates, consent, now=now, label=going.label)
 
     def _refresh(self, person: PersonId, going: Session) -> None:
         vault, most = self._parts.vault, self._parts.rules.most_pictures
-        with _templates(going.seen) as templates:
+        with self._templates(going.seen) as templates:
             vault.refresh(person, templates, most=most, now=self._parts.clock())
+
+    @contextmanager
+    def _templates(self, seen: Sequence[Seen]) -> Iterator[list[NewTemplate]]:
+        """What the vault takes of ``seen``, zeroed after the block: by the site's own trunk, and by
+        an older one for as long as it serves."""
+        with self._parts.releases.taking() as serving:
+            kept = {self._parts.eye.trunk.hash, *serving}
+            made = [
+                NewTemplate(
+                    trunk=trunk, feature=feature.astype(np.float16), quality=one.quality.score
+                )
+                for one in seen
+                for trunk, feature in one.features.items()
+                if trunk in kept
+            ]
+            try:
+                yield made
+            finally:
+                for template in made:
+                    template.feature.fill(0)
 
     def _undo(self, person: PersonId) -> None:
         """Nobody was told of this person, and no row tells: nobody of that id was enrolled."""
@@ -208,21 +228,6 @@ class Enrolling:
     def _release(self) -> str | None:
         active = self._parts.releases.galleries.active
         return None if active is None else active.release
-
-
-@contextmanager
-def _templates(seen: Sequence[Seen]) -> Iterator[list[NewTemplate]]:
-    """What the vault takes of ``seen``, zeroed after the block."""
-    made = [
-        NewTemplate(trunk=trunk, feature=feature.astype(np.float16), quality=one.quality.score)
-        for one in seen
-        for trunk, feature in one.features.items()
-    ]
-    try:
-        yield made
-    finally:
-        for template in made:
-            template.feature.fill(0)
 
 
 @contextmanager

@@ -165,6 +165,14 @@ class Reception:
             self._parts.releases.unstage()
             note.outcome = "undone"
 
+    def retire(self, caller: Caller) -> None:
+        """Lets the old trunk go, with all features of it; ``ReleaseError`` while it is needed."""
+        _check(caller, Role.OPERATE)
+        with self._recorder.change(caller, Kind.PROMOTE) as note:
+            self._parts.releases.retire()
+            note.reference = self._recorder.reference(self._parts.releases.active.release)
+            note.outcome = "retired"
+
     def status(self, caller: Caller) -> ReleaseStatus:
         """Which release decides, and how the staged one would; nothing of anybody."""
         _check(caller, Role.OPERATE)

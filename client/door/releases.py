@@ -19,7 +19,7 @@ from client.door.serving import Serving
 from client.door.shadow import Shadow
 from client.door.shelf import Entry, Shelf, State
 from client.door.standing import ReleaseStatus, outgrown, standing
-from client.door.succession import first, successor
+from client.door.succession import alone, first, successor
 from client.door.thresholds import Calibration
 from client.vault.disk import DISK, Disk
 from client.vault.identity import PersonId
@@ -128,6 +128,21 @@ class Releases:
                 raise ReleaseError("there is no release to go back to")
             self._enter(replace(self._state, lead=self._state.before, before=None))
 
+    def retire(self) -> None:
+        """Lets the release of the old trunk go, and destroys every feature of that trunk.
+
+        Raises as ``alone``. What a crash leaves is as it was, or without the way back, and is
+        finished by the same again.
+        """
+        with self._change():
+            state, _ = alone(self._state, self._galleries)
+            self._enter(replace(self._state, before=state.before))
+            with self.taking():
+                state, trunk = alone(self._state, self._galleries)
+                self._vault.forget_trunk(trunk)
+                self._write(state)
+                self._galleries = replace(self._galleries, beside=None)
+
     def unstage(self) -> None:
         """Takes the staged release away; ``ReleaseError`` if none is staged."""
         with self._change():
@@ -183,6 +198,13 @@ class Releases:
                 if done:
                     self._decide_by({held.staged: found}, self._state, held)
             return done
+
+    @contextmanager
+    def taking(self) -> Iterator[tuple[str, ...]]:
+        """While the block puts somebody into the vault, by these trunks, none comes or goes."""
+        with self._rows:
+            self._check_whole()
+            yield self._galleries.trunks
 
     def enrolled(self, person: PersonId) -> None:
         """Puts the templates of ``person``, as they are in the vault now, into every gallery."""

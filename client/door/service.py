@@ -173,6 +173,13 @@ class RecognitionService(rpc.RecognitionServicer):
         return m.standing(self._reception.status(caller))
 
     @_asked
+    def RetireTrunk(  # noqa: N802
+        self, caller: Caller, request: pb.ReleaseRequest
+    ) -> pb.ReleaseResponse:
+        self._reception.retire(caller)
+        return m.standing(self._reception.status(caller))
+
+    @_asked
     def Status(self, caller: Caller, request: pb.ReleaseRequest) -> pb.ReleaseResponse:  # noqa: N802
         return m.standing(self._reception.status(caller))
 

@@ -1,4 +1,6 @@
-"""Who decides after a promotion, and that it leaves nobody behind."""
+"""Who decides after a promotion, or once an old trunk goes, and that it leaves nobody behind."""
+
+from dataclasses import replace
 
 from client.door.galleries import Galleries
 from client.door.shelf import Entry, Lead, State
@@ -27,6 +29,25 @@ def first(state: State) -> State:
     if state.lead is not None or state.staged is None:
         return state
     return State(lead=Lead(active=state.staged), before=state.before, target=state.target)
+
+
+def alone(state: State, galleries: Galleries) -> tuple[State, str]:
+    """``state`` once the active release decides alone, and the hash of the trunk that goes.
+
+    Nothing brings that trunk back: no rollback leads there any more. ``ReleaseError`` if there is
+    one trunk only, if a staged release needs the old one, or while somebody was seen by it alone.
+    """
+    lead, old, now = state.lead, galleries.beside, galleries.lead()
+    if lead is None or old is None:
+        raise ReleaseError("no old trunk serves here")
+    if state.staged is not None and state.staged.trunk == old.trunk:
+        raise ReleaseError("the staged release is of the old trunk: unstage it first")
+    if old.gallery.people - now.gallery.people:
+        raise ReleaseError("somebody was seen by the old trunk alone: enrol them again first")
+    before = state.before
+    if before is not None:
+        before = None if before.active.trunk == old.trunk else Lead(active=before.active)
+    return replace(state, lead=Lead(active=lead.active), before=before), old.trunk
 
 
 def _lead(now: Lead | None, staged: Entry) -> Lead:

@@ -124,6 +124,11 @@ class RecognitionStub:
                 request_serializer=protos_dot_gen_dot_recognition__pb2.ReleaseRequest.SerializeToString,
                 response_deserializer=protos_dot_gen_dot_recognition__pb2.ReleaseResponse.FromString,
                 _registered_method=True)
+        self.RetireTrunk = channel.unary_unary(
+                '/mascaron.recognition.v1.Recognition/RetireTrunk',
+                request_serializer=protos_dot_gen_dot_recognition__pb2.ReleaseRequest.SerializeToString,
+                response_deserializer=protos_dot_gen_dot_recognition__pb2.ReleaseResponse.FromString,
+                _registered_method=True)
         self.Status = channel.unary_unary(
                 '/mascaron.recognition.v1.Recognition/Status',
                 request_serializer=protos_dot_gen_dot_recognition__pb2.ReleaseRequest.SerializeToString,
@@ -276,6 +281,14 @@ class RecognitionServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetireTrunk(self, request, context):
+        """Lets the older of two trunks go, and destroys every feature that it made: refused while there is
+        somebody whom the newer one has not seen.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Status(self, request, context):
         """Which release decides, and how one beside it does.
         """
@@ -394,6 +407,11 @@ def add_RecognitionServicer_to_server(servicer, server):
             ),
             'UnstageRelease': grpc.unary_unary_rpc_method_handler(
                     servicer.UnstageRelease,
+                    request_deserializer=protos_dot_gen_dot_recognition__pb2.ReleaseRequest.FromString,
+                    response_serializer=protos_dot_gen_dot_recognition__pb2.ReleaseResponse.SerializeToString,
+            ),
+            'RetireTrunk': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetireTrunk,
                     request_deserializer=protos_dot_gen_dot_recognition__pb2.ReleaseRequest.FromString,
                     response_serializer=protos_dot_gen_dot_recognition__pb2.ReleaseResponse.SerializeToString,
             ),
@@ -902,6 +920,33 @@ class Recognition:
             request,
             target,
             '/mascaron.recognition.v1.Recognition/UnstageRelease',
+            protos_dot_gen_dot_recognition__pb2.ReleaseRequest.SerializeToString,
+            protos_dot_gen_dot_recognition__pb2.ReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetireTrunk(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mascaron.recognition.v1.Recognition/RetireTrunk',
             protos_dot_gen_dot_recognition__pb2.ReleaseRequest.SerializeToString,
             protos_dot_gen_dot_recognition__pb2.ReleaseResponse.FromString,
             options,

@@ -243,11 +243,18 @@ def test_a_gallery_that_takes_nobody_leaves_nobody_in_the_vault(
 
 
 def test_two_trunks_are_fed_by_one_picture(quick_path: Path) -> None:
-    with Site(quick_path, trunks=(TRUNK, OTHER)) as site:
+    with Site(quick_path, trunks=(OTHER, TRUNK)) as site:
         site.open_for(PEOPLE)
         done = site.reception.commit(ANYTHING, shown(site, 50))
         held_ = site.vault.export(done.person)
         assert held_["templates"] == 6 and held_["trunks"] == sorted((TRUNK, OTHER))
+
+
+def test_nothing_is_kept_of_an_older_trunk_that_does_not_serve(quick_path: Path) -> None:
+    with Site(quick_path, trunks=(TRUNK, OTHER)) as site:
+        site.open_for(PEOPLE)
+        done = site.reception.commit(ANYTHING, shown(site, 50))
+        assert site.vault.export(done.person)["trunks"] == [TRUNK]
 
 
 def held() -> int:

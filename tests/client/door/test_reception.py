@@ -46,6 +46,7 @@ CALLS: dict[str, tuple[set[Role], Call]] = {
     "promote": ({Role.OPERATE}, lambda r, who: r.promote(who)),
     "rollback": ({Role.OPERATE}, lambda r, who: r.rollback(who)),
     "unstage": ({Role.OPERATE}, lambda r, who: r.unstage(who)),
+    "retire": ({Role.OPERATE}, lambda r, who: r.retire(who)),
     "status": ({Role.OPERATE}, lambda r, who: r.status(who)),
     "audit_head": ({Role.AUDIT}, lambda r, who: r.audit_head(who)),
     "audit_rows": ({Role.AUDIT}, lambda r, who: r.audit_rows(who)),
