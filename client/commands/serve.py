@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from client.home import SiteConfig, SiteHome
 from client.serving.stopping import Stopping
-from client.vault.hardening import harden
+from client.vault.hardening import give_back_freed, harden
 from common.errors import ConfigError
 from common.trust.keys import SigningKey
 
@@ -36,6 +36,7 @@ def serve_site(home: SiteHome, group: str | None, say: Say) -> None:
     parent cannot read its memory (Linux).
     Leaks: logs hold reasons and numbers of rounds, at most so many lines a minute.
     """
+    os.environ["GRPC_VERBOSITY"] = "NONE"  # read once, when it is loaded: a line for each stranger
     from client.door.answering import answering
 
     home.check_agent()
@@ -121,6 +122,7 @@ def close_to_others() -> None:
     """No core file, no attaching debugger, new files for this user only."""
     os.umask(0o077)
     harden()
+    give_back_freed()
 
 
 def _limit_logs() -> None:

@@ -32,6 +32,7 @@ from common.models.tail import Tail
 
 NEAR = 10.0  # the band below a match begins where errors are this many times as frequent
 WIDEST = 0.25  # the highest rate anything is calibrated to
+NARROWEST = 1e-12  # the lowest: nobody will ever have people enough for less
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False, slots=True)
@@ -70,8 +71,8 @@ class Target:
 
     def __post_init__(self) -> None:
         for rate in (self.fmr, self.fpir):
-            if rate is not None and not 0 < rate <= WIDEST:
-                raise ValueError(f"a rate must be in (0, {WIDEST}], got {rate}")
+            if rate is not None and not NARROWEST <= rate <= WIDEST:
+                raise ValueError(f"a rate must be in [{NARROWEST}, {WIDEST}], got {rate}")
 
 
 def calibrate(material: Material, tail: Tail, target: Target, now: float) -> Calibration:

@@ -13,7 +13,8 @@ Leaks: a feature is a face, and is to be sealed like one.
 
 import math
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from common.faces.align import align
 from common.faces.crops import SIDE, Crop
 from common.faces.detect import Detector, Face, largest, make_detector
 from common.faces.liveness import LivenessCheck
-from common.faces.pictures import Picture, decode
+from common.faces.pictures import MAX_PIXELS, Picture, decode, pixels_in
 from common.faces.quality import BESIDE, Quality, assess
 from common.models.trunk import Trunk, load_split
 
@@ -78,6 +79,27 @@ class _Admitted:
     quality: Quality
 
 
+class Room:
+    """For so many ``pixels`` at once: what is too much waits, so that many large pictures take no
+    more memory than one. Safe among threads."""
+
+    def __init__(self, pixels: int) -> None:
+        self._free, self._changed = pixels, threading.Condition()
+
+    @contextmanager
+    def of(self, pixels: int) -> Iterator[None]:
+        """Takes the room for the block; ``pixels`` may be all there is, and no more."""
+        with self._changed:
+            self._changed.wait_for(lambda: pixels <= self._free)
+            self._free -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += pixels
+                self._changed.notify_all()
+
+
 class Eye:
     """Pictures to features, by one detector and one set of rules; safe in threads.
 
@@ -100,6 +122,7 @@ class Eye:
                 raise ConfigError(f"the trunk takes {one.manifest.input_size} pixels, not {SIDE}")
         self._detector, self._liveness = detector, liveness or LivenessCheck()
         self._looking = threading.Lock()  # detectors keep state between calls
+        self._room = Room(MAX_PIXELS)
 
     def see(self, picture: bytes, least_quality: float | None = None) -> Seen:
         """The features of the face in ``picture``; raises ``PictureError``, of any kind.
@@ -134,7 +157,10 @@ class Eye:
     def _admit(self, data: bytes, least_quality: float) -> _Admitted:
         if len(data) > self.rules.most_bytes:
             raise PictureError(f"the picture has {len(data)} bytes, more than are looked at")
-        picture = decode(data)
+        with self._room.of(pixels_in(data)):
+            return self._looked(decode(data), least_quality)
+
+    def _looked(self, picture: Picture, least_quality: float) -> _Admitted:
         try:
             with self._looking:
                 faces = self._detector.find(picture)

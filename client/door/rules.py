@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from client.door.calibrating import WIDEST
+from client.door.calibrating import NARROWEST, WIDEST
 from common.errors import ConfigError
 
 DAY = 86_400.0  # seconds
@@ -46,8 +46,10 @@ class DoorRules:
 
     def __post_init__(self) -> None:
         for name in ("fmr", "fpir"):
-            if not 0 < getattr(self, name) <= WIDEST:
-                raise ConfigError(f"{name} must be in (0, {WIDEST}], got {getattr(self, name)}")
+            if not NARROWEST <= getattr(self, name) <= WIDEST:
+                raise ConfigError(
+                    f"{name} must be in [{NARROWEST}, {WIDEST}], got {getattr(self, name)}"
+                )
         for name in ("least_quality", "enrol_quality"):
             value = getattr(self, name)
             if not 0 <= value < 1 or not math.isfinite(value):

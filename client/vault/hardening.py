@@ -8,6 +8,8 @@ import resource
 
 DUMPABLE = 4  # PR_SET_DUMPABLE
 CURRENT_AND_FUTURE = 3  # MCL_CURRENT | MCL_FUTURE
+MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD
+PIECE = 2**20  # bytes
 
 
 def unreadable() -> bool:
@@ -31,3 +33,13 @@ def harden() -> tuple[str, ...]:
     if not endless or ctypes.CDLL(None).mlockall(CURRENT_AND_FUTURE):
         missed.append("memory may be swapped out: allow LimitMEMLOCK=infinity, or turn off swap")
     return tuple(missed)
+
+
+def give_back_freed() -> bool:
+    """Lets whatever is larger than ``PIECE`` go back to the system, cleared, when it is freed.
+
+    Otherwise each thread keeps as much as the largest picture it ever decoded took. False where the
+    C library has no such setting.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # of glibc
+    return mallopt is not None and mallopt(MMAP_THRESHOLD, PIECE) == 1

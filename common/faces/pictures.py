@@ -47,6 +47,17 @@ def decode(data: bytes) -> Picture:
     return _upright(pixels, orientation)
 
 
+def pixels_in(data: bytes) -> int:
+    """How many pixels ``data`` says it has, by its header alone; raises as ``decode``."""
+    try:
+        image, _ = _open(data)
+    except PictureError:
+        raise
+    except Exception as error:  # as in decode
+        raise PictureError(f"not a readable picture ({type(error).__name__})") from None
+    return image.width * image.height
+
+
 def read_picture(path: Path) -> Picture:
     """Decodes the file at ``path``.
 

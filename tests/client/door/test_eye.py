@@ -1,5 +1,6 @@
 import io
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from client.door.eye import Eye, EyeRules, Seen, fused, open_eye
+from client.door.eye import Eye, EyeRules, Room, Seen, fused, open_eye
 from common.errors import (
     ConfigError,
     MascaronError,
@@ -334,3 +335,28 @@ def look_at_mutants(eye: Eye, portraits: list[bytes], times: int) -> None:
             assert np.isfinite(found.feature).all()
             seen += 1
     assert min(seen, refused) > times // 50  # the mutations reach both outcomes
+
+
+def test_large_pictures_wait_for_one_another() -> None:
+    room, order = Room(10), []
+    entered, leave = threading.Event(), threading.Event()
+
+    def large() -> None:
+        with room.of(10):
+            entered.set()
+            leave.wait(10)
+            order.append("large")
+
+    def small() -> None:
+        with room.of(1):
+            order.append("small")
+
+    threads = [threading.Thread(target=one) for one in (large, small, small)]
+    threads[0].start()
+    assert entered.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    leave.set()
+    for thread in threads:
+        thread.join(10)
+    assert order == ["large", "small", "small"]
