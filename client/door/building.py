@@ -3,7 +3,7 @@
 What is opened for either is zeroed once it was used.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -80,9 +80,13 @@ def fill(serving: Serving, vault: Vault) -> None:
     """Embeds every template of the serving's trunk; ``ReleaseError`` where that cannot be."""
     loaded = vault.load(serving.trunk)
     try:
-        for start in range(0, len(loaded.persons), PORTION):
-            part = slice(start, start + PORTION)
-            serving.extend(loaded.persons[part], loaded.templates[part], loaded.features[part])
+        for part in _portions(loaded.persons):
+            serving.extend(
+                loaded.persons[part],
+                loaded.templates[part],
+                loaded.features[part],
+                loaded.quality[part],
+            )
     except (ModelError, GalleryFullError) as error:
         raise ReleaseError(f"a gallery cannot be made for this release: {error}") from None
     finally:
@@ -97,7 +101,9 @@ def follow(galleries: Galleries, vault: Vault, persons: Collection[PersonId]) ->
             serving.drop(person)
             if held:
                 features = np.stack([one.feature for one in held])
-                serving.extend([person] * len(held), [one.template for one in held], features)
+                quality = np.array([one.quality for one in held])
+                templates = [one.template for one in held]
+                serving.extend([person] * len(held), templates, features, quality)
 
 
 def calibrated(
@@ -110,7 +116,7 @@ def calibrated(
     strangers = public.of(serving.trunk)
     agreed = frozenset().union(*(vault.people(purpose=each, now=now) for each in MATCHED))
     loaded = vault.load(serving.trunk)
-    own, person = _of(loaded, agreed, strangers.shape[1])
+    own, person, quality = _of(loaded, agreed, strangers.shape[1])
     loaded.wipe()
     material = Material(
         trunk=serving.trunk,
@@ -118,19 +124,31 @@ def calibrated(
         own_person=person,
         public=strangers,
         public_person=public.person,
+        own_quality=quality if serving.measure.pools else None,
     )
     try:
-        return calibrate(material, serving.tail, target, now)
+        return calibrate(material, serving.tail, target, now, serving.measure)
     finally:
         own.fill(0)
 
 
+def _portions(persons: Sequence[PersonId]) -> Iterator[slice]:
+    """Some PORTION templates at a time; nobody's are divided."""
+    start = 0
+    while start < len(persons):
+        end = min(start + PORTION, len(persons))
+        while end < len(persons) and persons[end] == persons[end - 1]:
+            end += 1
+        yield slice(start, end)
+        start = end
+
+
 def _of(
     loaded: Loaded, persons: frozenset[PersonId], dim: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]:
     chosen = [at for at, person in enumerate(loaded.persons) if person in persons]
     if not chosen:
-        return np.zeros((0, dim), np.float32), np.zeros(0, np.int64)
+        return np.zeros((0, dim), np.float32), np.zeros(0, np.int64), np.zeros(0)
     number = {person: at for at, person in enumerate(dict.fromkeys(loaded.persons))}
     whose = np.array([number[loaded.persons[at]] for at in chosen], np.int64)
-    return loaded.features[chosen].astype(np.float32), whose
+    return loaded.features[chosen].astype(np.float32), whose, loaded.quality[chosen]

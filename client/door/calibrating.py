@@ -1,11 +1,12 @@
 """Fixes the thresholds of one release from features: of the people enrolled, and of public ones.
 
-A claim is decided by the best of a person's templates, so that is what is compared here too. Two
-kinds of impostors are compared: people enrolled with one another (the same cameras, the same
-sort of people), and people enrolled with public strangers (many more of them). They are never
-pooled: the stricter of the two thresholds holds. So public people who are unlike the site's can
-raise a threshold but not lower it below what the site's own show. Where the site's own people are
-too few for the rate asked for, they show what they can: no two of them are taken for each other.
+A claim is decided by the best of a person's templates, or by all of them pooled, so that is what is
+compared here too, by the very measure that decides. Two kinds of impostors are compared: people
+enrolled with one another (the same cameras, the same sort of people), and people enrolled with
+public strangers (many more of them). The two kinds are never thrown together: the stricter of the
+two thresholds holds. So public people who are unlike the site's can raise a threshold but not lower
+it below what the site's own show. Where the site's own people are too few for the rate asked for,
+they show what they can: no two of them are taken for each other.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from client.door.measures import PLAIN, Measure
 from client.door.thresholds import Calibration, Levels
 from common.errors import InsufficientCalibrationError
 from common.metrics.calibration import (
@@ -39,7 +41,8 @@ NARROWEST = 1e-12  # the lowest: nobody will ever have people enough for less
 class Material:
     """Features (N, D) of ``trunk`` and whose they are (N,), of the site's and of public people.
 
-    The two number their people independently: nobody is in both.
+    The two number their people independently: nobody is in both. ``own_quality`` (N,) is what
+    pooling weighs by; None: all alike.
     """
 
     trunk: str
@@ -47,6 +50,7 @@ class Material:
     own_person: NDArray[np.integer]
     public: NDArray[np.floating]
     public_person: NDArray[np.integer]
+    own_quality: NDArray[np.floating] | None = None
 
     def digest(self) -> str:
         """SHA-256 of all of it: other people or pictures, another digest."""
@@ -59,6 +63,8 @@ class Material:
             found.update(repr(features.shape).encode())
             found.update(np.ascontiguousarray(features, "<f4").tobytes())
             found.update(number.astype("<i8").tobytes())
+        if self.own_quality is not None:
+            found.update(self.own_quality.astype("<f8").tobytes())
         return found.hexdigest()
 
 
@@ -75,28 +81,39 @@ class Target:
                 raise ValueError(f"a rate must be in [{NARROWEST}, {WIDEST}], got {rate}")
 
 
-def calibrate(material: Material, tail: Tail, target: Target, now: float) -> Calibration:
-    """The thresholds of the release ``tail``; the same material gives the same, to the bit.
+def calibrate(
+    material: Material, tail: Tail, target: Target, now: float, measure: Measure = PLAIN
+) -> Calibration:
+    """The thresholds of the release ``tail`` by ``measure``; the same material gives the same, to
+    the bit.
 
     No picture is needed: a new release calibrates itself from the features that are enrolled.
     Raises ``InsufficientCalibrationError`` where neither kind of impostors can show the rates.
     """
-    own = Faces(tail.embed(_plain(material.own)), material.own_person)
-    public = Faces(tail.embed(_plain(material.public)), material.public_person)
+    seen = tail.embed(_plain(material.own))
+    own = Faces(measure.rows(seen), material.own_person)
+    public = Faces(measure.rows(tail.embed(_plain(material.public))), material.public_person)
+    pooled = None
+    if measure.pools:
+        pooled = measure.enrolled(seen, own.person, material.own_quality)
     return Calibration(
         release=tail.hash,
         trunk=material.trunk,
-        verify=_verify(own, public, target.fmr),
-        search=None if target.fpir is None else _search(own, public, target.fpir),
+        verify=_verify(own, public, target.fmr, pooled),
+        search=None if target.fpir is None else _search(own, public, target.fpir, pooled),
         gallery=own.people,
         made=now,
         faces=material.digest(),
+        measure=measure.name,
     )
 
 
-def _verify(own: Faces, public: Faces, fmr: float) -> Levels:
-    wide = _wider(fmr)
-    groups = [claims_among(own, most=wide), claims_between(own, public, most=wide)]
+def _verify(own: Faces, public: Faces, fmr: float, pooled: Faces | None) -> Levels:
+    wide, enrolled = _wider(fmr), own if pooled is None else pooled
+    groups = [
+        claims_among(own, most=wide, enrolled=enrolled),
+        claims_between(enrolled, public, most=wide),
+    ]
     match, near = stricter(groups, fmr), stricter(groups, wide)
     bounds = [match_rate(group, accepted_at(group, match)).bound for group in groups]
     showing = [index for index, group in enumerate(groups) if least_rate(group) <= fmr]
@@ -127,10 +144,10 @@ def stricter(groups: Sequence[GroupedScores], fmr: float) -> float:
     )
 
 
-def _search(own: Faces, public: Faces, fpir: float) -> Levels:
+def _search(own: Faces, public: Faces, fpir: float, pooled: Faces | None) -> Levels:
     if own.people < 2:
         raise InsufficientCalibrationError(comparisons=1, people=2 - own.people)
-    together = search_open(own, public)
+    together = search_open(own, public, pooled)
     found, near = open_threshold(together, fpir), open_threshold(together, _wider(fpir))
     alone = together.by_enrolled()
     match = max(found.value, _alone(alone, fpir))

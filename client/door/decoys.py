@@ -59,7 +59,7 @@ class Decoys:
     def _like(self, real: Serving) -> Serving:
         made = self._made.get(real)
         if made is None:
-            made = self._made[real] = Serving(real.trunk, real.tail)
+            made = self._made[real] = Serving(real.trunk, real.tail, measure=real.measure)
             self._fill(made)
         made.decide_by(real.calibration)
         return made

@@ -11,17 +11,17 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from client.door.measures import PLAIN, Measure
 from client.door.thresholds import Band, Calibration
 from client.vault.bitmap import Bitmap
 from client.vault.gallery import TOP, Gallery
 from client.vault.identity import PersonId, TemplateId
 from common.errors import ModelError, NotReadyError, ReleaseError, UnknownPersonError
+from common.matching.directions import affine
 from common.metrics.verification import unit_rows
 from common.models.tail import Tail
 
 Floats = NDArray[np.float32]
-
-BLOCK = 64  # features of one product, always so many: its order of adding depends on the size
 
 
 class Serving:
@@ -32,9 +32,16 @@ class Serving:
     Leaks: a band tells on which side of a threshold a picture lies, to whoever may ask.
     """
 
-    def __init__(self, trunk: str, tail: Tail, calibration: Calibration | None = None) -> None:
+    def __init__(
+        self,
+        trunk: str,
+        tail: Tail,
+        calibration: Calibration | None = None,
+        measure: Measure = PLAIN,
+    ) -> None:
         self.trunk, self.tail, self.release = trunk, tail, tail.hash
-        self.gallery = Gallery(tail.embedding_dim)
+        self.measure = measure
+        self.gallery = Gallery(measure.dim(tail.embedding_dim))
         self._weight = tail.weight.T.astype(np.float64)  # (D, E)
         self._bias = tail.bias.astype(np.float64)
         self._calibration: Calibration | None = None
@@ -58,37 +65,40 @@ class Serving:
         return self._calibration
 
     def decide_by(self, calibration: Calibration | None) -> None:
-        """Takes other thresholds from now on; ``ReleaseError`` for those of another release."""
+        """Takes other thresholds from now on; ``ReleaseError`` for those of another release, or of
+        another measure."""
         if calibration and (calibration.release, calibration.trunk) != self.name:
             raise ReleaseError("a calibration decides for the release it was made for alone")
+        if calibration and calibration.measure != self.measure.name:
+            raise ReleaseError(
+                "these thresholds are of another distance or pooling than [door] of site.toml says"
+            )
         self._calibration = calibration
 
     def embed(self, features: ArrayLike) -> Floats:
-        """(N, D) features -> (N, E) unit rows; zero where nothing is left of a feature.
+        """(N, D) features -> (N, dim of the measure) unit rows, as the measure compares them; zero
+        where nothing is left of a feature.
 
         ``ModelError`` for another D, and for numbers that are not finite.
         """
-        wide = np.asarray(features)
-        if wide.ndim != 2 or wide.shape[1] != self.tail.feature_dim:
-            raise ModelError(f"features must be (N, {self.tail.feature_dim}), got {wide.shape}")
-        rows = np.empty((len(wide), self.tail.embedding_dim), np.float32)
-        block = np.zeros((BLOCK, self.tail.feature_dim))
-        for start in range(0, len(wide), BLOCK):
-            part = wide[start : start + BLOCK]
-            block[: len(part)] = part
-            with np.errstate(over="ignore", invalid="ignore"):  # not finite: refused below
-                rows[start : start + BLOCK] = (block @ self._weight + self._bias)[: len(part)]
-        block.fill(0)
-        return unit_rows(rows)
+        return self.measure.rows(self._units(features))
 
     def extend(
-        self, persons: Sequence[PersonId], templates: Sequence[TemplateId], features: ArrayLike
+        self,
+        persons: Sequence[PersonId],
+        templates: Sequence[TemplateId],
+        features: ArrayLike,
+        quality: NDArray[np.floating] | None = None,
     ) -> None:
         """Takes the features (N, D) of so many templates into the gallery: all of them, or none.
 
-        ``ReleaseError`` where the release makes nothing of one of them.
+        Where the measure pools, what a person has comes at once, and weighs by ``quality`` (N,) in
+        [0, 1] (None: all alike). ``ReleaseError`` where the release makes nothing of one of them.
         """
-        rows = self.embed(features)
+        if self.measure.pools:
+            persons, templates, rows = self._pooled(persons, templates, features, quality)
+        else:
+            rows = self.embed(features)
         if not rows.any(axis=1).all():
             raise ReleaseError("this release makes nothing of some template: it cannot serve here")
         self.gallery.extend(persons, templates, rows)
@@ -131,6 +141,33 @@ class Serving:
     def filter(self, persons: Collection[PersonId]) -> Bitmap:
         """These people alone, for ``search``."""
         return self.gallery.bitmap(persons)
+
+    def _units(self, features: ArrayLike) -> Floats:
+        wide = np.asarray(features)
+        if wide.ndim != 2 or wide.shape[1] != self.tail.feature_dim:
+            raise ModelError(f"features must be (N, {self.tail.feature_dim}), got {wide.shape}")
+        return unit_rows(affine(wide, self._weight, self._bias))
+
+    def _pooled(
+        self,
+        persons: Sequence[PersonId],
+        templates: Sequence[TemplateId],
+        features: ArrayLike,
+        quality: NDArray[np.floating] | None,
+    ) -> tuple[list[PersonId], list[TemplateId], Floats]:
+        """Each person once, under the first of their templates, in whatever order those come."""
+        units = self._units(features)
+        if not units.any(axis=1).all():
+            return list(persons), list(templates), units  # refused: nothing is left of one
+        groups: dict[PersonId, list[int]] = {}
+        for at in sorted(range(len(persons)), key=lambda one: templates[one]):
+            groups.setdefault(persons[at], []).append(at)
+        if any(person in self.gallery for person in groups):
+            raise ValueError("the templates of a person are pooled all at once: drop them first")
+        made = self.measure.together(units, list(groups.values()), quality)
+        rows = self.measure.rows(made)
+        units.fill(0)
+        return list(groups), [templates[group[0]] for group in groups.values()], rows
 
     def _found(
         self, feature: ArrayLike, top: int, allowed: Bitmap | None, exact: bool = False

@@ -67,7 +67,7 @@ class Calibration:
 
     ``search`` is None where no FPIR was asked for. ``gallery`` people were enrolled at ``made``
     (seconds), and ``faces`` is the digest of all features compared: another digest, another
-    calibration.
+    calibration. ``measure`` names how they were compared; "" is by the best cosine.
     """
 
     release: str
@@ -77,6 +77,7 @@ class Calibration:
     gallery: int
     made: float
     faces: str
+    measure: str = ""
 
     def decide(self, score: float) -> Band:
         """The answer to "is this who they claim to be?"."""
@@ -115,7 +116,10 @@ class Calibration:
 
     def to_bytes(self) -> bytes:
         """What ``store`` keeps: the same calibration, the same bytes."""
-        return json.dumps({"schema": SCHEMA, **asdict(self)}, sort_keys=True).encode()
+        table = {"schema": SCHEMA, **asdict(self)}
+        if not self.measure:
+            del table["measure"]  # as it always was
+        return json.dumps(table, sort_keys=True).encode()
 
     @classmethod
     def from_bytes(cls, content: bytes, where: str) -> "Calibration":
@@ -130,7 +134,7 @@ class Calibration:
         if table.pop("schema") != SCHEMA:
             raise ValueError("another schema")
         verify, search = table.pop("verify"), table.pop("search")
-        _check(cls, table, "release trunk gallery made faces")
+        _check(cls, {"measure": "", **table}, "release trunk gallery made faces measure")
         found = None if search is None else _levels(search)
         return cls(verify=_levels(verify), search=found, **table)
 

@@ -5,11 +5,16 @@ A weight is a power of the quality, and never 0, so that even a person of whom t
 pictures has a template.
 """
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from common.errors import ModelError
 from common.metrics.verification import Floats, unit_rows
+
+Pooling = Literal["best", "quality"]  # the nearest template answers, or all of them as one
+BEST: Pooling = "best"
 
 POWER = 1.0  # of the quality; told best by invented people (tests/common/matching)
 LEAST = 0.01  # weight of a picture that is worth nothing

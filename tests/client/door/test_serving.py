@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client.door.calibrating import Target
-from client.door.serving import BLOCK, Serving
+from client.door.serving import Serving
 from client.door.thresholds import Band
 from client.vault.identity import TemplateId
 from common.errors import ModelError, NotReadyError, ReleaseError, UnknownPersonError
+from common.matching.directions import BLOCK
 from common.metrics.verification import unit_rows
 from common.models.tail import Tail
 from tests.small_releases import (
