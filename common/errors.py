@@ -293,6 +293,12 @@ class QueryBudgetError(MascaronError):
     reason = "QUERY_BUDGET_EXHAUSTED"
 
 
+class OpenLimitError(MascaronError):
+    """The caller has too many enrolments, or searches to be confirmed, open: finish some first."""
+
+    reason = "TOO_MANY_OPEN"
+
+
 class SessionError(MascaronError):
     """No enrolment or ticket is open under this id for this caller: it may have run out."""
 

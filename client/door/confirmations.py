@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from client.door.answers import State
 from client.door.thresholds import Band
 from client.vault.identity import BYTES, PersonId, Random
-from common.errors import BusyError, RoleError, SessionError, WireError
+from common.errors import BusyError, OpenLimitError, RoleError, SessionError, WireError
 
 LIFE = 600.0  # seconds
 MOST = 256  # open at once
+OWN = 32  # of them, of one who asks: no caller keeps the others from searching
 EYES = 2  # pairs of them
 
 Found = tuple[tuple[PersonId, Band], ...]
@@ -65,15 +66,17 @@ class Confirmations:
         with self._lock:
             return len(self._open)
 
-    def check_room(self) -> None:
-        """``BusyError`` where no further ticket may be opened."""
+    def check_room(self, asker: str) -> None:
+        """``BusyError`` where no further ticket may be opened, ``OpenLimitError`` where ``OWN`` of
+        what this caller asked wait for two people."""
         self.tidy()
-        if len(self) >= MOST:
-            raise BusyError("too many searches wait for two people: have some confirmed first")
+        with self._lock:
+            self._check_room(asker)
 
     def open(self, asker: str, found: Found) -> bytes:
-        """The id of a new one."""
+        """The id of a new one; raises as ``check_room``."""
         with self._lock:
+            self._check_room(asker)
             made = self._random(BYTES)
             self._open[made] = Ticket(asker, self._clock(), found)
             return made
@@ -131,6 +134,15 @@ class Confirmations:
             over = [made for made, ticket in self._open.items() if not _alive(ticket, now)]
             for made in over:
                 del self._open[made]
+
+    def _check_room(self, asker: str) -> None:
+        waiting = [one for one in self._open.values() if one.state == "pending"]
+        if sum(one.asker == asker for one in waiting) >= OWN:
+            raise OpenLimitError(
+                f"{OWN} searches of yours wait for two people: have some confirmed"
+            )
+        if len(self._open) >= MOST:
+            raise BusyError("too many searches wait for two people: have some confirmed first")
 
     def _for_other(self, name: str, ticket: bytes) -> Ticket:
         found = self._alive(ticket)

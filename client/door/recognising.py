@@ -44,7 +44,7 @@ class Recognising:
         if not 1 <= top <= TOP:
             raise WireError(f"1 to {TOP} people are named at most")
         if self._parts.rules.four_eyes:
-            self.tickets.check_room()
+            self.tickets.check_room(caller.name)
         with self._claims.asked(caller, Kind.IDENTIFY, picture) as asked:
             with self._seen(picture) as seen:
                 allowed = self._covered("identify")

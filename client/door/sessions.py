@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from client.door.eye import Seen
 from client.vault.consent import Consent
 from client.vault.identity import BYTES, PersonId, Random
-from common.errors import BusyError, SessionError
+from common.errors import BusyError, OpenLimitError, SessionError
 
 LIFE = 600.0  # seconds
 MOST = 32  # open at once
+OWN = 8  # of them, of one caller: no caller keeps the others from enrolling
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -61,9 +62,12 @@ class Sessions:
     def begin(
         self, owner: str, consent: Consent | None, label: str, person: PersonId | None = None
     ) -> bytes:
-        """The id of a new one; ``BusyError`` where ``MOST`` are open."""
+        """The id of a new one; ``BusyError`` where ``MOST`` are open, ``OpenLimitError`` where
+        ``OWN`` are this owner's."""
         self.tidy()
         with self._lock:
+            if sum(one.owner == owner for one in self._open.values()) >= OWN:
+                raise OpenLimitError(f"{OWN} enrolments of yours are open: finish one first")
             if len(self._open) >= MOST:
                 raise BusyError(f"{MOST} enrolments are under way: finish one, or wait")
             made = self._random(BYTES)

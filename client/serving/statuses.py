@@ -45,6 +45,7 @@ DOOR = {
     "RELEASE_REFUSED": grpc.StatusCode.FAILED_PRECONDITION,
     "ROLE_REFUSED": grpc.StatusCode.PERMISSION_DENIED,
     "SESSION_UNKNOWN": grpc.StatusCode.NOT_FOUND,
+    "TOO_MANY_OPEN": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "UNKNOWN_PERSON": grpc.StatusCode.NOT_FOUND,
     "VAULT_CORRUPT": grpc.StatusCode.DATA_LOSS,
     "VAULT_SEALED": grpc.StatusCode.FAILED_PRECONDITION,

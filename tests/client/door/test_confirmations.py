@@ -11,9 +11,16 @@ import pytest
 from client.audit.events import Event
 from client.door.answers import Identification
 from client.door.callers import Caller, Role
-from client.door.confirmations import LIFE, MOST
+from client.door.confirmations import LIFE, MOST, OWN
 from client.door.thresholds import Band
-from common.errors import AuditError, BusyError, RoleError, SessionError, WireError
+from common.errors import (
+    AuditError,
+    BusyError,
+    OpenLimitError,
+    RoleError,
+    SessionError,
+    WireError,
+)
 from tests.small_reception import ANYTHING, RULES, Site, caller, picture
 from tests.small_vault import NOW, consent, person
 
@@ -237,12 +244,27 @@ def test_a_door_that_closes_forgets_what_waits(site: Site, ticket: bytes) -> Non
 
 
 def test_so_many_searches_wait_and_no_more(site: Site) -> None:
-    for _ in range(MOST):
-        site.reception._recognising.tickets.open("asker", ((person(WHO), Band.MATCH),))
+    for number in range(MOST):
+        asker = f"camera {number // OWN}"
+        site.reception._recognising.tickets.open(asker, ((person(WHO), Band.MATCH),))
     looked = site.eye.looked
     with pytest.raises(BusyError):
         site.reception.identify(ASKER, picture(WHO))
     assert site.eye.looked == looked
+
+
+def test_no_caller_keeps_the_others_from_searching(site: Site, ticket: bytes) -> None:
+    for _ in range(OWN - 1):
+        assert site.reception.identify(ASKER, picture(WHO)).state == "pending"
+    looked = site.eye.looked
+    with pytest.raises(OpenLimitError):
+        site.reception.identify(ASKER, picture(WHO))
+    assert site.eye.looked == looked
+    assert site.reception.identify(FIRST, picture(WHO)).state == "pending"
+    for who in (FIRST, SECOND):
+        site.reception.review(who, ticket)
+        site.reception.confirm(who, ticket, None)
+    assert site.reception.identify(ASKER, picture(WHO)).state == "pending"
 
 
 def test_many_who_speak_at_once_are_two(site: Site, ticket: bytes) -> None:

@@ -9,7 +9,7 @@ import pytest
 from client.audit.events import Event
 from client.door.callers import Role
 from client.door.eye import Seen
-from client.door.sessions import LIFE, MOST
+from client.door.sessions import LIFE, MOST, OWN
 from client.door.thresholds import Band
 from client.vault.consent import Consent
 from common.errors import (
@@ -19,6 +19,7 @@ from common.errors import (
     ConsentExpiredError,
     DuplicatePersonError,
     ModelError,
+    OpenLimitError,
     QualityError,
     SessionError,
 )
@@ -197,11 +198,26 @@ def test_a_session_that_is_over_is_wiped_by_whoever_comes_next(site: Site) -> No
 
 
 def test_so_many_enrolments_are_under_way_and_no_more(site: Site) -> None:
-    sessions = [site.reception.begin(ANYTHING, consent()) for _ in range(MOST)]
+    desks = [caller(f"desk-{n}", Role.ENROL) for n in range(MOST // OWN)]
+    sessions = [site.reception.begin(desk, consent()) for desk in desks for _ in range(OWN)]
     with pytest.raises(BusyError):
         site.reception.begin(ANYTHING, consent())
-    site.reception.abort(ANYTHING, sessions[0])
+    site.reception.abort(desks[0], sessions[0])
     site.reception.begin(ANYTHING, consent())
+
+
+@pytest.mark.parametrize("known", [b"", person(3)])
+def test_no_caller_keeps_the_others_from_enrolling(site: Site, known: bytes) -> None:
+    greedy, other = caller("greedy", Role.ENROL), caller("other", Role.ENROL)
+    given = None if known else consent()
+    sessions = [site.reception.begin(greedy, given, "", known) for _ in range(OWN)]
+    with pytest.raises(OpenLimitError):
+        site.reception.begin(greedy, consent())
+    site.reception.begin(other, consent())
+    site.reception.abort(greedy, sessions[0])
+    site.reception.begin(greedy, consent())
+    site.clock.now = NOW + LIFE
+    site.reception.begin(greedy, consent())
 
 
 @pytest.mark.parametrize("rows", [0, 1])

@@ -106,7 +106,7 @@ def test_any_write_that_fails_is_finished_by_the_same_again(quick_path: Path, wh
     held = {path: path.read_bytes() for path in files(quick_path)}
     fatal, whole, done = 0, False, False
     while not whole:
-        fatal += 1 if which == "releases" else 23  # of hundreds: each is tried in the vault's own
+        fatal += 1 if which == "releases" else 67  # of hundreds: each is tried in the vault's own
         for path in list(files(quick_path)):
             path.unlink()
         for path, raw in held.items():
