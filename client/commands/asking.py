@@ -32,11 +32,18 @@ class Asking:
         """A connection; ``ConfigError`` without a token that this user may read."""
         self.home.check()
         path = self.token or self.home.operator_token
-        content = storing.read(path)
+        try:
+            content = storing.read(path)
+        except DeploymentError:  # its words would name what was typed: perhaps the token itself
+            content = None
+        if content is None and self.token is not None:
+            raise ConfigError(
+                "no token can be read where --token or MASCARON_CALLER says: they name the file "
+                "that it is in"
+            )
         if content is None:
             raise ConfigError(
-                f"there is no token at {path}: `mascaron-site init`, typed again, makes the "
-                "operator's, and --token names the file of another caller's"
+                f"there is no token at {path}: `mascaron-site init`, typed again, makes it"
             )
         return Recognition.at(self.home.door_socket(), content.decode("ascii", "replace").strip())
 

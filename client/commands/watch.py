@@ -5,7 +5,7 @@ the name of a file may be a person's.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from common.errors import ConfigError, MascaronError, PictureError
 ENOUGH = frozenset({"QUERY_BUDGET_EXHAUSTED", "BUSY"})  # reasons to go on a little later
 
 Tell = Callable[[dict[str, Any]], None]
-Pictures = Callable[[], list[bytes]]  # those that are new since the last call
+Pictures = Callable[[], Iterable[bytes]]  # those that are new since the last call, one by one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +75,13 @@ def _folder(watch: Watch) -> Pictures:
     done = set() if watch.once else set(_sizes(folder))
     growing: dict[Path, int] = {}
 
-    def new() -> list[bytes]:
+    def new() -> Iterator[bytes]:
         sizes = {path: size for path, size in _sizes(folder).items() if path not in done}
         whole = [path for path, size in sizes.items() if watch.once or growing.get(path) == size]
         growing.clear()
         growing.update(sizes)
         done.update(whole)
-        return list(_read(whole))
+        return _read(whole)
 
     return new
 

@@ -113,13 +113,13 @@ def test_it_goes_on_after_a_picture_that_is_refused_and_stops_where_all_would_be
 def test_a_file_is_looked_at_once_and_only_when_it_grows_no_more(tmp_path: Path) -> None:
     (tmp_path / "old.jpg").write_bytes(b"was there before")
     new = _folder(Watch(source=str(tmp_path), person=None, every=1.0, once=False))
-    assert new() == []
+    assert list(new()) == []
     path = tmp_path / "new.jpg"
     path.write_bytes(b"half")
-    assert new() == []
+    assert list(new()) == []
     path.write_bytes(b"half and whole")
-    assert new() == []
-    assert new() == [b"half and whole"]
-    assert new() == []
+    assert list(new()) == []
+    assert list(new()) == [b"half and whole"]
+    assert list(new()) == []
     (tmp_path / ".partial").write_bytes(b"hidden")
     assert [new(), new()] == [[], []]
