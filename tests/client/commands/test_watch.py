@@ -122,4 +122,4 @@ def test_a_file_is_looked_at_once_and_only_when_it_grows_no_more(tmp_path: Path)
     assert list(new()) == [b"half and whole"]
     assert list(new()) == []
     (tmp_path / ".partial").write_bytes(b"hidden")
-    assert [new(), new()] == [[], []]
+    assert [list(new()), list(new())] == [[], []]
