@@ -292,7 +292,7 @@ def test_a_staged_release_is_tried_on_probes_unless_that_is_switched_off(
 
 
 def test_people_of_two_trunks_are_judged_each_by_their_own(quick_path: Path) -> None:
-    with Site(quick_path, trunks=(TRUNK, OTHER)) as site:
+    with Site(quick_path, trunks=(OTHER, TRUNK)) as site:
         site.open_for(PEOPLE)
         both, *_ = [enrol(site, number) for number in range(50, 56)]
         site.releases.stage(tail_of(3), OTHER)
