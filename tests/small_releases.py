@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from client.door.building import PublicPeople
 from client.door.calibrating import Target
 from client.door.galleries import Features
+from client.door.measures import COSINE, Likeness
 from client.door.releases import ReleasePlace, Releases
 from client.door.serving import Serving
 from client.vault.disk import Disk
@@ -72,15 +73,19 @@ def peopled(folder: Path, *trunks: str) -> Vault:
     return vault
 
 
-def releases(folder: Path, vault: Vault, disk: Disk | None = None) -> Releases:
+def releases(
+    folder: Path, vault: Vault, disk: Disk | None = None, likeness: Likeness = COSINE
+) -> Releases:
     """The releases at ``folder``/releases."""
-    at = ReleasePlace(folder=folder / "releases", disk=disk or Disk(), clock=lambda: NOW)
+    at = ReleasePlace(
+        folder=folder / "releases", likeness=likeness, disk=disk or Disk(), clock=lambda: NOW
+    )
     return Releases(at, vault, public())
 
 
-def deciding(folder: Path, vault: Vault) -> Releases:
+def deciding(folder: Path, vault: Vault, likeness: Likeness = COSINE) -> Releases:
     """The same with release 1 active and calibrated."""
-    made = releases(folder, vault)
+    made = releases(folder, vault, likeness=likeness)
     made.stage(tail_of(1), TRUNK)
     made.calibrate(TARGET, NOW)
     return made

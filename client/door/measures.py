@@ -28,6 +28,9 @@ class Likeness:
     pooling: Pooling = BEST
 
 
+COSINE = Likeness()
+
+
 class Measure:
     """``likeness`` at work for one release; the whitened distance needs its basis.
 
@@ -42,7 +45,7 @@ class Measure:
         words: list[str] = [likeness.distance, likeness.pooling]
         if whitened is not None:
             words.append(hashlib.sha256(basis_bytes(whitened)).hexdigest())
-        self.name = "" if likeness == Likeness() else " ".join(words)
+        self.name = "" if likeness == COSINE else " ".join(words)
 
     def dim(self, embedding_dim: int) -> int:
         """How many numbers a row has."""
@@ -87,7 +90,7 @@ class Measure:
         return f"Measure({self.name or 'cosine best'})"
 
 
-PLAIN = Measure(Likeness())
+PLAIN = Measure(COSINE)
 
 
 def measure_of(likeness: Likeness, public: Floats) -> Measure:

@@ -89,7 +89,7 @@ def open_door(
         check_of_one_day(vault, log)
         eye = _eye(config, rules)
         read = reader(home.features, config.public, config.aligned, say)
-        kept = ReleasePlace(folder=home.releases, clock=clock)
+        kept = ReleasePlace(folder=home.releases, likeness=rules.likeness, clock=clock)
         releases = Releases(kept, vault, PublicPictures(tuple(eye.trunks.values()), read))
         if not releases.trunks:
             releases.stage(_first_tail(config), eye.trunk.hash)

@@ -15,6 +15,8 @@ from client.door import building, shadow
 from client.door.building import Strangers
 from client.door.calibrating import Target
 from client.door.galleries import Features, Galleries
+from client.door.measures import COSINE, Likeness
+from client.door.measuring import Measuring
 from client.door.serving import Serving
 from client.door.shadow import Shadow
 from client.door.shelf import Entry, Shelf, State
@@ -37,9 +39,10 @@ Fixed = dict[Serving, Calibration | None]  # None: too few people
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReleasePlace:
-    """Where releases are kept (the agent's own folder), and what time it is."""
+    """Where releases are kept (the agent's own folder), how they compare, and what time it is."""
 
     folder: Path
+    likeness: Likeness = COSINE
     disk: Disk = DISK
     clock: Callable[[], float] = time.time
 
@@ -49,7 +52,8 @@ class Releases:
 
     Guarantee: after a crash at any moment the release that decides is the one from before or the
     one from after, with its own thresholds. After a rollback every decision is, to the bit, the one
-    it was. Who is erased is in no gallery, also not in one that is being made.
+    it was; while the site names another distance or pooling than then, there is none. Who is erased
+    is in no gallery, also not in one that is being made.
     Leaks: as ``Shelf``, ``Serving`` and ``Shadow``. A calibration made while somebody was enrolled
     who has been erased since stays in force until the next one.
     """
@@ -57,7 +61,9 @@ class Releases:
     def __init__(self, place: ReleasePlace, vault: Vault, public: Strangers) -> None:
         """Opens what is kept at ``place``, and makes its galleries.
 
-        ``ReleaseError`` where a file was altered or the trunk of a release is not at this site.
+        Where the site names another distance or pooling than before, thresholds are fixed again for
+        the same rates; where people are too few for that, nothing is decided. ``ReleaseError``
+        where a file was altered or the trunk of a release is not at this site.
         """
         self._vault, self._public, self._clock = vault, public, place.clock
         self._shelf = Shelf(place.folder, vault.derive("releases"), place.disk)
@@ -65,10 +71,15 @@ class Releases:
         self._rows = threading.Lock()  # of the galleries that decide
         self._touched: set[PersonId] | None = None  # whose rows changed during a change
         self._broken, self._tended = False, -1
-        self._state = self._shelf.read()
+        kept = self._shelf.read()
+        self._shelf.tidy(kept)
+        self._measuring = Measuring(place.likeness, self._shelf, public)
+        self._state = self._measuring.fitting(kept)
         self._galleries = self._made(self._state, ())
         self._shadow = Shadow()
-        self._shelf.tidy(self._state)
+        if self._state != kept and self._state.lead is not None and self._state.target is not None:
+            with suppress(InsufficientCalibrationError):
+                self.calibrate(self._state.target, self._clock())
 
     @property
     def galleries(self) -> Galleries:
@@ -105,9 +116,10 @@ class Releases:
             lead = self._state.lead
             if lead is not None and lead.active.name == (tail.hash, trunk):
                 raise ReleaseError("this release decides already")
-            made = Serving(trunk, tail)
+            measure, target = self._measuring.fresh(tail, trunk), self._state.target
+            made = Serving(trunk, tail, measure=measure)
             building.fill(made, self._vault)
-            entry, target = self._shelf.put(tail, trunk), self._state.target
+            entry = self._shelf.put(tail, trunk, measure.whitened)
             made.decide_by(self._attempt(made, target, self._clock()))
             kept = self._shelf.put_calibration(made.calibration)
             self._enter(replace(self._state, staged=replace(entry, calibration=kept)), made)
@@ -122,7 +134,8 @@ class Releases:
             self._enter(successor(self._state, self._galleries))
 
     def rollback(self) -> None:
-        """Lets the release from before decide again; ``ReleaseError`` if there is none."""
+        """Lets the release from before decide again; ``ReleaseError`` if there is none, or if it
+        decided by another distance or pooling."""
         with self._change():
             if self._state.before is None:
                 raise ReleaseError("there is no release to go back to")
@@ -304,12 +317,13 @@ class Releases:
     def _serving(self, entry: Entry | None, known: Collection[Serving]) -> Serving | None:
         if entry is None:
             return None
-        calibration = self._shelf.calibration(entry)
+        calibration, measure = self._shelf.calibration(entry), self._measuring.of(entry)
         for one in known:
-            if one.name == entry.name and one.calibration == calibration:
+            same = one.name == entry.name and one.measure.name == measure.name
+            if same and one.calibration == calibration:
                 return one
         self._public.dim(entry.trunk)
-        made = Serving(entry.trunk, self._shelf.tail(entry), calibration)
+        made = Serving(entry.trunk, self._shelf.tail(entry), calibration, measure)
         building.fill(made, self._vault)
         return made
 

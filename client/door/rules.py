@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client.door.calibrating import NARROWEST, WIDEST
+from client.door.measures import Likeness
 from common.errors import ConfigError
+from common.matching.distances import DEFAULT, Name
+from common.matching.pooling import BEST, Pooling
 
 DAY = 86_400.0  # seconds
 MOST_DAYS = 3 * 365
@@ -28,6 +31,8 @@ class DoorRules:
     four_eyes: bool = True  # two people confirm whom a search found before anybody is named
     fmr: float = 1e-4  # of verifications, where `calibrate` is not told another
     fpir: float = 1e-2  # of searches
+    distance: Name = DEFAULT  # how alike two pictures are: cosine, euclid, hamming or whitened
+    pooling: Pooling = BEST  # the nearest of a person's templates answers, or all of them as one
     claims: int = 100  # to be one and the same person that are answered in a day, whoever asks
     misses: int = 30  # of them that are no match
     detector: Path | None = None  # weights of YuNet; without them OpenCV's cascades
@@ -66,6 +71,11 @@ class DoorRules:
             raise ConfigError(f"retention_days must be in 1..{MOST_DAYS}: no consent is longer")
         if self.address and not _is_address(self.address):
             raise ConfigError(f"address must be host:port, got {self.address!r}")
+
+    @property
+    def likeness(self) -> Likeness:
+        """How pictures are compared."""
+        return Likeness(distance=self.distance, pooling=self.pooling)
 
     @property
     def retention(self) -> float:

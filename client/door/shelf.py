@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,14 @@ from client.door.thresholds import Calibration
 from client.vault.disk import Disk
 from client.vault.handles import DataKey
 from common.errors import ConfigError, DeploymentError, ModelError, ReleaseError
+from common.matching.basis_file import basis_bytes, parse_basis
+from common.matching.distances import Whitened
 from common.models.tail import Tail
 from common.models.tail_file import parse_tail, tail_bytes
 
 SCHEMA = 1
 STATE, TAIL, CALIBRATION = "state.json", ".tail.safetensors", ".calibration.json"
+BASIS = ".basis.safetensors"  # of public people, for the whitened distance
 MOST = 256 * 2**20  # bytes of a file that is looked at
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -31,15 +34,17 @@ Name = tuple[str, str]  # of a release: hashes of its tail and of the trunk that
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One release on the shelf; ``calibration`` and ``file`` are SHA-256 of files."""
+    """One release on the shelf; ``calibration``, ``file`` and ``basis`` are SHA-256 of files."""
 
     release: str  # hash of the tail
     trunk: str
     file: str
     calibration: str | None = None
+    basis: str | None = None
 
     def __post_init__(self) -> None:
-        for word in (self.release, self.trunk, self.file, self.calibration or self.file):
+        words = [self.release, self.trunk, self.file, self.calibration, self.basis]
+        for word in (word for word in words if word is not None):
             if not _HASH.fullmatch(word):
                 raise ValueError("not a hash")
 
@@ -73,15 +78,25 @@ class State:
 
     def calibrated(self, names: Mapping[Name, str | None]) -> "State":
         """With other calibrations for the releases ``names``; what a rollback brings back stays."""
+        return self.each(
+            lambda entry: replace(entry, calibration=names.get(entry.name, entry.calibration))
+        )
 
-        def of(entry: Entry) -> Entry:
-            return replace(entry, calibration=names.get(entry.name, entry.calibration))
+    def each(self, change: Callable[[Entry], Entry], also_before: bool = False) -> "State":
+        """With every release changed; what a rollback brings back stays, unless it is meant too."""
 
-        lead, staged = self.lead, self.staged
-        if lead is not None:
-            beside = None if lead.beside is None else of(lead.beside)
-            lead = Lead(active=of(lead.active), beside=beside)
-        return replace(self, lead=lead, staged=None if staged is None else of(staged))
+        def of(lead: Lead | None) -> Lead | None:
+            if lead is None:
+                return None
+            beside = None if lead.beside is None else change(lead.beside)
+            return Lead(active=change(lead.active), beside=beside)
+
+        return replace(
+            self,
+            lead=of(self.lead),
+            before=of(self.before) if also_before else self.before,
+            staged=None if self.staged is None else change(self.staged),
+        )
 
 
 class Shelf:
@@ -116,7 +131,8 @@ class Shelf:
         ``DeploymentError`` if that cannot be done; ``unchanged`` then tells whether the old one is
         still there for sure.
         """
-        body = json.dumps({"schema": SCHEMA, **asdict(state)}, sort_keys=True)
+        table = asdict(state, dict_factory=_table)
+        body = json.dumps({"schema": SCHEMA, **table}, sort_keys=True)
         tag = self._key.tag(body.encode()).hex()
         self._put(self._folder / STATE, json.dumps({"state": body, "tag": tag}).encode())
 
@@ -127,10 +143,15 @@ class Shelf:
         except (ReleaseError, DeploymentError):
             return False
 
-    def put(self, tail: Tail, trunk: str) -> Entry:
-        """Keeps a tail; nothing is in force by that."""
-        name = self._keep(tail_bytes(tail, trunk), TAIL)
-        return Entry(release=tail.hash, trunk=trunk, file=name)
+    def put(self, tail: Tail, trunk: str, whitened: Whitened | None = None) -> Entry:
+        """Keeps a tail, and the basis it is compared by if there is one; nothing is in force by
+        that."""
+        name, basis = self._keep(tail_bytes(tail, trunk), TAIL), self.put_basis(whitened)
+        return Entry(release=tail.hash, trunk=trunk, file=name, basis=basis)
+
+    def put_basis(self, whitened: Whitened | None) -> str | None:
+        """Keeps a basis, if there is one; returns by which name an entry calls it."""
+        return None if whitened is None else self._keep(basis_bytes(whitened), BASIS)
 
     def put_calibration(self, calibration: Calibration | None) -> str | None:
         """Keeps thresholds, if there are any; returns by which name an entry calls them."""
@@ -147,6 +168,16 @@ class Shelf:
             raise _altered(path)
         return tail
 
+    def basis(self, entry: Entry) -> Whitened | None:
+        """What ``entry`` is compared by, if it has a basis; raises as ``tail``."""
+        if entry.basis is None:
+            return None
+        path = self._folder / f"{entry.basis}{BASIS}"
+        try:
+            return parse_basis(self._content(path, entry.basis), path.name)
+        except ModelError:
+            raise _altered(path) from None
+
     def calibration(self, entry: Entry) -> Calibration | None:
         """The thresholds of ``entry``, if it has any; raises as ``tail``."""
         if entry.calibration is None:
@@ -162,6 +193,7 @@ class Shelf:
         kept = {STATE}
         for entry in state.entries():
             kept |= {f"{entry.file}{TAIL}", f"{entry.calibration}{CALIBRATION}"}
+            kept.add(f"{entry.basis}{BASIS}")
         try:
             for path in sorted(self._folder.iterdir()):
                 if path.name not in kept:
@@ -216,6 +248,11 @@ class Shelf:
             raise DeploymentError(
                 f"cannot read {path.name}: {error.strerror}; run as its owner"
             ) from None
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A release without a basis does not say so: as it always was."""
+    return {name: value for name, value in pairs if name != "basis" or value is not None}
 
 
 def _entry(table: dict[str, Any] | None) -> Entry | None:

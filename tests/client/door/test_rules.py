@@ -12,6 +12,7 @@ from common.errors import ConfigError
 def test_searching_is_off_and_four_eyes_are_on_until_somebody_says_otherwise() -> None:
     rules = build(DoorRules, {}, "site.toml [door]")
     assert rules.verify and not rules.identify and rules.four_eyes
+    assert (rules.distance, rules.pooling) == ("cosine", "best")
     assert rules.retention == 3 * 365 * 86_400
     told = build(DoorRules, {"identify": True, "detector": "y.onnx", "fmr": 0.001}, "[door]")
     assert told.identify and told.detector == Path("y.onnx") and told.fmr == 0.001
@@ -20,6 +21,8 @@ def test_searching_is_off_and_four_eyes_are_on_until_somebody_says_otherwise() -
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"distance": "manhattan"},
+        {"pooling": "mean"},
         {"fmr": 0.0},
         {"fmr": 0.5},
         {"fpir": float("nan")},

@@ -21,7 +21,12 @@ from tests.small_vault import place
 KEY = DataKey(b"k" * 32, os.urandom)
 HASHES = st.text("0123456789abcdef", min_size=64, max_size=64)
 ENTRIES = st.builds(
-    Entry, release=HASHES, trunk=HASHES, file=HASHES, calibration=st.one_of(st.none(), HASHES)
+    Entry,
+    release=HASHES,
+    trunk=HASHES,
+    file=HASHES,
+    calibration=st.one_of(st.none(), HASHES),
+    basis=st.one_of(st.none(), HASHES),
 )
 LEADS = st.builds(Lead, active=ENTRIES, beside=st.one_of(st.none(), ENTRIES))
 RATES = st.floats(1e-6, 0.25)
