@@ -165,4 +165,4 @@ def test_who_is_enrolled_at_that_moment_leaves_nothing_of_the_old_trunk(
             thread.join(60)
         assert site.vault.export(found[0])["trunks"] == [OTHER] and not content(site.vault)
         assert found[0] in site.releases.active.gallery
-        assert site.told()[-1] == ("promote", "retired")
+        assert ("promote", "retired") in site.told()  # whichever of the two ends last
