@@ -3,13 +3,13 @@
 A whole reception works in a process of its own, and says what it begins and what was answered.
 """
 
-import contextlib
 import os
 import random
 import signal
 import time
+import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copytree, rmtree
@@ -21,11 +21,10 @@ from client.door.budgets import HOUR, QUERIES
 from client.door.calibrating import Target
 from client.door.callers import Caller, Role
 from client.door.thresholds import Band
-from client.vault.identity import PersonId
 from common.errors import MascaronError, QueryBudgetError
-from tests.small_reception import ANYTHING, RULES, Site, caller, picture, shown
+from tests.small_reception import ANYTHING, RULES, Site, caller, picture
 from tests.small_releases import TARGET, feature, tail_of
-from tests.small_vault import NOW, TRUNK, person
+from tests.small_vault import NOW, TRUNK, consent, person
 
 LIFE = 6  # operations of one life, at most
 LIVES = 25  # of one site: its log is read whole at each of them
@@ -99,19 +98,27 @@ def changed(model: Model, kind: str, seed: str) -> Model:
 
 def again(site: Site, about: str) -> str:
     name, view = about.split(":")
-    who = PersonId(bytes.fromhex(name))
+    who = bytes.fromhex(name)
     session = site.reception.begin(ANYTHING, None, "", who)
-    face = FACES[who]
-    for one in range(int(view), int(view) + 3):
-        site.reception.look(ANYTHING, session, picture(face, one))
-    return site.reception.commit(ANYTHING, session).person.hex()
+    return committed(site, session, FACES[who], range(int(view), int(view) + 3)).hex()
 
 
 def enrol(site: Site, about: str) -> str:
-    session = shown(site, int(about), FIRST)
-    who = site.reception.commit(ANYTHING, session, True).person
+    session = site.reception.begin(ANYTHING, consent())
+    who = committed(site, session, int(about), FIRST)
     FACES[who] = int(about)
     return who.hex()
+
+
+def committed(site: Site, session: bytes, face: int, views: Iterable[int]) -> bytes:
+    """Three are enough, and no fewer: a picture that is not taken makes it be refused."""
+    for view in views:
+        site.reception.look(ANYTHING, session, picture(face, view))
+    try:
+        return site.reception.commit(ANYTHING, session, True).person
+    except MascaronError:
+        site.reception.abort(ANYTHING, session)
+        raise
 
 
 FACES: dict[bytes, int] = {}  # of this life
@@ -167,11 +174,14 @@ def killed(folder: Path, rng: random.Random, free: int, known: Known) -> Iterato
     child = os.fork()
     if not child:
         status = 1
-        with contextlib.suppress(BaseException):
+        try:
             os.close(reader)
             live(folder, lambda said: os.write(writer, f"{said}\n".encode()), free, known)
             status = 0
-        os._exit(status)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
         lines = [pipe.readline() for _ in range(rng.randrange(2 * LIFE))]
