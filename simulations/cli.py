@@ -239,6 +239,7 @@ def faces(**options: object) -> None:
             "dp-step",
             "embed",
             "gallery",
+            "measures",
             "quality",
             "recovery",
             "rounds",
