@@ -2,12 +2,15 @@
 
 Static quantisation by onnxruntime's own tool: weights in int8 per channel, activations in uint8
 with ranges seen on public crops (QuantizeLinear and DequantizeLinear nodes, which the runtime fuses
-into integer kernels). Where that changes embeddings too much, the layers that suffer most stay in
-float32, as few as will do. The tail stays what it was. The result is judged on other public people
-before anything is written.
+into integer kernels; a ReLU vanishes into the range of its layer). Channels are made alike before
+and means put back after (``levelling``). A last convolution stays in float32: its output is not
+rounded, so the runtime would compute it in float32 all the same. Where embeddings still change too
+much, the layers that suffer most stay in float32 as well, as few as will do. The tail stays what it
+was. The result is judged on other public people before anything is written.
 
-Guarantee: only the crops given enter the ranges, and they must be public; nothing of them but one
-smallest and one largest value a tensor is kept. A trunk that loses more than allowed is refused.
+Guarantee: only the crops given enter the trunk, and they must be public; nothing of them is kept
+but a tensor's smallest and largest value, a channel's largest, and a channel's mean in its bias. A
+trunk that loses more than allowed is refused.
 """
 
 import dataclasses
@@ -26,6 +29,7 @@ from numpy.typing import NDArray
 from common.errors import ConfigError, DataSetError, DegradedError, ModelError
 from common.faces.faceset import FaceSet
 from common.metrics.verification import LEAST_IMPOSTORS, Floats, tar_at_far, unit_rows
+from common.models.levelling import levelled, recentred
 from common.models.manifest import NAME, TrunkManifest
 from common.models.onnx_graph import Graph, parse_graph
 from common.models.onnx_operators import Node
@@ -36,10 +40,12 @@ from common.models.trunk import Trunk, load_trunk
 
 FILE = "trunk.onnx"
 LAYERS = ["Conv", "Gemm", "MatMul"]
-OPERATORS = [*LAYERS, "Add", "Mul"]
+ACTIVATIONS = ("Relu", "Clip")  # become the lower and upper bound of what is rounded
+OPERATORS = [*LAYERS, *ACTIVATIONS, "Add", "Mul"]
 _SHAPING = ("Flatten", "Reshape", "Squeeze", "Identity")
 _BATCH = 8  # crops at a time while ranges are looked for
 _PROBES = 24  # crops whose embeddings are compared with those in float32
+_MEANS = 64  # crops that means are taken of
 _PICTURES = 6  # of one person who judges, at most
 
 
@@ -136,26 +142,35 @@ class _Work:
 
     def __init__(self, trunk: Trunk, tail: Tail, crops: NDArray[np.uint8]) -> None:
         front = trunk.module.front
-        self.graph, self.single = front.graph, front.single
+        self.single = front.single
         self._tail, self._planes = tail, trunk.normalised(crops)
         self._probe = self._planes[:_PROBES]
-        self._exact = self._embed(self.graph)
+        self._exact = self._embed(front.graph)
+        self.graph = levelled(front.graph, self._planes, single=self.single)
+        self._last = _last_convolution(self.graph)
 
     def alike_enough(self, likeness: float) -> tuple[Graph, int]:
         """The graph in int8 with as few layers in float32 as keep embeddings alike."""
-        made = self._static(self._planes)
+        made = self._mended(self._last)
         if self._likeness(made) >= likeness:
-            return made, 0
-        layers = [node.name for node in self.graph.nodes if node.op in LAYERS]
+            return made, len(self._last)
+        names = [node.name for node in self.graph.nodes if node.op in LAYERS]
+        layers = [name for name in names if name not in self._last]
         alone = {name: self._likeness(self._static(self._probe, only=name)) for name in layers}
         suffering = sorted(layers, key=lambda name: alone[name])
         count = 1
         while count < len(layers):
-            made = self._static(self._planes, kept=suffering[:count])
+            kept = [*self._last, *suffering[:count]]
+            made = self._mended(kept)
             if self._likeness(made) >= likeness:
-                return made, count
+                return made, len(kept)
             count *= 2
         raise ModelError(f"in int8 no embedding stays as alike as {likeness:g}")
+
+    def _mended(self, kept: Sequence[str]) -> Graph:
+        """In int8 but for the layers ``kept``, with every layer's mean where it was."""
+        made = self._static(self._planes, kept=kept)
+        return recentred(made, self.graph, self._planes[:_MEANS], single=self.single)
 
     def _likeness(self, graph: Graph) -> float:
         return float((self._embed(graph) * self._exact).sum(axis=1).mean())
@@ -186,8 +201,8 @@ class _Work:
                     batches,
                     quant_format=QuantFormat.QDQ,
                     op_types_to_quantize=OPERATORS,
-                    nodes_to_quantize=[only] if only else None,
-                    nodes_to_exclude=list(kept),
+                    nodes_to_quantize=self._with_activations([only]) if only else None,
+                    nodes_to_exclude=self._with_activations(kept),
                     per_channel=True,
                     activation_type=QuantType.QUInt8,
                     weight_type=QuantType.QInt8,
@@ -198,6 +213,16 @@ class _Work:
                 root.setLevel(before)
             content = target.read_bytes()
         return _open_ended(parse_graph(content, "the network in int8"))
+
+    def _with_activations(self, layers: Sequence[str]) -> list[str]:
+        """``layers`` and the activations that read them: they are rounded together or not."""
+        made = {node.outputs[0] for node in self.graph.nodes if node.name in layers}
+        after = [
+            node.name
+            for node in self.graph.nodes
+            if node.op in ACTIVATIONS and node.inputs[0] in made
+        ]
+        return [*layers, *after]
 
 
 class _Batches:
@@ -228,6 +253,15 @@ def _open_ended(graph: Graph) -> Graph:
         for node in graph.nodes
     )
     return dataclasses.replace(graph, nodes=nodes).before(_end(renamed, graph.output))
+
+
+def _last_convolution(graph: Graph) -> list[str]:
+    """The name of the convolution that gives the output, if one does."""
+    made = {node.outputs[0]: node for node in graph.nodes}
+    at = made[graph.output]
+    while at.op in _SHAPING and at.inputs[0] in made:
+        at = made[at.inputs[0]]
+    return [at.name] if at.op == "Conv" else []
 
 
 def _end(renamed: dict[str, str], name: str) -> str:

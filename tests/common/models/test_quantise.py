@@ -15,8 +15,8 @@ from common.faces.crops import StoredCrops
 from common.faces.faceset import FaceSet
 from common.models import quantise as room
 from common.models.manifest import NAME, TrunkManifest
-from common.models.onnx_graph import parse_graph
-from common.models.quantise import QuantiseOptions, quantise, quantised
+from common.models.onnx_graph import Graph, parse_graph
+from common.models.quantise import QuantiseOptions, quantise
 from common.models.trunk import load_trunk
 from common.models.whole import export_whole
 from simulations.benchmarks.quality import STARTER
@@ -77,6 +77,9 @@ def test_its_weights_are_whole_numbers_and_its_file_is_smaller(
     assert {"int8", "uint8"} <= kinds
     scales = [t for t in graph.tensors.values() if t.dtype == np.float32 and t.ndim == 1]
     assert any(len(t) > 16 for t in scales)  # per channel
+    before = {node.op for node in load_trunk(STARTER)[0].module.front.graph.nodes}
+    assert before & set(room.ACTIVATIONS)
+    assert not {node.op for node in graph.nodes} & set(room.ACTIVATIONS)  # only bounds are left
 
 
 def test_torch_computes_what_onnxruntime_does_but_for_roundings_and_has_a_gradient(
@@ -118,15 +121,21 @@ def test_too_few_people_to_judge_are_refused_before_any_work(tmp_path: Path) -> 
     assert not (tmp_path / "new").exists()
 
 
-def test_the_layers_that_suffer_most_stay_in_float32_where_likeness_is_asked_for(
-    small_onnx: Path, small_manifest: Mapping[str, Any]
+def test_as_many_layers_stay_in_float32_as_embeddings_need_and_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    trunk, tail = load_trunk(small_onnx, TrunkManifest(**small_manifest))
-    crops = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
-    plain = quantised(trunk, tail, crops, dataclasses.replace(LOOSE, likeness=0))
-    alike = quantised(trunk, tail, crops, dataclasses.replace(LOOSE, likeness=0.9999))
-    assert plain[2] == 0
-    assert alike[2] > 0
+    trunk, tail = load_trunk(STARTER)
+    work = room._Work(trunk, tail, patterns().crops(range(2)))
+    plain, kept = work.alike_enough(0)
+    assert kept == in_float32(plain) == len(work._last)
+    monkeypatch.setattr(work, "_likeness", lambda graph: in_float32(graph) / 100)
+    mixed, kept = work.alike_enough((len(work._last) + 2) / 100)
+    assert kept == in_float32(mixed) == len(work._last) + 2
+
+
+def in_float32(graph: Graph) -> int:
+    layers = [node for node in graph.nodes if node.op in room.LAYERS]
+    return sum(node.inputs[1] in graph.tensors for node in layers)
 
 
 @pytest.mark.parametrize("wrong", [{"crops": 0}, {"judges": 1.0}, {"fmr": 0}, {"likeness": 1.0}])
