@@ -91,6 +91,7 @@ class Site:
             clock=self.clock,
             random=os.urandom,
             identity=self.key,
+            uptime=self.clock,  # it never leaps, unless a test says so
         )
         self.reception = Reception(self.parts)
 

@@ -16,6 +16,7 @@ from client.door.confirmations import Confirmations
 from client.door.parts import Parts
 from client.door.recording import Recorder
 from client.door.retention import check_term, overdue
+from client.door.steadiness import Steadiness
 from client.vault.consent import Consent
 from client.vault.identity import PersonId
 from client.vault.store import Erasure
@@ -28,6 +29,8 @@ class Keeping:
 
     def __init__(self, parts: Parts, recorder: Recorder, tickets: Confirmations) -> None:
         self._parts, self._recorder, self._tickets = parts, recorder, tickets
+        head = parts.log.head()
+        self._steady = Steadiness(parts.clock, parts.uptime, head.at if head.index else None)
 
     def erase(self, caller: Caller, persons: Collection[bytes]) -> Signed:
         """Destroys all that is kept of ``persons``; the receipt is for them.
@@ -47,9 +50,9 @@ class Keeping:
         )
 
     def expire(self) -> None:
-        """Erases whose consent has run out, in one rotation."""
-        due = overdue(self._parts.vault, self._parts.clock())
-        if due:
+        """Erases whose consent has run out, in one rotation, by a clock that did not leap."""
+        steady, due = self._steady.trusted(), overdue(self._parts.vault, self._parts.clock())
+        if due and steady:
             with self._recorder.row(None, Kind.EXPIRE):
                 self._destroy(None, Kind.EXPIRE, due)
 

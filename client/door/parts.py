@@ -1,5 +1,6 @@
 """What the reception is made of: the rooms behind it."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,7 +15,8 @@ from common.trust.keys import SigningKey
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Parts:
-    """All of one site. ``clock`` tells Unix seconds; ``identity`` signs receipts of erasures."""
+    """All of one site. ``clock`` tells Unix seconds, ``uptime`` seconds that only ever pass;
+    ``identity`` signs receipts of erasures."""
 
     vault: Vault
     eye: Eye
@@ -24,3 +26,4 @@ class Parts:
     clock: Callable[[], float]
     random: Random
     identity: SigningKey
+    uptime: Callable[[], float] = time.monotonic

@@ -15,7 +15,7 @@ from client.door.callers import Caller
 from client.vault.handles import framed
 from client.vault.identity import PersonId
 from client.vault.store import Vault
-from common.errors import MascaronError, VaultRollbackError
+from common.errors import AuditError, MascaronError, VaultRollbackError
 
 SUBJECT = b"audit"  # what a person's key makes their tag of
 DONE, PENDING, UNKNOWN = "done", "pending", "unknown"
@@ -104,9 +104,16 @@ class Recorder:
 def check_of_one_day(vault: Vault, log: AuditLog) -> None:
     """``VaultRollbackError`` for a vault that is older than what its log tells of it.
 
+    ``AuditError`` for one that was changed and has no log at all.
+
     Guarantee: a whole copy of the vault from before an erasure, put in its place, does not open
     while the log is that of today.
     """
+    if vault.generation and not log.head().index:
+        raise AuditError(
+            "the audit log of this vault is gone: put agent/audit.db and its .head back, or, if it "
+            "is lost for good, `mascaron-site audit acknowledge` begins another and says so"
+        )
     generation = log.reference().partition(":")[0]
     if generation.isdecimal() and int(generation) > vault.generation:
         raise VaultRollbackError(

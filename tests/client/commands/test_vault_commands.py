@@ -65,6 +65,7 @@ def site(quick_path: Path) -> Iterator[Site]:
     with made.vault() as vault:
         for number in (1, 2):
             vault.enrol(person(number), [template(number)], consent(), now=NOW)
+    made.note(Kind.ENROL, 2)
     yield made
 
 

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from client.audit.events import Event, Kind
+from client.audit.log import AuditLog
 from client.door.recording import check_of_one_day
-from common.errors import VaultRollbackError
+from client.vault.store import Vault
+from common.errors import AuditError, VaultRollbackError
+from tests import small_audit, small_vault
 from tests.small_reception import ANYTHING, Site, enrol
 from tests.small_vault import NOW
 
@@ -40,9 +43,17 @@ def test_every_row_tells_which_state_of_the_vault_it_is_of(quick_path: Path) -> 
         assert site.log.reference() == f"{site.vault.generation}:none"
 
 
-def test_a_log_without_a_row_says_nothing_of_a_vault(quick_path: Path) -> None:
+def test_a_vault_that_was_changed_does_not_pass_beside_an_empty_log(quick_path: Path) -> None:
     with Site(quick_path / "s") as site:
+        small_vault.enrol(site.vault, range(2))
         assert site.log.reference() == ""
+        with pytest.raises(AuditError, match="acknowledge"):
+            check_of_one_day(site.vault, site.log)
+        site.log.append(Event(kind=Kind.AUDIT, began=NOW, ended=NOW, outcome="acknowledged"))
         check_of_one_day(site.vault, site.log)
-        site.log.append(Event(kind=Kind.AUDIT, began=NOW, ended=NOW, outcome="done"))
-        check_of_one_day(site.vault, site.log)
+
+
+def test_a_vault_of_which_nothing_was_asked_yet_needs_no_row(quick_path: Path) -> None:
+    vault = Vault.create(small_vault.place(quick_path / "v"))
+    with vault, AuditLog(small_audit.place(quick_path / "log")) as log:
+        check_of_one_day(vault, log)
