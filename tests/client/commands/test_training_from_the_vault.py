@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from client.agent.participants import TAG
+from client.audit.events import Event, Kind
+from client.audit.log import AuditLog, AuditPlace
 from client.door.operator import found_operator
 from client.home import SiteHome
 from client.vault.consent import Consent
@@ -18,6 +20,7 @@ from client.vault.identity import new_person
 from client.vault.records import NewTemplate
 from client.vault.store import Vault
 from common import wire
+from common.trust.keys import SigningKey
 from protos.gen import agent_pb2 as pb
 from protos.gen import agent_pb2_grpc as rpc
 from tests.small_home import D, Home, frame, make_home, serving, starter_hash
@@ -45,6 +48,10 @@ def enrol(home: SiteHome, purpose: str) -> None:
     agreed = Consent(purposes=frozenset({purpose}), text_hash="a" * 64, given=1.0, expires=9.0e9)
     with Vault(vault_place(home, home.config())) as vault:
         vault.enrol(person, [template], agreed, now=1.0)
+    key = SigningKey.load(home.identity_key)
+    place = AuditPlace(path=home.audit, key=key, site=home.config().name)
+    with AuditLog(place) as log:  # a vault that was changed has a log that says so
+        log.append(Event(kind=Kind.ENROL, began=1.0, ended=1.0, outcome="done"))
 
 
 def trained(made: Home, address: str, run: str) -> pb.TrainResponse:

@@ -81,7 +81,7 @@ def test_a_lost_vault_comes_back_and_the_log_says_so(site: Site) -> None:
     assert done.exit_code == 0, done.stderr
     assert people(site) == {person(1), person(2)}
     kinds = [row["kind"] for row in site.told("audit", "show")["entries"]]
-    assert kinds == ["backup", "restore"]
+    assert kinds == ["enrol", "backup", "restore"]
 
 
 def test_a_vault_that_is_there_is_not_replaced(site: Site) -> None:

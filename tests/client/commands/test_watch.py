@@ -17,6 +17,7 @@ from common.errors import (
     AuditError,
     ConfigError,
     MascaronError,
+    OpenLimitError,
     PadError,
     QualityError,
     QueryBudgetError,
@@ -94,14 +95,16 @@ def test_frames_of_a_camera_are_decided_until_somebody_asks_to_stop(
 def test_it_goes_on_after_a_picture_that_is_refused_and_stops_where_all_would_be(
     tmp_path: Path,
 ) -> None:
-    for number in range(5):
+    for number in range(6):
         (tmp_path / f"{number}.jpg").write_bytes(b"picture")
-    refusals = (QualityError("", ("blurred",)), PadError(""), QueryBudgetError(""))
+    full = OpenLimitError("")  # of searches that wait for two people
+    refusals = (QualityError("", ("blurred",)), PadError(""), QueryBudgetError(""), full)
     told = watched(Door(*refusals, Band.NEAR, Band.NO), str(tmp_path), once=True)
     assert [one.get("refused") for one in told] == [
         "QUALITY_TOO_LOW",
         "PAD_REJECTED",
         "QUERY_BUDGET_EXHAUSTED",
+        "TOO_MANY_OPEN",
         None,
         None,
     ]
