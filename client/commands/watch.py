@@ -15,7 +15,8 @@ from client.recognition import Recognition
 from client.serving.stopping import Stopping
 from common.errors import ConfigError, MascaronError, PictureError
 
-ENOUGH = frozenset({"QUERY_BUDGET_EXHAUSTED", "BUSY"})  # reasons to go on a little later
+# Reasons to go on a little later.
+ENOUGH = frozenset({"QUERY_BUDGET_EXHAUSTED", "BUSY", "TOO_MANY_OPEN"})
 
 Tell = Callable[[dict[str, Any]], None]
 Pictures = Callable[[], Iterable[bytes]]  # those that are new since the last call, one by one

@@ -91,6 +91,7 @@ def open_door(
         read = reader(home.features, config.public, config.aligned, say)
         kept = ReleasePlace(folder=home.releases, likeness=rules.likeness, clock=clock)
         releases = Releases(kept, vault, PublicPictures(tuple(eye.trunks.values()), read))
+        stack.callback(releases.close)
         if not releases.trunks:
             releases.stage(_first_tail(config), eye.trunk.hash)
         parts = Parts(
@@ -150,6 +151,8 @@ class Upkeep:
             self._reception.tidy()
         except MascaronError as error:
             return error.reason
+        except Exception as error:  # a bug, which must not end the erasing of who is due
+            return type(error).__name__
         return ""
 
 

@@ -10,18 +10,21 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from client.door.answering import answering
-from client.door.opening import Upkeep, read_rules
+from client.door.opening import Upkeep, open_door, read_rules
 from client.door.operator import found_operator
 from client.home import SiteHome
 from client.recognition import Recognition
 from client.serving.tls import Tls, make_end
 from client.vault.founding import found_vault
+from client.vault.identity import TemplateId
 from common.errors import AuditError, CallerError, DeploymentError, MascaronError
 from tests.small_door import free_port
 from tests.small_home import SERVE, Home, heard, make_home
+from tests.small_vault import person
 
 ADMITTED = ("ca.crt", "centre.pub")
 
@@ -138,15 +141,31 @@ class Untidy:
         self.looks += 1
         if self.looks == 5:
             self.done.set()
-        if self.looks in (1, 2, 4):
+        if self.looks in (1, 2):
             raise AuditError("canary 4711")
+        if self.looks == 4:
+            raise ValueError("canary 4711")  # a bug of ours
 
 
 def test_what_cannot_be_tidied_is_told_once_by_its_reason_and_tried_again() -> None:
     reception, said = Untidy(), list[str]()
     with Upkeep(reception, said.append, 0.01):  # type: ignore[arg-type]
         assert reception.done.wait(10)
-    assert said == ["the door is not kept in order: AUDIT_BROKEN"] * 2
+    assert said == [
+        f"the door is not kept in order: {why}" for why in ("AUDIT_BROKEN", "ValueError")
+    ]
     looks = reception.looks
     time.sleep(0.05)
     assert reception.looks == looks
+
+
+def test_a_door_that_is_closed_holds_no_gallery_any_more(made: Home) -> None:
+    with open_door(made.home) as door:
+        releases = door.reception._parts.releases
+        staged = releases.staged
+        assert staged is not None
+        gallery = staged.gallery
+        rows = np.eye(1, staged.tail.embedding_dim, dtype=np.float32)
+        del staged
+        gallery.extend([person(1)], [TemplateId(bytes(16))], rows)
+    assert len(gallery) == 0 and releases.galleries.all == ()
