@@ -152,7 +152,9 @@ def backup(folder: Path, recovery: str, home: SiteHome) -> None:
 @vault.command()
 @click.argument("file", type=FILE)
 @click.option("--key", type=FILE, required=True, help="File of the recovery key.")
-@click.option("--losing", is_flag=True, help="Though people were enrolled since.")
+@click.option(
+    "--losing", is_flag=True, help="Though people came, or consents changed, since: both are lost."
+)
 @at_home
 @told
 def restore(home: SiteHome, **typed: Any) -> None:

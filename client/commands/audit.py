@@ -122,7 +122,8 @@ def prune_audit(home: SiteHome, before: datetime, now: float) -> dict[str, Any]:
     if not home.audit.exists():
         raise ConfigError(f"there is no audit log at {home.audit}: nothing to take away")
     key = SigningKey.load(home.identity_key)
-    place = AuditPlace(path=home.audit, key=key, site=home.config().name)
+    seen = countersigned(home, key.public).heads
+    place = AuditPlace(path=home.audit, key=key, site=home.config().name, passed=seen)
     with AuditLog(place) as log:
         gone = log.prune(before.replace(tzinfo=UTC).timestamp(), now)
         if gone:

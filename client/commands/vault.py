@@ -14,8 +14,9 @@ from typing import Any
 from client.audit.chain import Entry
 from client.audit.events import Kind
 from client.audit.log import AuditLog, AuditPlace
+from client.centre.admission import countersigned
 from client.commands.asking import Asking
-from client.door.recording import Recorder, check_of_one_day
+from client.door.recording import DONE, PENDING, Recorder, check_of_one_day
 from client.home import SiteHome
 from client.vault.backup import Known, backup, generation_of, restore
 from client.vault.founding import vault_place
@@ -94,7 +95,7 @@ def _known(log: AuditLog, generation: int, losing: bool) -> Known:
             latest = max(latest, int(number))
         if event.kind is Kind.BACKUP and number == str(generation):
             found, gone = True, False
-        elif event.kind in GONE:
+        elif event.kind in GONE and event.outcome in (PENDING, DONE):  # not one that was refused
             gone = True
     if not found:
         raise VaultRollbackError(
@@ -119,5 +120,6 @@ def _entries(log: AuditLog) -> Iterator[Entry]:
 @contextlib.contextmanager
 def _opened_log(home: SiteHome) -> Iterator[AuditLog]:
     key, site = SigningKey.load(home.identity_key), home.config().name
-    with AuditLog(AuditPlace(path=home.audit, key=key, site=site)) as log:
+    seen = countersigned(home, key.public).heads
+    with AuditLog(AuditPlace(path=home.audit, key=key, site=site, passed=seen)) as log:
         yield log

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from client.audit.commitments import Seen
 from client.audit.events import Event, Kind
 from client.audit.log import AuditLog, AuditPlace
 from client.cli import main
+from client.commands import vault as commands
 from client.home import SiteHome
 from client.vault.founding import vault_place
 from client.vault.store import Vault
@@ -52,10 +54,10 @@ class Site:
     def lose(self) -> None:
         shutil.rmtree(self.home.vault)
 
-    def note(self, kind: Kind, generation: int) -> None:
+    def note(self, kind: Kind, generation: int, outcome: str = "done") -> None:
         key = SigningKey.load(self.home.identity_key)
         with AuditLog(AuditPlace(path=self.home.audit, key=key, site="clinic")) as log:
-            reference, outcome = f"{generation}:none", "done"
+            reference = f"{generation}:none"
             log.append(Event(kind=kind, began=NOW, ended=NOW, reference=reference, outcome=outcome))
 
 
@@ -110,6 +112,34 @@ def test_who_was_erased_does_not_come_back_whatever_is_meant(site: Site) -> None
     for options in ((), ("--losing",)):
         done = site.restore(file, *options)
         assert "ROLLBACK_DETECTED" in done.stderr
+    assert not site.home.vault.exists()
+
+
+def test_an_erasure_that_was_refused_spoils_no_backup_and_one_that_a_crash_ended_does(
+    site: Site,
+) -> None:
+    file = site.backup()
+    with site.vault() as vault:
+        generation = vault.generation
+    site.note(Kind.ERASE, generation, "UNKNOWN_PERSON")
+    site.lose()
+    assert site.restore(file).exit_code == 0
+    later = site.backup()
+    with site.vault() as vault:
+        generation = vault.generation
+    site.note(Kind.ERASE, generation, "pending")
+    site.lose()
+    assert "ROLLBACK_DETECTED" in site.restore(later).stderr
+
+
+def test_a_log_that_the_centre_saw_longer_brings_nobody_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = site.backup()
+    site.lose()
+    monkeypatch.setattr(commands, "countersigned", lambda home, own: Seen(heads=((99, bytes(32)),)))
+    done = site.restore(file)
+    assert (done.exit_code, "AUDIT_BROKEN" in done.stderr) == (1, True)
     assert not site.home.vault.exists()
 
 
