@@ -16,8 +16,8 @@ State = Literal["confirmed", "pending", "unknown"]
 class Looked:
     """Whether one picture of an enrolment is taken, else why not; and how many are by now.
 
-    ``reasons`` are words of ``common.faces.quality``, ``unlike_the_others``, ``too_many``, or the
-    reason of an error in lower case.
+    ``reasons`` are words of ``common.faces.quality``, ``unlike_the_others``,
+    ``unlike_the_person``, ``too_many_pictures``, or the reason of an error in lower case.
     """
 
     accepted: bool

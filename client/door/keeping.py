@@ -1,8 +1,8 @@
 """What a person may ask for (erasure, a copy, another term), and what an operator asks of people.
 
 Guarantee: an erasure has a row before it, in case of a crash, and one after it, which its receipt
-names; who is erased is in no gallery and under no ticket when the receipt leaves. Somebody unknown
-and somebody erased are refused in the same words.
+names; who is erased is in no gallery, under no ticket and in no session when the receipt leaves.
+Somebody unknown and somebody erased are refused in the same words.
 """
 
 from collections.abc import Collection
@@ -16,6 +16,7 @@ from client.door.confirmations import Confirmations
 from client.door.parts import Parts
 from client.door.recording import Recorder
 from client.door.retention import check_term, overdue
+from client.door.sessions import Sessions
 from client.door.steadiness import Steadiness
 from client.vault.consent import Consent
 from client.vault.identity import PersonId
@@ -27,8 +28,11 @@ from common.trust.signed import Signed
 class Keeping:
     """All that is done with what is kept of people; safe among threads."""
 
-    def __init__(self, parts: Parts, recorder: Recorder, tickets: Confirmations) -> None:
-        self._parts, self._recorder, self._tickets = parts, recorder, tickets
+    def __init__(
+        self, parts: Parts, recorder: Recorder, tickets: Confirmations, sessions: Sessions
+    ) -> None:
+        self._parts, self._recorder = parts, recorder
+        self._tickets, self._sessions = tickets, sessions
         head = parts.log.head()
         self._steady = Steadiness(parts.clock, parts.uptime, head.at if head.index else None)
 
@@ -106,4 +110,5 @@ class Keeping:
         erasure = self._parts.vault.erase(persons, self._parts.clock())
         self._parts.releases.erased(persons)
         self._tickets.forget(persons)
+        self._sessions.forget(persons)
         return erasure

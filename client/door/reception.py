@@ -45,7 +45,9 @@ class Reception:
         claims = Claims(parts, self._recorder)
         self._enrolling = Enrolling(parts, self._recorder, claims)
         self._recognising = Recognising(parts, self._recorder, claims)
-        self._keeping = Keeping(parts, self._recorder, self._recognising.tickets)
+        self._keeping = Keeping(
+            parts, self._recorder, self._recognising.tickets, self._enrolling.sessions
+        )
 
     def begin(
         self, caller: Caller, consent: Consent | None, label: str = "", person: bytes = b""

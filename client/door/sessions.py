@@ -2,11 +2,11 @@
 
 Guarantee: a session belongs to the caller who began it, and to nobody else there is none. When it
 is committed, aborted or over, the numbers it held are zeroed and nothing refers to them any more;
-``tidy`` sees to those that nobody comes back to.
+``tidy`` sees to those that nobody comes back to. What is held of somebody who is erased is zeroed.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -38,11 +38,14 @@ class Session:
         """Whether it may be used at ``now``; one from the future is over."""
         return not self.closed and self.began <= now < self.began + LIFE
 
+    def wipe(self) -> None:
+        """Zeroes what was seen."""
+        for one in self.seen:
+            one.wipe()
+
     def close(self) -> None:
         """Zeroes and forgets what was seen."""
-        for one in self.seen:
-            for feature in one.features.values():
-                feature.fill(0)
+        self.wipe()
         self.seen.clear()
         self.label, self.closed = "", True
 
@@ -88,6 +91,16 @@ class Sessions:
                 yield found
         finally:
             self.tidy()
+
+    def forget(self, persons: Collection[PersonId]) -> None:
+        """Zeroes what was seen of everybody of ``persons`` who came again, once a call that uses it
+        ends. Their sessions stay, and end as a stranger's do."""
+        gone = frozenset(persons)
+        with self._lock:
+            going = [one for one in self._open.values() if one.person in gone]
+        for session in going:
+            with session.busy:
+                session.wipe()
 
     def close(self) -> None:
         """Ends all of them; one that is in use, once its call does."""

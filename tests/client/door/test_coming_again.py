@@ -9,6 +9,7 @@ from client.audit.events import Event
 from client.door.answers import Looked
 from client.door.callers import Caller, Role
 from client.door.enrolling import UNLIKE_PERSON
+from client.door.eye import Seen
 from client.door.thresholds import Band
 from client.vault.consent import Consent
 from common.errors import (
@@ -129,6 +130,16 @@ def test_a_session_ends_alike_whoever_goes_meanwhile(
     assert site.vault.generation == before
     assert site.told()[-1] == ("enrol", "QUALITY_TOO_LOW")
     assert not site.rows()[-1].event.subject
+
+
+def test_what_somebody_erased_had_shown_is_zeroed_with_the_receipt(site: Site) -> None:
+    shown = list[Seen]()
+    for number in (3, 4):
+        again(site, number)
+        shown.append(site.eye.last)
+    site.reception.erase(ANYTHING, [person(3)])
+    first, other = ([bool(one.any()) for one in seen.features.values()] for seen in shown)
+    assert (any(first), all(other)) == (False, True)
 
 
 def test_erased_between_the_last_look_and_the_change_nobody_comes_back(
