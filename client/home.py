@@ -166,8 +166,9 @@ class SiteHome:
 
     @property
     def commitments(self) -> Path:
-        """Heads of that record which the centre countersigned."""
-        return self.agent / "commitments.jsonl"
+        """Heads of that record which the centre countersigned; the process that asks the centre
+        writes here, and nowhere in the agent's folder."""
+        return self.trust / "commitments.jsonl"
 
     @property
     def releases(self) -> Path:

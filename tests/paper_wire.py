@@ -61,4 +61,6 @@ def joined(home: SiteHome, centre: PaperCentre) -> PaperSite:
 
 
 def trusted(home: SiteHome) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in home.trust.iterdir()}
+    own = home.commitments.name  # what the site says itself, and its lock
+    found = [path for path in home.trust.iterdir() if not path.name.startswith(own)]
+    return {path.name: path.read_bytes() for path in found}

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from client.cli import main as site_cli
+from client.home import SiteHome
 from server.cli import main as admin_cli
 from server.serving.guard import GatewayLimits
 
@@ -143,7 +144,11 @@ def test_the_agent_has_no_network_and_the_courier_no_face() -> None:
     assert courier["ReadWritePaths"] == [f"{SITE}/courier"]
     assert agent["ReadWritePaths"] == [f"{SITE}/agent {SITE}/run"]
     hidden = " ".join(admission["InaccessiblePaths"])
-    assert all(f"-{SITE}/agent/{what}" in hidden for what in ("features", "ledger.db"))
+    home = SiteHome(Path(SITE))
+    secret = (home.features, home.ledger, home.ledger_key, home.vault, home.vault_key, home.runs)
+    door = (home.releases, home.audit, home.callers, home.operator_token)
+    assert {f"-{path}" for path in (*secret, *door)} <= set(hidden.split())
+    assert home.commitments.parent == home.trust  # what it writes down of the audit log
     assert admission["ReadWritePaths"] == [f"{SITE}/trust"]
 
 

@@ -67,7 +67,7 @@ class Parties:
 
 
 class Commitments:
-    """`agent/commitments.jsonl`: one line each, only ever added to.
+    """`trust/commitments.jsonl`: one line each, only ever added to.
 
     Guarantee: a log that was cut or replaced below a head the centre countersigned does not pass
     ``seen``, even if log, this file and all else here come from one older copy, once the centre was

@@ -159,11 +159,11 @@ def _ask(
 
 
 def _commit(home: SiteHome) -> str:
-    """A commitment to the audit log as it is; "" for one that is broken: that the site is a member
-    does not hang on it."""
+    """A commitment to the audit log as it is; "" for one that is broken or cannot be kept: that the
+    site is a member does not hang on it."""
     try:
         return Commitments(home.commitments).make(home.audit, home.config().name)
-    except AuditError as error:
+    except (AuditError, DeploymentError) as error:
         log.error("nothing is shown of the audit log: %s", error.reason)
         return ""
 
@@ -172,7 +172,7 @@ def _keep_word(home: SiteHome, parties: Parties, shown: str, table: dict[str, An
     word, before = _texts(table, "countersigned", "before")
     try:
         Commitments(home.commitments).keep(shown, word, before, parties)
-    except AuditError as error:
+    except (AuditError, DeploymentError) as error:
         log.error("the centre's word on the audit log is not kept: %s", error.reason)
 
 

@@ -98,6 +98,7 @@ def _secret(home: SiteHome, keep_people: bool) -> Iterator[Path]:
         yield from sorted(home.agent_tls.glob("*.key"))
         if keep_people:
             yield from (home.centre_key, home.ca, home.roster, home.certificate)
+            yield home.commitments  # another centre's word would not go with them
         else:
             yield home.identity_key
             yield from (home.operator_token, home.callers)

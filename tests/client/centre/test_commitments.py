@@ -52,7 +52,8 @@ def restored(home: SiteHome, kept: Path) -> None:
     for path in (*home.agent.glob("audit.db*"), home.commitments):
         path.unlink(missing_ok=True)
     for path in kept.iterdir():
-        shutil.copy2(path, home.agent / path.name)
+        log = path.name != home.commitments.name
+        shutil.copy2(path, home.agent / path.name if log else home.commitments)
 
 
 @pytest.fixture
@@ -196,6 +197,14 @@ def test_a_centre_without_room_still_says_how_a_site_stands(
 ) -> None:
     shutil.rmtree(centre.home.commitments, ignore_errors=True)
     centre.home.commitments.write_text("in the way")
+    assert fetch(member, centre.clock).state == "admitted"
+
+
+def test_a_site_without_room_hears_how_it_stands_all_the_same(
+    member: SiteHome, centre: PaperCentre
+) -> None:
+    member.commitments.unlink(missing_ok=True)
+    member.commitments.mkdir()
     assert fetch(member, centre.clock).state == "admitted"
 
 

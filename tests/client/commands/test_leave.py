@@ -98,9 +98,11 @@ def test_a_site_that_keeps_its_people_forgets_its_centre_only(tmp_path: Path) ->
     found_vault(home, home.config())
     with Vault(vault_place(home, home.config())) as vault:
         person = enrol(vault)
+    home.commitments.write_text("the word of a centre\n")
     told = ask(home, "leave", "--yes", "--keep-people")
     assert not told["people_removed"] and "agent/vault" in told["kept"]
-    assert not any(p.exists() for p in (home.ca, home.centre_key, home.node_key))
+    gone = (home.ca, home.centre_key, home.node_key, home.commitments)
+    assert not any(path.exists() for path in gone)
     assert home.identity_key.exists()
     assert "mascaron-admin revoke" in told["next"] and "site.toml" in told["next"]
     with Vault(vault_place(home, home.config())) as vault:
