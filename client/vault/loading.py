@@ -47,7 +47,15 @@ class Loading:
         self._content: NDArray[np.uint8] = np.zeros((0, QUALITY.size), np.uint8)
 
     def run(self) -> Loaded:
-        """Takes ``guard`` itself, for each page."""
+        """Takes ``guard`` itself, for each page. What was opened is zeroed where that fails."""
+        try:
+            self._read()
+        except BaseException:
+            self._content.fill(0)
+            raise
+        return self._loaded()
+
+    def _read(self) -> None:
         core, after = self._core, (b"", b"")  # below every key
         with core.guard():
             begun = core.tables.head.generation
@@ -61,7 +69,6 @@ class Loading:
         with core.guard():
             if core.tables.head.generation != begun:
                 self._drop_others(core.tables.places())
-        return self._loaded()
 
     def _room(self, rows: Sequence[Row]) -> bool:
         """Whether ``rows`` fit: memory is taken once, for as many as the database has room for.

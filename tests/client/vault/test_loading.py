@@ -158,6 +158,26 @@ def test_templates_of_one_trunk_have_one_length(quick_path: Path) -> None:
         assert len(one_by_one(vault)) == 3, "the vault is open still"
 
 
+@pytest.mark.usefixtures("small_pages")
+def test_what_was_opened_is_zeroed_where_loading_fails(quick_path: Path) -> None:
+    with Vault.create(place(quick_path / "v")) as vault:
+        enrol(vault, range(3))
+        reading = loading.Loading(vault._core, TRUNK)
+        opened, pages = reading._open, list[Any]()
+
+        def failing(rows: Any) -> None:
+            if pages:
+                assert reading._content.any()
+                raise VaultError("altered")
+            pages.append(rows)
+            opened(rows)
+
+        reading._open = failing  # type: ignore[method-assign]
+        with pytest.raises(VaultError):
+            reading.run()
+        assert not reading._content.any()
+
+
 def test_people_enrolled_while_memory_is_full_are_left_out(
     quick_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
