@@ -20,7 +20,10 @@ RATE = click.FloatRange(0, 0.25, min_open=True)
 @at_home
 @told
 def calibrate(fmr: float | None, fpir: float | None, home: SiteHome, **typed: Any) -> None:
-    """Find the thresholds for these error rates, or for those of `site.toml`."""
+    """Find the thresholds for these error rates, or for those of `site.toml`.
+
+    --fmr alone is for verifications alone: nobody is searched for by it.
+    """
     from client.commands.release import calibrate_door
 
     if fpir is not None and fmr is None:

@@ -83,7 +83,14 @@ class Story:
 
     def _switch_on(self) -> None:
         """What the operator writes into site.toml: searching is off until somebody wants it."""
-        lines = ["", "[door]", "identify = true", f"aligned = {str(self._scene.aligned).lower()}"]
+        limits = ["claims = 10000", "misses = 10000"]  # a year of questions in a minute
+        lines = [
+            "",
+            "[door]",
+            "identify = true",
+            *limits,
+            f"aligned = {str(self._scene.aligned).lower()}",
+        ]
         if self._scene.detector is not None:
             lines.append(f'detector = "{self._scene.detector.absolute()}"')
         with (self._it.home(SITE) / "site.toml").open("a", encoding="utf-8") as file:

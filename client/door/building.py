@@ -106,6 +106,12 @@ def follow(galleries: Galleries, vault: Vault, persons: Collection[PersonId]) ->
                 serving.extend([person] * len(held), templates, features, quality)
 
 
+def comparable(vault: Vault, now: float) -> frozenset[PersonId]:
+    """Who agreed to be compared with somebody, for whatever question."""
+    agreed = (vault.people(purpose=each, now=now) for each in MATCHED)
+    return frozenset[PersonId]().union(*agreed)
+
+
 def calibrated(
     serving: Serving, vault: Vault, public: Strangers, target: Target, now: float
 ) -> Calibration:
@@ -114,7 +120,7 @@ def calibrated(
     Raises ``InsufficientCalibrationError``.
     """
     strangers = public.of(serving.trunk)
-    agreed = frozenset().union(*(vault.people(purpose=each, now=now) for each in MATCHED))
+    agreed = comparable(vault, now)
     loaded = vault.load(serving.trunk)
     own, person, quality = _of(loaded, agreed, strangers.shape[1])
     loaded.wipe()

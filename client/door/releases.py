@@ -190,7 +190,7 @@ class Releases:
         """Whether ``tend`` has something to do; cheap while nobody was enrolled or erased."""
         if self._state.target is None or self._tended == self._vault.generation:
             return False
-        return outgrown(self._galleries) or self._waiting
+        return outgrown(self._galleries, self._agreed()) or self._waiting
 
     def tend(self) -> bool:
         """Calibrates again where the gallery has outgrown its thresholds, or where a staged release
@@ -201,7 +201,7 @@ class Releases:
             if target is None or not self.due:
                 return False
             self._tended, now = self._vault.generation, self._clock()
-            if outgrown(held):
+            if outgrown(held, self._agreed()):
                 with suppress(InsufficientCalibrationError):
                     self.calibrate(target, now)
                     done = True
@@ -250,7 +250,7 @@ class Releases:
 
     def status(self) -> ReleaseStatus:
         """Which releases there are, and how the staged one does."""
-        return standing(self._state, self._galleries, self._shadow)
+        return standing(self._state, self._galleries, self._shadow, self._agreed())
 
     def close(self) -> None:
         """Lets go of all galleries, which zeroes them; a change under way comes to nothing."""
@@ -339,3 +339,6 @@ class Releases:
 
     def _calibrated(self, serving: Serving, target: Target, now: float) -> Calibration:
         return building.calibrated(serving, self._vault, self._public, target, now)
+
+    def _agreed(self) -> frozenset[PersonId]:
+        return building.comparable(self._vault, self._clock())

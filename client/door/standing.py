@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from client.door.galleries import Galleries
 from client.door.shadow import Change, Shadow
 from client.door.shelf import State
+from client.vault.identity import PersonId
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -13,8 +14,8 @@ class ReleaseStatus:
 
     ``alike`` is the share of ``probes`` that the staged release answers as the active one does, and
     ``changes`` tell the others. ``progress`` is the share of people enrolled under the newer of two
-    trunks, in tenths, rounded down; None while there is one trunk. ``outgrown``: more people are
-    enrolled than the thresholds of searches were fixed for.
+    trunks, in tenths, rounded down; None while there is one trunk. ``outgrown``: more people may be
+    compared than the thresholds of searches were fixed for.
 
     Leaks: to the operator, what ``Shadow`` does; no threshold, and of people one coarse share.
     """
@@ -31,8 +32,13 @@ class ReleaseStatus:
     progress: float | None
 
 
-def standing(state: State, galleries: Galleries, counts: Shadow) -> ReleaseStatus:
-    """The status of releases as ``state`` names them and ``galleries`` hold them."""
+def standing(
+    state: State, galleries: Galleries, counts: Shadow, agreed: frozenset[PersonId]
+) -> ReleaseStatus:
+    """The status of releases as ``state`` names them and ``galleries`` hold them.
+
+    ``agreed`` are those who may be compared, as a calibration counts them.
+    """
     active, staged, before = galleries.active, galleries.staged, state.before
     return ReleaseStatus(
         active=None if active is None else active.release,
@@ -40,7 +46,7 @@ def standing(state: State, galleries: Galleries, counts: Shadow) -> ReleaseStatu
         previous=None if before is None else before.active.release,
         calibrated=active is not None and active.calibration is not None,
         staged_calibrated=staged is not None and staged.calibration is not None,
-        outgrown=outgrown(galleries),
+        outgrown=outgrown(galleries, agreed),
         alike=counts.alike,
         probes=counts.probes,
         changes=counts.changes,
@@ -48,12 +54,12 @@ def standing(state: State, galleries: Galleries, counts: Shadow) -> ReleaseStatu
     )
 
 
-def outgrown(galleries: Galleries) -> bool:
-    """Whether so many people were enrolled since that the active thresholds may not hold."""
+def outgrown(galleries: Galleries, agreed: frozenset[PersonId]) -> bool:
+    """Whether so many of ``agreed`` came since that the active thresholds may not hold."""
     active = galleries.active
     if active is None or active.calibration is None:
         return False
-    return active.calibration.outgrown(len(active.gallery.people))
+    return active.calibration.outgrown(len(active.gallery.people & agreed))
 
 
 def progress(galleries: Galleries) -> float | None:

@@ -123,14 +123,7 @@ def test_after_an_erasure_no_file_has_a_piece_of_the_person(site: Doorstep, tmp_
     assert (row.kind.value, row.outcome) == ("erase", "done")
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("*",),
-        pytest.param(("vault.db",), marks=pytest.mark.slow),
-        pytest.param(("keyring", "keyring.epoch-1"), marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("names", [("*",), ("vault.db",), ("keyring", "keyring.epoch-1")])
 def test_an_old_copy_put_back_brings_nobody_back(site: Doorstep, names: tuple[str, ...]) -> None:
     """Of the database, of the keyring, and of both together: the log knows of the erasure."""
     old, now = site.folder / "old", site.folder / "now"

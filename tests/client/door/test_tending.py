@@ -1,10 +1,11 @@
 """What the people enrolled have outgrown is calibrated again by itself, with a row that tells."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from tests.small_reception import Site
-from tests.small_releases import PEOPLE, TRUNK, tail_of
-from tests.small_vault import NOW, person
+from tests.small_releases import PEOPLE, TRUNK, enrolment, tail_of
+from tests.small_vault import NOW, consent, person
 
 
 def test_an_outgrown_calibration_is_made_again_when_things_are_tidied(quick_path: Path) -> None:
@@ -36,3 +37,16 @@ def test_where_people_are_too_few_that_is_told_once_a_change(quick_path: Path) -
             ("calibrate", "INSUFFICIENT_CALIBRATION"),
         ]
         assert not site.releases.status().staged_calibrated
+
+
+def test_who_agreed_to_training_alone_outgrows_nothing(quick_path: Path) -> None:
+    """They are in the gallery, where nobody may ask about them: thresholds are not for them."""
+    with Site(quick_path) as site:
+        site.open_for(PEOPLE)
+        more = [replace(enrolment(n), consent=consent("training")) for n in range(30, 90)]
+        site.vault.enrol_all(more, NOW)
+        for one in more:
+            site.releases.enrolled(one.person)
+        assert not site.releases.status().outgrown
+        site.reception.tidy()
+        assert site.told() == []
