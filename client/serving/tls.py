@@ -1,6 +1,7 @@
 """Mutual TLS: each end shows a certificate that the other end was given as a file."""
 
 import datetime
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ OPTIONS = (
 )
 
 
+Material = tuple[bytes, bytes, bytes]  # PEM of key, certificate and all that are trusted
+
+
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Tls:
     """PEM files of one end: its own key and certificate, and the one certificate it trusts; or, for
@@ -43,8 +47,11 @@ class Tls:
 
         A peer that has made no certificate yet is let in as soon as it has.
         """
+        first = self._material()
         return grpc.dynamic_ssl_server_credentials(
-            self._identity(), self._identity, require_client_authentication=True
+            _configuration(first),
+            _Changes(self._material, first),
+            require_client_authentication=True,
         )
 
     def channel(self, address: str, options: Sequence[tuple[str, Any]] = ()) -> grpc.Channel:
@@ -53,11 +60,35 @@ class Tls:
         credentials = grpc.ssl_channel_credentials(_read(self.peer), *own)
         return grpc.secure_channel(address, credentials, (*OPTIONS, *options))
 
-    def _identity(self) -> grpc.ServerCertificateConfiguration:
+    def _material(self) -> Material:
         own = _read(self.certificate)  # its holder looks after this site: `status`, `doctor`
         peers = sorted(self.peer.glob("*.crt")) if self.peer.is_dir() else [self.peer]
         trusted = own + b"".join(storing.read(peer) or b"" for peer in peers)
-        return grpc.ssl_server_certificate_configuration([(_read(self.key), own)], trusted)
+        return _read(self.key), own, trusted
+
+
+class _Changes:
+    """What a server shows from now on where it is another than before, else None.
+
+    gRPC asks at every handshake, and frees what it was told before while another handshake may
+    still use it (grpc/grpc#36693): told the same each time, a crowd at the port crashes it.
+    """
+
+    def __init__(self, read: Callable[[], Material], first: Material) -> None:
+        self._read, self._last, self._lock = read, first, threading.Lock()
+
+    def __call__(self) -> grpc.ServerCertificateConfiguration | None:
+        now = self._read()
+        with self._lock:
+            if now == self._last:
+                return None
+            self._last = now
+        return _configuration(now)
+
+
+def _configuration(material: Material) -> grpc.ServerCertificateConfiguration:
+    key, own, trusted = material
+    return grpc.ssl_server_certificate_configuration([(key, own)], trusted)
 
 
 def make_end(folder: Path, name: str, clock: Callable[[], float] = time.time) -> None:
