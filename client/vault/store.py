@@ -145,10 +145,10 @@ class Vault:
             return made
 
     def remove(self, person: PersonId, template: TemplateId) -> None:
-        """Takes one template away, and its bytes from the files.
+        """Takes one template away.
 
-        ``UnknownPersonError`` if it is not there. Copies made before still open it: only ``erase``
-        destroys keys.
+        ``UnknownPersonError`` if it is not there. Copies made before still open it, and so may one
+        in the free space of a page, until the next ``forget_trunk``: only ``erase`` destroys keys.
         """
         core = self._core
         with core.guard():
@@ -206,7 +206,7 @@ class Vault:
                 with core.tables.change(core.keyring.epoch):
                     for person, template in gone:
                         core.tables.delete("template", person, template)
-                core.tables.clean()
+                core.tables.rebuild()
                 core.settle()
 
     def templates(self, trunk: str) -> Iterator[Stored]:

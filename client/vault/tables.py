@@ -193,8 +193,17 @@ class Tables:
         """Of all who were erased."""
         return frozenset(row[1] for row in self.select("tombstone") if row[1])
 
+    def rebuild(self) -> None:
+        """Writes every page anew, in the order of the rows, and leaves nothing else in the files.
+
+        Deleted rows are zeroed where they stood, but earlier changes may have moved them, and left
+        copies in the free space of a page. Reads and writes the whole database.
+        """
+        self._database.execute("VACUUM")
+        self.clean()
+
     def clean(self) -> None:
-        """Leaves nothing of deleted rows: the log goes into the database, and is emptied."""
+        """The log goes into the database, and is emptied: deleted rows are zeroed in both."""
         busy, log, _ = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy or log:
             raise VaultError("the database's log was not emptied: another program reads it")

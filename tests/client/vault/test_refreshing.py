@@ -1,9 +1,12 @@
 """Somebody enrolled shows themselves anew, and a trunk goes: in one change, or not at all."""
 
 import contextlib
+import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from client.vault.records import NewTemplate
@@ -26,6 +29,7 @@ from tests.small_vault import (
 )
 
 Operation = Callable[[Vault], object]
+SEEDS = (0, 2, 4)  # of these, deleting alone left copies in the pages
 
 
 def both(*numbers: int) -> list[NewTemplate]:
@@ -98,6 +102,27 @@ def test_a_trunk_goes_once_nobody_depends_on_it(quick_path: Path) -> None:
         vault.verify()
     left = b"".join(path.read_bytes() for path in files(quick_path / "v"))
     assert bytes.fromhex(TRUNK) not in left, "not even a deleted row stays in a file"
+
+
+def wide(trunk: str) -> list[NewTemplate]:
+    feature = np.ones(512, np.float16)
+    return [NewTemplate(trunk=trunk, feature=feature, quality=0.5) for _ in range(4)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_of_a_trunk_that_goes_nothing_stays_where_pages_were_split(
+    quick_path: Path, seed: int
+) -> None:
+    draws = random.Random(seed)  # noqa: S311
+    order = draws.sample(range(1000), 60)
+    with Vault.create(replace(place(quick_path / "v"), random=draws.randbytes)) as vault:
+        for n in order:
+            vault.enrol(person(n), wide(TRUNK), consent(), now=NOW, label="")
+        for n in order:
+            vault.refresh(person(n), wide(OTHER), most=8, now=NOW)
+        vault.forget_trunk(TRUNK)
+    left = b"".join(path.read_bytes() for path in files(quick_path / "v"))
+    assert bytes.fromhex(TRUNK) not in left and left.count(bytes.fromhex(OTHER)) == 240
 
 
 OPERATIONS: dict[str, Operation] = {
