@@ -1,12 +1,9 @@
 """Reading an audit log that another process has open, or a copy of one: nothing is locked, and
 nothing is written beside it."""
 
-import shutil
 import sqlite3
-import tempfile
 import time
 from collections.abc import Callable, Collection
-from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +20,7 @@ from client.audit.chain import (
     text,
 )
 from common.errors import AuditError, ConfigError, DeploymentError
+from common.snapshots import snapshot
 from common.trust.keys import PublicKey
 
 T = TypeVar("T")
@@ -90,14 +88,9 @@ def _with(path: Path, use: Callable[[sqlite3.Connection], T]) -> T:
     if not path.is_file():
         raise ConfigError(f"there is no audit log at {path}: the door begins one when it opens")
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / path.name
-            for ending in ("", "-wal"):
-                with suppress(FileNotFoundError):
-                    shutil.copyfile(f"{path}{ending}", f"{copy}{ending}")
-            with closing(sqlite3.connect(copy)) as database:
-                database.text_factory = text
-                return use(database)
+        with snapshot(path) as database:
+            database.text_factory = text
+            return use(database)
     except OSError as error:
         raise DeploymentError(
             f"the audit log cannot be read: {error.strerror}; type this as the agent's user"

@@ -4,12 +4,9 @@ No lock is taken and nothing is written beside the ledger: a reader of another u
 files there that the agent cannot write to.
 """
 
-import shutil
 import sqlite3
-import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +19,7 @@ from common.errors import ConfigError, LedgerError
 from common.privacy import accountant
 from common.privacy.accountant import Event
 from common.privacy.plan import PrivacyPlan
+from common.snapshots import snapshot
 
 T = TypeVar("T")
 TRIES, PAUSE = 3, 0.05  # seconds
@@ -110,18 +108,13 @@ def _with(path: Path, use: Callable[[sqlite3.Connection], T]) -> T:
     if not path.is_file():
         raise ConfigError(f"no ledger at {path}")
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / path.name
-            for ending in ("", "-wal"):
-                with suppress(FileNotFoundError):
-                    shutil.copyfile(f"{path}{ending}", f"{copy}{ending}")
-            with closing(sqlite3.connect(copy)) as database:
-                version = database.execute("PRAGMA user_version").fetchone()[0]
-                if version == 0:
-                    raise LedgerError(f"{path} is not a ledger")
-                if version != chain.VERSION:
-                    raise LedgerError(f"the ledger has version {version}, not {chain.VERSION}")
-                return use(database)
+        with snapshot(path) as database:
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                raise LedgerError(f"{path} is not a ledger")
+            if version != chain.VERSION:
+                raise LedgerError(f"the ledger has version {version}, not {chain.VERSION}")
+            return use(database)
     except OSError as error:
         raise LedgerError(f"{path} cannot be read: {error.strerror}") from error
     except chain.DAMAGE as error:

@@ -82,8 +82,9 @@ class _Changes:
         with self._lock:
             if now == self._last:
                 return None
-            self._last = now
-        return _configuration(now)
+            told = _configuration(now)
+            self._last = now  # only now: what could not be told is told again
+        return told
 
 
 def _configuration(material: Material) -> grpc.ServerCertificateConfiguration:

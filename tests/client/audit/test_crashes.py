@@ -1,11 +1,9 @@
 """Whatever write fails, and whenever the process is killed: what was answered is in the log."""
 
 import contextlib
-import os
 import random
-import signal
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ import pytest
 from client.audit.log import SIX_MONTHS, AuditLog
 from common.errors import AuditError, DeploymentError, MascaronError
 from tests.dying_disk import DyingDisk
+from tests.killing import killed
 from tests.small_audit import NOW, event, filled, place
 
 LIFE = 12  # rows that one life may append
@@ -93,35 +92,14 @@ def live(path: Path, tell: Callable[[str], object]) -> None:
             tell(str(n))
 
 
-def killed(path: Path, rng: random.Random) -> int:
-    """Runs ``live`` in a child that is killed at a random moment; the last row it answered with."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        status = 1
-        with contextlib.suppress(BaseException):
-            os.close(reader)
-            live(path, lambda text: os.write(writer, f"{text}\n".encode()))
-            status = 0
-        os._exit(status)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        said = [pipe.readline() for _ in range(rng.randrange(LIFE))]
-        time.sleep(rng.uniform(0, 0.01))
-        os.kill(child, signal.SIGKILL)
-        said += pipe.readlines()
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the child failed by itself"
-    return max((int(line) for line in said if line), default=0)
-
-
 @pytest.mark.parametrize(
     "kills", [25, pytest.param(1000, marks=pytest.mark.slow)], ids=["some", "a thousand"]
 )
 def test_killed_at_random_moments_it_has_what_was_answered(quick_path: Path, kills: int) -> None:
     path, rng, before = quick_path / "audit.db", random.Random(kills), 0  # noqa: S311
     for _ in range(kills):
-        sure = max(before, killed(path, rng))
+        said = killed(partial(live, path), rng, LIFE, 0.01)
+        sure = max(before, *map(int, said), 0)
         with AuditLog(place(path)) as log:
             before = log.head().index
             assert sure <= before <= sure + 1

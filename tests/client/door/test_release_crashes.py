@@ -1,10 +1,7 @@
 """Whatever write fails, and whenever the process is killed: one release decides, and wholly so."""
 
 import contextlib
-import os
 import random
-import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +17,7 @@ from client.door.thresholds import Calibration
 from client.vault.store import Vault
 from common.errors import DeploymentError, MascaronError
 from tests.dying_disk import DyingDisk
+from tests.killing import killed
 from tests.small_releases import (
     NOW,
     OTHER,
@@ -182,27 +180,10 @@ def live(folder: Path, tell: Callable[[str], object], rng: random.Random) -> Non
                 tell(f"done {kind} {seed}")
 
 
-def killed(folder: Path, rng: random.Random) -> list[str]:
-    """Runs ``live`` in a child that is killed at a random moment; what it had said."""
-    reader, writer = os.pipe()
+def lived(folder: Path, rng: random.Random) -> list[str]:
+    """What ``live`` had said when it was killed."""
     mine = random.Random(rng.random())  # noqa: S311
-    child = os.fork()
-    if not child:
-        status = 1
-        with contextlib.suppress(BaseException):
-            os.close(reader)
-            live(folder, lambda text: os.write(writer, f"{text}\n".encode()), mine)
-            status = 0
-        os._exit(status)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        said = [pipe.readline() for _ in range(rng.randrange(2 * LIFE))]
-        time.sleep(rng.uniform(0, 0.03))
-        os.kill(child, signal.SIGKILL)
-        said += pipe.readlines()
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the child failed by itself"
-    return [line.decode().strip() for line in said if line]
+    return killed(lambda tell: live(folder, tell, mine), rng, 2 * LIFE, 0.03)
 
 
 def survive(folder: Path, kills: int, seed: int) -> None:
@@ -218,7 +199,7 @@ def survive(folder: Path, kills: int, seed: int) -> None:
     sure: Model = (1, None, None)
     for _ in range(kills):
         maybe = None
-        for line in killed(folder, rng):
+        for line in lived(folder, rng):
             state, kind, number = line.split()
             then = changed(sure, kind, int(number))
             assert (then is None) == (state == "refused") or state == "begun"

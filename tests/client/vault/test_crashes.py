@@ -1,11 +1,9 @@
 """Whatever write fails, and whenever the process is killed: nobody is lost, nobody comes back."""
 
 import contextlib
-import os
 import random
-import signal
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ import pytest
 from client.vault.store import Vault
 from common.errors import MascaronError, UnknownPersonError
 from tests.dying_disk import DyingDisk
+from tests.killing import killed
 from tests.small_vault import (
     NOW,
     OTHER,
@@ -135,34 +134,12 @@ def live(folder: Path, tell: Callable[[str], object], free: int) -> None:
             tell(f"done {kind} {which}")
 
 
-def killed(folder: Path, rng: random.Random, free: int) -> list[str]:
-    """Runs ``live`` in a child that is killed at a random moment; what it had said."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        status = 1
-        with contextlib.suppress(BaseException):
-            os.close(reader)
-            live(folder, lambda text: os.write(writer, f"{text}\n".encode()), free)
-            status = 0
-        os._exit(status)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        said = [pipe.readline() for _ in range(rng.randrange(10))]
-        time.sleep(rng.uniform(0, 0.02))
-        os.kill(child, signal.SIGKILL)
-        said += pipe.readlines()
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the child failed by itself"
-    return [line.decode().strip() for line in said if line]
-
-
 def survive(folder: Path, kills: int, seed: int) -> None:
     filled(folder, range(1, 4))
     rng, sure = random.Random(seed), {1, 2, 3}  # noqa: S311
     for life in range(kills):
         maybe = None
-        for line in killed(folder, rng, 10 + life * LIFE):
+        for line in killed(partial(live, folder, free=10 + life * LIFE), rng, 10, 0.02):
             state, kind, number = line.split()
             maybe = None if state == "done" else (kind, int(number))
             if state == "done" and kind != "rotate":
