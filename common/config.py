@@ -81,6 +81,10 @@ def _cast(value: Any, expected: Any, where: str) -> Any:
         return _cast(value, inner[0], where)
     if origin is tuple:
         return _cast_tuple(value, arguments, where)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where}: expected a table, got {value!r}")
+        return value
     if origin is typing.Literal:
         if value not in arguments:
             raise ConfigError(f"{where}: expected one of {list(arguments)}, got {value!r}")

@@ -1,0 +1,39 @@
+"""`mascaron-lab attack|audit|fairness`: evidence about any model on any faces."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec
+
+import click
+
+FILE = click.Path(path_type=Path)
+P = ParamSpec("P")
+
+
+def subjected(command: Callable[P, None]) -> Callable[P, None]:
+    """The options of ``simulations.evidence.subject.SubjectOptions``, and ``--out``."""
+    for option in reversed(_SUBJECT):
+        command = option(command)
+    return command
+
+
+_SUBJECT = (
+    click.option("--faces", type=FILE, help="Pack (.npz) or folder of faces; default: synthetic."),
+    click.option("--people", type=click.IntRange(2), default=160, show_default=True),
+    click.option("--trunk", type=FILE, help="ONNX or safetensors embedder; default: the starter."),
+    click.option("--tail", type=FILE, help="File of a tail; default: the one in the trunk."),
+    click.option("--folds", default="1-6,8", show_default=True, help="People measured."),
+    click.option(
+        "--threshold-folds",
+        default="7",
+        show_default=True,
+        help="Who fix thresholds and teach attackers.",
+    ),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+    click.option("--cache", type=FILE, help="Folder for features (as sensitive as the faces)."),
+    click.option("--aligned", is_flag=True, help="Pictures of folders are aligned 112x112 crops."),
+    click.option("--detector", type=FILE, help="YuNet weights for pictures that are not aligned."),
+    click.option("--keep-going", is_flag=True, help="Skip and count pictures that cannot be used."),
+    click.option("--threads", type=click.IntRange(1), default=2, show_default=True),
+    click.option("--out", type=FILE, help="Folder for the section, its pictures and what resumes."),
+)
