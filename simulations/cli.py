@@ -7,6 +7,7 @@ from typing import Any, ParamSpec
 import click
 
 from common.console import quiet_logs, told
+from simulations import cli_audit
 
 FILE = click.Path(path_type=Path)
 MANY = click.IntRange(min=1)
@@ -261,3 +262,6 @@ def bench(bench: str, arguments: tuple[str, ...]) -> None:
 
     module = importlib.import_module(f"simulations.benchmarks.{bench.replace('-', '_')}")
     module.main(list(arguments))
+
+
+main.add_command(cli_audit.audit)

@@ -1,0 +1,51 @@
+"""`mascaron-lab audit`: attacks on what a site releases, and what each of them proves."""
+
+from typing import Any
+
+import click
+
+from common.console import quiet_logs, told
+from simulations.cli_evidence import FILE, subjected
+
+
+@click.group()
+def audit() -> None:
+    """Attack a release, and say what each attack could have shown."""
+
+
+@audit.command()
+@click.option("--epsilon", type=float, default=8.0, show_default=True, help="That is claimed.")
+@click.option("--delta", type=float, default=1e-5, show_default=True, help="Of the claim.")
+@click.option("--canaries", type=click.IntRange(100), help="Invented people who are in or out.")
+@click.option("--power", type=click.IntRange(1), help="Instead: catch planted errors N times each.")
+@click.option("--trunk", type=FILE, help="ONNX or safetensors embedder; default: the starter.")
+@click.option("--tail", type=FILE, help="File of a tail; default: the one in the trunk.")
+@click.option("--seed", type=click.IntRange(0), help="Of noise and coins; default: the system's.")
+@click.option("--out", type=FILE, help="Folder for the section.")
+@told
+def mechanism(**options: Any) -> None:
+    """Audit the shipped sampler, clip, noise and release on canaries: no face, no budget.
+
+    Prints bounds with their ceilings to stderr and the section as JSON to stdout.
+    """
+    quiet_logs(verbose=False)
+    from simulations.commands.audit_mechanism import mechanism_command
+
+    mechanism_command(**options)
+
+
+@audit.command()
+@subjected
+@click.option("--epsilon", type=float, multiple=True, help="May be given several times.")
+@click.option("--delta", type=float, help="Of every guarantee; default: what the people demand.")
+@click.option("--shadows", type=click.IntRange(2), help="Federations that teach the attacker.")
+@told
+def membership(**options: Any) -> None:
+    """Ask a final model who trained it, with and without protection.
+
+    Prints a table to stderr and the section as JSON to stdout.
+    """
+    quiet_logs(verbose=False)
+    from simulations.commands.audit_membership import membership_command
+
+    membership_command(**options)
