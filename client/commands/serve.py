@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from client.home import SiteConfig, SiteHome
 from client.serving.stopping import Stopping
 from client.vault.hardening import give_back_freed, harden
-from common.errors import ConfigError
+from common.errors import ConfigError, MascaronError
 from common.trust.keys import SigningKey
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def serve_site(home: SiteHome, group: str | None, say: Say) -> None:
     and ``group`` may connect to its socket besides this user. A site that is alone has no courier.
     ``say`` is told a line of progress, and each address as soon as it is answered at.
     Raises ``ConfigError``, ``DeploymentError``, ``LedgerError``, ``TrunkError``, ``DataSetError``
-    and what ``open_door`` does; no message names anybody.
+    and what ``open_door`` does; no message names anybody. Where there is a door, what only training
+    needs ends training alone: ledger, policy, faces, the courier's way in.
     Guarantee: this process leaves no core file, and processes of the same user that are not its
     parent cannot read its memory (Linux).
     Leaks: logs hold reasons and numbers of rounds, at most so many lines a minute.
@@ -51,7 +52,13 @@ def serve_site(home: SiteHome, group: str | None, say: Say) -> None:
         if way is None:
             stopping.wait()
         elif await_admission(home, say, stopping):
-            _serve_agent(home, way, (vault, say), stopping)
+            try:
+                _serve_agent(home, way, (vault, say), stopping)
+            except MascaronError as error:
+                if vault is None:
+                    raise  # nobody would be answered at all
+                say(f"no training: {error.reason}: {error}; mend it and start this again")
+                stopping.wait()
 
 
 def _serve_agent(

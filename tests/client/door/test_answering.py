@@ -73,6 +73,26 @@ def test_the_door_is_open_before_the_site_is_admitted_and_until_both_have_draine
         assert vault is not None
 
 
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [("ledger", "LEDGER"), pytest.param("policy", "CONFIG", marks=pytest.mark.slow)],
+)
+def test_what_only_training_needs_may_break_and_the_door_answers_on(
+    made: Home, broken: str, reason: str
+) -> None:
+    home = made.home
+    getattr(home, broken).write_bytes(b"neither a ledger nor a policy" * 99)
+    command = [sys.executable, "-c", SERVE, "serve", "--home", str(home.folder)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert heard(process.stderr, "no training: ").startswith(f"no training: {reason}_")
+        assert not home.socket(home.config()).exists()  # no courier is answered
+        with operator(home) as door:
+            assert list(door.people()) == []
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+
+
 def test_a_site_without_a_vault_has_no_door_and_is_told_so(tmp_path: Path) -> None:
     home, said = make_home(tmp_path).home, list[str]()
     with answering(home, said.append) as vault:
