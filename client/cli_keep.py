@@ -158,6 +158,11 @@ def backup(folder: Path, recovery: str, home: SiteHome) -> None:
 @click.option(
     "--losing", is_flag=True, help="Though people came, or consents changed, since: both are lost."
 )
+@click.option(
+    "--renewed",
+    type=click.Choice(["leave-out", "older"]),
+    help="Whose consent changed since: not brought back, or by the older one.",
+)
 @at_home
 @told
 def restore(home: SiteHome, **typed: Any) -> None:

@@ -9,19 +9,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from client.audit.chain import Entry
-from client.audit.events import Kind
+from client.audit.events import TAG, Kind
 from client.audit.log import AuditLog, AuditPlace
 from client.centre.admission import countersigned
 from client.commands.asking import Asking
-from client.door.recording import DONE, PENDING, Recorder, check_of_one_day
+from client.door.recording import DONE, PENDING, SUBJECT, Recorder, check_of_one_day
 from client.home import SiteHome
 from client.vault.backup import Known, backup, generation_of, restore
 from client.vault.founding import vault_place
+from client.vault.handles import DataKey
 from client.vault.recovery import RecoveryKey, RecoveryLock
-from client.vault.store import Vault
+from client.vault.store import Vault, tag_by
 from common.errors import VaultRollbackError
 from common.trust.keys import SigningKey
 
@@ -33,11 +34,22 @@ PAGE = 1000  # rows read at once
 @dataclass(frozen=True, kw_only=True)
 class Restoring:
     """The backup, the file with the private half of its recovery key, and whether people who were
-    enrolled since may be lost."""
+    enrolled since may be lost. ``renewed`` says what to do about who gave another consent since,
+    which the backup does not hold: they are left out, or come back by the older one."""
 
     file: Path
     key: Path
     losing: bool
+    renewed: Literal["leave-out", "older"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Since:
+    """What the log tells of the time after a backup: the newest generation, and the tags of those
+    who gave another consent, or may have."""
+
+    generation: int
+    renewed: frozenset[bytes]
 
 
 def rotate_vault(asking: Asking) -> dict[str, Any]:
@@ -72,31 +84,57 @@ def backup_vault(
 def restore_vault(home: SiteHome, asked: Restoring, clock: Clock = time.time) -> dict[str, Any]:
     """Makes the vault of a backup, where none is any more.
 
-    Raises ``VaultRollbackError`` if the log tells of changes since, unless ``asked.losing``; and
-    always if anybody was erased since, or the log knows nothing of this backup.
+    Raises ``VaultRollbackError`` if the log tells of changes since, unless ``asked.losing``; of
+    another consent since, unless ``asked.renewed`` says what becomes of it; and always if anybody
+    was erased since, or the log knows nothing of this backup.
     """
     home.check_agent()
     place = vault_place(home, home.config())
     with _opened_log(home) as log:
-        known = _known(log, generation_of(asked.file), asked.losing)
+        since = _since(log, generation_of(asked.file))
+        if since.renewed and asked.losing and asked.renewed is None:
+            raise VaultRollbackError(
+                f"{len(since.renewed)} consents were changed since this backup, perhaps to allow "
+                "less: --renewed leave-out brings none of these people back; --renewed older "
+                "brings them back by what they agreed to before, and names them: ask each again"
+            )
+        known = Known(
+            generation=since.generation,
+            epoch=0,
+            losing=asked.losing,
+            left_out=lambda key: asked.renewed == "leave-out" and _tag(key) in since.renewed,
+        )
         with restore(asked.file, RecoveryKey(asked.key), place, known) as vault:
             recorder = Recorder(vault, log, clock)
             with recorder.row(None, Kind.RESTORE) as note:
                 note.reference = recorder.reference(None)
-            return {"restored": str(asked.file), "generation": vault.generation}
+            people = vault.people(now=clock()) | vault.expired(clock())
+            older = sorted(one.hex() for one in people if recorder.subject(one) in since.renewed)
+            told = {"restored": str(asked.file), "generation": vault.generation}
+            return {**told, "by_an_older_consent": older} if older else told
 
 
-def _known(log: AuditLog, generation: int, losing: bool) -> Known:
+def _tag(key: DataKey) -> bytes:
+    """By which rows of the log name whose key this is."""
+    return tag_by(key, SUBJECT)[:TAG]
+
+
+def _since(log: AuditLog, generation: int) -> _Since:
     """What the log remembers of the vault since the backup of ``generation`` was made."""
     found, gone, latest = False, False, generation
+    renewed: set[bytes] = set()
     for entry in _entries(log):
         event, (number, _, _) = entry.event, entry.event.reference.partition(":")
         if number.isdecimal():
             latest = max(latest, int(number))
+        done = event.outcome in (PENDING, DONE)  # not one that was refused
         if event.kind is Kind.BACKUP and number == str(generation):
             found, gone = True, False
-        elif event.kind in GONE and event.outcome in (PENDING, DONE):  # not one that was refused
+            renewed.clear()
+        elif event.kind in GONE and done:
             gone = True
+        elif event.kind is Kind.RENEW and done:
+            renewed.add(event.subject)
     if not found:
         raise VaultRollbackError(
             "the audit log knows nothing of this backup, so it may bring back who was erased: put "
@@ -104,7 +142,7 @@ def _known(log: AuditLog, generation: int, losing: bool) -> Known:
         )
     if gone:
         raise VaultRollbackError("people were erased since this backup: take a later one")
-    return Known(generation=latest, epoch=0, losing=losing)
+    return _Since(latest, frozenset(renewed))
 
 
 def _entries(log: AuditLog) -> Iterator[Entry]:

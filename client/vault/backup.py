@@ -34,12 +34,14 @@ class Known:
 
     ``losing``: take a backup older than ``generation``, and lose who was enrolled since. Only if
     nobody was erased since, or ``tombstones`` (of the vault that is there still) tell who.
+    ``left_out`` is asked about the key of everybody in the backup.
     """
 
     generation: int
     epoch: int
     tombstones: frozenset[tuple[int, bytes]] = frozenset()
     losing: bool = False
+    left_out: Callable[[DataKey], bool] = lambda key: False  # whose key does not come back
 
 
 def backup(vault: Vault, folder: Path, recovery: KeyProvider) -> Path:
@@ -127,10 +129,11 @@ def _check_age(epoch: int, generation: int, known: Known) -> None:
 def _forget(
     keys: dict[PersonId, DataKey], rows: dict[str, list[Row]], site: str, known: Known
 ) -> None:
-    """Leaves out who was erased after the backup was made."""
+    """Leaves out who was erased after the backup was made, and who is not to come back."""
     dead = {digest for _, digest in known.tombstones}
-    for person in [person for person in keys if tombstone(site, person) in dead]:
-        del keys[person]
+    for person, key in list(keys.items()):
+        if tombstone(site, person) in dead or known.left_out(key):
+            keys.pop(person).wipe()
     for table in ("person", "template"):
         rows[table] = [row for row in rows[table] if row[0] in keys]
 

@@ -267,7 +267,7 @@ class Vault:
     def tag(self, person: PersonId, message: bytes) -> bytes:
         """32 bytes that stand for ``message`` of this person, until their key is destroyed."""
         with self._core.guard():
-            return self._core.keyring.key(person).derive("subject").tag(message)
+            return tag_by(self._core.keyring.key(person), message)
 
     def derive(self, use: str) -> DataKey:
         """A key of this site for ``use``: the same for as long as the vault lives."""
@@ -364,6 +364,11 @@ class Vault:
                 raise DuplicatePersonError("this id is in use, or was: draw another")
         if len(set(persons)) != len(persons):
             raise DuplicatePersonError("the same id twice in one enrolment")
+
+
+def tag_by(key: DataKey, message: bytes) -> bytes:
+    """What ``Vault.tag`` gives for ``message`` of the person whose key this is."""
+    return key.derive("subject").tag(message)
 
 
 def _check_consent(consent: Consent, now: float) -> None:

@@ -10,10 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from client.audit.commitments import Seen
-from client.audit.events import Event, Kind
+from client.audit.events import TAG, Event, Kind
 from client.audit.log import AuditLog, AuditPlace
 from client.cli import main
 from client.commands import vault as commands
+from client.door.recording import SUBJECT
 from client.home import SiteHome
 from client.vault.founding import vault_place
 from client.vault.store import Vault
@@ -54,11 +55,21 @@ class Site:
     def lose(self) -> None:
         shutil.rmtree(self.home.vault)
 
-    def note(self, kind: Kind, generation: int, outcome: str = "done") -> None:
+    def note(
+        self, kind: Kind, generation: int, outcome: str = "done", subject: bytes = b""
+    ) -> None:
         key = SigningKey.load(self.home.identity_key)
+        told = {"reference": f"{generation}:none", "outcome": outcome, "subject": subject}
         with AuditLog(AuditPlace(path=self.home.audit, key=key, site="clinic")) as log:
-            reference = f"{generation}:none"
-            log.append(Event(kind=kind, began=NOW, ended=NOW, reference=reference, outcome=outcome))
+            log.append(Event(kind=kind, began=NOW, ended=NOW, **told))
+
+    def narrow(self, number: int) -> None:
+        """Person ``number`` allows verification alone from now on."""
+        with self.vault() as vault:
+            vault.renew(person(number), consent("verify"), now=NOW)
+            self.note(
+                Kind.RENEW, vault.generation, subject=vault.tag(person(number), SUBJECT)[:TAG]
+            )
 
 
 @pytest.fixture
@@ -101,6 +112,37 @@ def test_an_older_backup_is_refused_unless_losing_people_is_meant(site: Site) ->
     assert "ROLLBACK_DETECTED" in site.restore(file).stderr
     assert site.restore(file, "--losing").exit_code == 0
     assert people(site) == {person(1), person(2)}
+
+
+def test_a_consent_that_was_narrowed_never_widens_without_the_operators_word(site: Site) -> None:
+    file = site.backup()
+    site.narrow(1)
+    site.lose()
+    done = site.restore(file, "--losing")
+    assert (done.exit_code, "--renewed" in done.stderr) == (1, True)
+    assert "ROLLBACK_DETECTED" in site.restore(file, "--renewed", "older").stderr  # not --losing
+    assert not site.home.vault.exists()
+    told = json.loads(site.restore(file, "--losing", "--renewed", "older").stdout)
+    assert told["by_an_older_consent"] == [person(1).hex()]
+    assert people(site) == {person(1), person(2)}
+
+
+def test_who_narrowed_a_consent_is_left_out_where_the_operator_says_so(site: Site) -> None:
+    file = site.backup()
+    site.narrow(1)
+    site.lose()
+    told = json.loads(site.restore(file, "--losing", "--renewed", "leave-out").stdout)
+    assert "by_an_older_consent" not in told
+    assert people(site) == {person(2)}
+
+
+def test_a_consent_that_was_narrowed_before_the_backup_comes_back_as_it_was(site: Site) -> None:
+    site.narrow(1)
+    file = site.backup()
+    site.lose()
+    assert site.restore(file).exit_code == 0
+    with site.vault() as vault:
+        assert vault.consent(person(1)).purposes == {"verify"}
 
 
 def test_who_was_erased_does_not_come_back_whatever_is_meant(site: Site) -> None:
