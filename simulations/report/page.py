@@ -36,11 +36,12 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
 def render(found: RunFolder | SweepFolder) -> str:
     """The page as text."""
     if isinstance(found, RunFolder):
-        return _filled("run.html", run_context(found))
-    return _filled("sweep.html", sweep_context(found))
+        return filled("run.html", run_context(found))
+    return filled("sweep.html", sweep_context(found))
 
 
-def _filled(template: str, context: dict[str, Any]) -> str:
+def filled(template: str, context: dict[str, Any]) -> str:
+    """The page that ``template`` makes of ``context``; whatever is in it is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 

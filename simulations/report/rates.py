@@ -37,7 +37,7 @@ def det_figure(summary: Summary) -> Figure | None:
     if not grid or not any(any(v is not None for v in curve) for curve in curves.values()):
         return None
     drawn = {arm: _det_points(grid, curve) for arm, curve in curves.items()}
-    axes = _det_axes([point for points in drawn.values() for point in points])
+    axes = det_axes([point for points in drawn.values() for point in points])
     panels = []
     for epsilon in epsilons_of(summary) or [""]:
         panel = Panel(*axes, title=f"ε = {epsilon}" if epsilon else "")
@@ -125,7 +125,9 @@ def _det_points(grid: Sequence[float], curve: Sequence[float | None]) -> list[Po
     ]
 
 
-def _det_axes(points: Sequence[Point]) -> tuple[Axis, Axis]:
+def det_axes(points: Sequence[Point]) -> tuple[Axis, Axis]:
+    """Axes of normal deviates that hold all ``points``."""
+
     def axis(title: str, values: Sequence[float]) -> Axis:
         low, high = min(values), max(values)
         bare = Axis(title=title, low=low, high=high, ticks=(), scale=probit)
