@@ -8,7 +8,7 @@ mistake is a ``DataSetError`` naming the file and the array.
 
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ _REQUIRED = ("jpeg", "offsets", "person")
 
 def load_pack(path: Path) -> FaceSet:
     """The faces in the pack at ``path``; its pictures stay compressed until asked for."""
-    arrays = _read(path)
+    arrays = read_arrays(path, _REQUIRED, (*_COLUMNS, "attribute_names"))
     try:
         return _faces(arrays, path.name)
     except DataSetError as error:
@@ -63,13 +63,19 @@ def _faces(arrays: Mapping[str, Array], source: str) -> FaceSet:
     return FaceSet(source=crops, person=person, names=names, **columns)
 
 
-def _read(path: Path) -> dict[str, Array]:
+def read_arrays(
+    path: Path, required: Collection[str], optional: Collection[str]
+) -> dict[str, Array]:
+    """The arrays ``required`` and, where they are there, ``optional`` of the pack at ``path``.
+
+    ``DataSetError`` naming the file where one is missing, damaged or anything but plain numbers
+    and texts.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             sizes = {i.filename: i.file_size for i in archive.infolist()}
-            known = (*_REQUIRED, *_COLUMNS, "attribute_names")
-            wanted = [k for k in known if f"{k}.npy" in sizes]
-            missing = [k for k in _REQUIRED if k not in wanted]
+            wanted = [k for k in (*required, *optional) if f"{k}.npy" in sizes]
+            missing = [k for k in required if k not in wanted]
             if missing:
                 raise DataSetError(f"{path}: no array {', '.join(map(repr, missing))}")
             if sum(sizes[f"{k}.npy"] for k in wanted) > MAX_BYTES:

@@ -159,7 +159,7 @@ def decide(embeddings: ArrayLike, person: ArrayLike, threshold: float) -> Decide
         keys.append(key)
         counts.append(often)
     key, at = np.unique(np.concatenate(keys), return_inverse=True)
-    accepted = np.bincount(at, np.concatenate(counts), minlength=len(key))
+    accepted = np.bincount(at, np.concatenate(counts), minlength=len(key)).astype(np.float64)
     first, second = np.divmod(key, max(people, 1))
     pictures = count.astype(np.float64)
     return Decided(first, second, accepted, pictures, pictures * (pictures - 1) / 2 - true_accepts)
@@ -265,4 +265,5 @@ def _cross(decided: Decided, place: NDArray[np.int64], groups: int) -> Doubles:
 
 def _floored(share: Share) -> Doubles:
     """(1 + B,): the rate and its resamples, never less than half an error of all trials."""
-    return np.maximum(np.r_[share.value, share.draws], 0.5 / share.trials)
+    rates: Doubles = np.r_[share.value, share.draws]
+    return np.maximum(rates, 0.5 / share.trials)
