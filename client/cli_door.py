@@ -188,6 +188,19 @@ def renew(person: str, home: SiteHome, **typed: Any) -> None:
 
 
 @click.command()
+@person_argument
+@click.argument("label")
+@as_caller
+@at_home
+@told
+def relabel(person: str, label: str, home: SiteHome, **typed: Any) -> None:
+    """Put LABEL, your own word for PERSON, in the place of the one there is; "" for none."""
+    from client.commands.people import relabel_person
+
+    result(relabel_person(asking_of(home, typed), person, label))
+
+
+@click.command()
 @click.argument("source")
 @click.option("--person", help="Verify that it is this one; otherwise identify.")
 @click.option(
@@ -230,5 +243,6 @@ COMMANDS = (
     export,
     people,
     renew,
+    relabel,
     watch,
 )

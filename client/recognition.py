@@ -136,6 +136,10 @@ class Recognition:
         """Puts another consent in the place of the one there is."""
         self._ask("Renew", pb.RenewRequest(person=person, consent=_consent(consent)))
 
+    def relabel(self, person: bytes, label: str) -> None:
+        """Puts another word for ``person`` in the place of the one there is."""
+        self._ask("Relabel", pb.RelabelRequest(person=person, label=label))
+
     def people(self) -> Iterator[Listed]:
         """Everybody enrolled, by id."""
         after = b""

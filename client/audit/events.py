@@ -25,6 +25,7 @@ class Kind(StrEnum):
     ERASE = "erase"
     EXPORT = "export"
     RENEW = "renew"
+    RELABEL = "relabel"
     LIST = "list"
     ROTATE = "rotate"
     CALIBRATE = "calibrate"

@@ -1,4 +1,4 @@
-"""`mascaron-site people|erase|export|renew`: what is held of people, and what they may ask for."""
+"""`mascaron-site people|erase|export|renew|relabel`: what is held of people, and by which word."""
 
 import json
 from collections.abc import Sequence
@@ -59,3 +59,10 @@ def renew_person(asking: Asking, person: str, agreed: Agreed, now: float) -> dic
     with asking.door() as door:
         door.renew(person_of(person), consent)
     return {"person": person, "purposes": sorted(consent.purposes), "expires": day(consent.expires)}
+
+
+def relabel_person(asking: Asking, person: str, label: str) -> dict[str, Any]:
+    """Puts another word for ``person`` in the place of the one there is; it is not told again."""
+    with asking.door() as door:
+        door.relabel(person_of(person), label)
+    return {"person": person, "labelled": bool(label)}

@@ -76,6 +76,14 @@ class Keeping:
             self._recorder.intend(caller, Kind.RENEW, note.subject)
             self._parts.vault.renew(known, consent, now=now)
 
+    def relabel(self, caller: Caller, person: bytes, label: str) -> None:
+        """Puts another word for a person in the place of the one there is; rows hold neither."""
+        with self._recorder.row(caller, Kind.RELABEL) as note:
+            known = PersonId(person)
+            note.subject = self._recorder.subject(known)
+            self._recorder.intend(caller, Kind.RELABEL, note.subject)
+            self._parts.vault.relabel(known, label)
+
     def people(self, caller: Caller, after: bytes, most: int) -> list[Listed]:
         """At most ``most`` people by their ids, from the first behind ``after``."""
         with self._recorder.row(caller, Kind.LIST):

@@ -114,6 +114,11 @@ class Reception:
         _check(caller, Role.OPERATE)
         self._keeping.renew(caller, person, consent)
 
+    def relabel(self, caller: Caller, person: bytes, label: str) -> None:
+        """Another word for a person in the place of the one there is."""
+        _check(caller, Role.OPERATE)
+        self._keeping.relabel(caller, person, label)
+
     def people(self, caller: Caller, after: bytes = b"", most: int = MOST_LISTED) -> list[Listed]:
         """Who is enrolled, by id, from the first behind ``after``."""
         _check(caller, Role.OPERATE)

@@ -129,6 +129,14 @@ class RecognitionService(rpc.RecognitionServicer):
         return pb.RenewResponse()
 
     @_asked
+    def Relabel(  # noqa: N802
+        self, caller: Caller, request: pb.RelabelRequest
+    ) -> pb.RelabelResponse:
+        person, label = m.person_of(request.person), m.label_of(request.label)
+        self._reception.relabel(caller, person, label)
+        return pb.RelabelResponse()
+
+    @_asked
     def List(self, caller: Caller, request: pb.ListRequest) -> pb.ListResponse:  # noqa: N802
         after = m.person_of(request.after) if request.after else b""
         most = m.number_of(request.most, m.MOST_LISTED)

@@ -241,6 +241,22 @@ class RenewResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class RelabelRequest(_message.Message):
+    __slots__ = ("protocol", "person", "label", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    PERSON_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    person: bytes
+    label: str
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., person: _Optional[bytes] = ..., label: _Optional[str] = ..., request: _Optional[str] = ...) -> None: ...
+
+class RelabelResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class ListRequest(_message.Message):
     __slots__ = ("protocol", "after", "most", "request")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]

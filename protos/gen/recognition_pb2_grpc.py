@@ -94,6 +94,11 @@ class RecognitionStub:
                 request_serializer=protos_dot_gen_dot_recognition__pb2.RenewRequest.SerializeToString,
                 response_deserializer=protos_dot_gen_dot_recognition__pb2.RenewResponse.FromString,
                 _registered_method=True)
+        self.Relabel = channel.unary_unary(
+                '/mascaron.recognition.v1.Recognition/Relabel',
+                request_serializer=protos_dot_gen_dot_recognition__pb2.RelabelRequest.SerializeToString,
+                response_deserializer=protos_dot_gen_dot_recognition__pb2.RelabelResponse.FromString,
+                _registered_method=True)
         self.List = channel.unary_unary(
                 '/mascaron.recognition.v1.Recognition/List',
                 request_serializer=protos_dot_gen_dot_recognition__pb2.ListRequest.SerializeToString,
@@ -239,6 +244,13 @@ class RecognitionServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Relabel(self, request, context):
+        """Another word of the operator's for a person, in the place of the one there is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def List(self, request, context):
         """Who is enrolled.
         """
@@ -379,6 +391,11 @@ def add_RecognitionServicer_to_server(servicer, server):
                     servicer.Renew,
                     request_deserializer=protos_dot_gen_dot_recognition__pb2.RenewRequest.FromString,
                     response_serializer=protos_dot_gen_dot_recognition__pb2.RenewResponse.SerializeToString,
+            ),
+            'Relabel': grpc.unary_unary_rpc_method_handler(
+                    servicer.Relabel,
+                    request_deserializer=protos_dot_gen_dot_recognition__pb2.RelabelRequest.FromString,
+                    response_serializer=protos_dot_gen_dot_recognition__pb2.RelabelResponse.SerializeToString,
             ),
             'List': grpc.unary_unary_rpc_method_handler(
                     servicer.List,
@@ -760,6 +777,33 @@ class Recognition:
             '/mascaron.recognition.v1.Recognition/Renew',
             protos_dot_gen_dot_recognition__pb2.RenewRequest.SerializeToString,
             protos_dot_gen_dot_recognition__pb2.RenewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Relabel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mascaron.recognition.v1.Recognition/Relabel',
+            protos_dot_gen_dot_recognition__pb2.RelabelRequest.SerializeToString,
+            protos_dot_gen_dot_recognition__pb2.RelabelResponse.FromString,
             options,
             channel_credentials,
             insecure,

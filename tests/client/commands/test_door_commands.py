@@ -187,6 +187,7 @@ def test_a_person_asks_what_is_held_and_to_be_erased(desk: Desk, people: list[st
     assert record.stat().st_mode & 0o077 == 0
     renewed = desk.told("renew", last, *desk.agreed("verify"))
     assert (renewed["purposes"], renewed["expires"]) == (["verify"], "2028-11-21")
+    assert desk.told("relabel", last, "room 9") == {"person": last, "labelled": True}
     receipt = desk.folder / "receipt.json"
     assert desk.told("erase", last, "--receipt", str(receipt))["erased"] == 1
     desk.told("receipt", "check", str(receipt))

@@ -185,6 +185,7 @@ def test_rows_of_the_log_and_its_signed_end_are_told_to_who_may_read_them(way: D
         door.rotate()
         assert door.audit_rows(head.index + 1)[-1].kind == "rotate"
         door.renew(person(1), consent("verify"))
+        door.relabel(person(1), "another")
         assert door.export(person(1))["purposes"] == ["verify"]
 
 

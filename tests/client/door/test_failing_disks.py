@@ -17,6 +17,7 @@ from tests.small_vault import NOW, consent, person
 CHANGES: dict[str, Callable[[Site], object]] = {
     "enrol": lambda site: site.reception.commit(ANYTHING, shown(site, 50), True),
     "erase": lambda site: site.reception.erase(ANYTHING, [person(1), person(2)]),
+    "relabel": lambda site: site.reception.relabel(ANYTHING, person(1), "L9"),
     "renew": lambda site: site.reception.renew(ANYTHING, person(1), consent("verify")),
     "rotate": lambda site: site.reception.rotate(ANYTHING),
     "expire": lambda site: _expire(site),

@@ -68,6 +68,7 @@ def test_unknown_and_erased_are_refused_in_the_same_words(site: Site) -> None:
             lambda who=who: site.reception.erase(ANYTHING, [who]),
             lambda who=who: site.reception.export(ANYTHING, who),
             lambda who=who: site.reception.renew(ANYTHING, who, consent()),
+            lambda who=who: site.reception.relabel(ANYTHING, who, "L"),
         ):
             with pytest.raises(UnknownPersonError) as refused:
                 ask()
@@ -166,6 +167,16 @@ def test_what_ran_out_and_is_not_erased_yet_can_be_read_and_renewed(site: Site) 
     site.reception.renew(ANYTHING, person(4), consent())
     assert site.reception.verify(ANYTHING, person(4), picture(4)) == Band.MATCH
     assert site.told()[1:4] == [("list", "done"), ("renew", "pending"), ("renew", "done")]
+
+
+def test_another_word_for_a_person_changes_nothing_else_and_is_in_no_row(site: Site) -> None:
+    before = site.vault.export(person(4))
+    site.reception.relabel(ANYTHING, person(4), "Dr. Nobody")
+    assert site.vault.export(person(4)) == before | {"label": "Dr. Nobody"}
+    assert site.told() == [("relabel", "pending"), ("relabel", "done")]
+    assert "Nobody" not in repr([entry.event for entry in site.rows()])
+    site.reception.relabel(ANYTHING, person(4), "")
+    assert site.vault.label(person(4)) == ""
 
 
 @pytest.mark.parametrize(

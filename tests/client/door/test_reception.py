@@ -39,6 +39,7 @@ CALLS: dict[str, tuple[set[Role], Call]] = {
     "erase": ({Role.ERASE}, lambda r, who: r.erase(who, [person(1)])),
     "export": ({Role.ERASE, Role.OPERATE}, lambda r, who: r.export(who, person(2))),
     "renew": ({Role.OPERATE}, lambda r, who: r.renew(who, person(2), consent())),
+    "relabel": ({Role.OPERATE}, lambda r, who: r.relabel(who, person(2), "L")),
     "people": ({Role.OPERATE}, lambda r, who: r.people(who)),
     "rotate": ({Role.OPERATE}, lambda r, who: r.rotate(who)),
     "calibrate": ({Role.OPERATE}, lambda r, who: r.calibrate(who, TARGET)),
