@@ -42,6 +42,7 @@ def everything(site: Doorstep) -> dict[str, dict[str, object]]:
         "Erase": {"persons": [person]},
         "Export": {"person": person},
         "Renew": {"person": person, "consent": consent},
+        "Relabel": {"person": person, "label": "x"},
         "List": {"most": 10_000},
         "Calibrate": {"fmr": 0.25, "fpir": 0.25},
         "StageRelease": {"tail": tail_bytes(tail, trunk.hash)},
