@@ -1,5 +1,6 @@
 """What evidence is taken of: a trunk, a tail, and faces none of which trained either."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from common.bundle import VERSION
 from common.errors import ModelError, ScenarioError
 from common.evidence.section import About, Picture, Section
 from common.faces.faceset import FaceSet
-from common.faces.splits import parse_folds
+from common.faces.splits import parse_folds, with_folds
 from common.models.cache import FeatureCache
 from common.models.studio import Lens, Progress, Studio
 from common.models.tail import Tail
@@ -108,12 +109,28 @@ class Subject:
         )
 
 
-def load_subject(given: SubjectOptions, progress: Progress) -> Subject:
+def load_subject(
+    given: SubjectOptions, progress: Progress, invented: FaceSet | None = None
+) -> Subject:
     """Reads or invents the faces, loads the model, and takes every picture's feature.
 
+    People who were ``invented`` before take the place of others, where no faces are given.
     ``ScenarioError`` if the two groups share a fold or one is empty, ``ModelError`` if the tail is
     of another trunk.
     """
+
+    def read(sources: Sources) -> FaceSet:
+        if given.faces is None and invented is not None:
+            return with_folds(invented)
+        return sources.load_faces(Invented(people=given.people), progress)[0]
+
+    return subject_of(given, read, progress)
+
+
+def subject_of(
+    given: SubjectOptions, read: Callable[[Sources], FaceSet], progress: Progress
+) -> Subject:
+    """As ``load_subject``, of the faces with folds that ``read`` reads."""
     chosen, fixing = parse_folds(given.folds), parse_folds(given.threshold_folds)
     if set(chosen) & set(fixing):
         raise ScenarioError("--folds and --threshold-folds share people: thresholds would be known")
@@ -131,7 +148,7 @@ def load_subject(given: SubjectOptions, progress: Progress) -> Subject:
         tail, of = read_tail(given.tail)
         if of != trunk.hash:
             raise ModelError(f"{given.tail}: a tail of another trunk; name it with --trunk")
-    faces, _ = sources.load_faces(Invented(people=given.people), progress)
+    faces = read(sources)
     assert faces.fold is not None
     tested, others = (
         faces.subset(np.flatnonzero(np.isin(faces.fold, list(part)))) for part in (chosen, fixing)
