@@ -235,6 +235,7 @@ def faces(**options: object) -> None:
     "bench",
     type=click.Choice(
         [
+            "attacks",
             "calibration",
             "door",
             "dp-step",
