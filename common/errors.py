@@ -309,3 +309,15 @@ class ReleaseError(MascaronError):
     """A release does not fit this site, cannot decide yet, or is not the one that was put there."""
 
     reason = "RELEASE_REFUSED"
+
+
+class HistoryError(ReleaseError):
+    """A history of releases is not the one known before, is broken, or takes a forbidden step."""
+
+    reason = "HISTORY_REFUSED"
+
+
+class SplitViewError(HistoryError):
+    """The centre signed two histories: another site was shown another one than this site."""
+
+    reason = "SPLIT_VIEW"
