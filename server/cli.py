@@ -39,6 +39,27 @@ main.add_command(cli_trunk.trunk)
 @click.option(
     "--camera", type=FILE, help="TOML of cameras: half of the pictures pass its first one."
 )
+@click.option(
+    "--adversarial-steps",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of an attack on a share of the pictures, before they are learned; 0: none.",
+)
+@click.option(
+    "--adversarial-eps",
+    type=click.FloatRange(0, 255),
+    default=4.0,
+    show_default=True,
+    help="Levels of 255 by which pixels are moved at most.",
+)
+@click.option(
+    "--adversarial-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.5,
+    show_default=True,
+    help="Of each batch that is attacked.",
+)
 @click.option("--out", type=FILE, required=True, help="Folder for the trunk and its manifest.")
 @told
 def pretrain(out: Path, **options: object) -> None:

@@ -29,6 +29,7 @@ from common.models.embedder import Embedder
 from common.models.manifest import TrunkManifest
 from common.models.registry import build
 from common.models.safetensors_import import save_trunk
+from server.hardening import Adversary
 
 CHECK_FAR = 1e-2
 _CHECK_PICTURES = 8  # of one held-out person, at most
@@ -51,6 +52,7 @@ class PretrainOptions:
     margin: float = 0.3  # radians
     camera: Camera | None = None
     camera_share: float = 0.5  # of the pictures pass the camera
+    adversary: Adversary | None = None  # who moves pixels before they are learned; None: nobody
     held_out: float = 0.1  # share of the people that training never sees
     check_every: int = 200  # steps
     patience: int = 4  # checks without improvement before training stops
@@ -137,8 +139,8 @@ class _Training:
     def __init__(self, model: Embedder, people: int, options: PretrainOptions, seed: int) -> None:
         self.options = options
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        generator = torch.Generator().manual_seed(seed)
-        self.centres = Centres(options.embedding, people, generator)
+        self.chance = torch.Generator().manual_seed(seed)
+        self.centres = Centres(options.embedding, people, self.chance)
         decayed = [p for p in model.parameters() if p.dim() > 1] + [self.centres.weight]
         plain = [p for p in model.parameters() if p.dim() <= 1]
         groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
@@ -152,6 +154,10 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * done))
         margin = self.options.margin * min(1.0, done / 0.3)  # from the start it hides the people
+        adversary = self.options.adversary
+        if adversary is not None:
+            batch = (pixels, person)
+            pixels = adversary.attacked(self.model, self.centres, batch, self.chance)
         self.model.train()
         cosine = self.centres(self.model(pixels))
         loss = margin_loss(arc_margin(cosine, person, margin), person, self.options.scale)

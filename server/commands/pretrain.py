@@ -26,6 +26,8 @@ class PretrainRequest:
 
     ``camera`` is a file of cameras, whose first one half of the pictures pass. ``faces`` is a pack
     or a folder of aligned pictures of public people, whose ``licence`` only the operator knows.
+    With ``adversarial_steps`` a share of the pictures is attacked within ``adversarial_eps`` of
+    255 levels before the network learns them.
     """
 
     faces: Path | None = None
@@ -36,6 +38,9 @@ class PretrainRequest:
     training_seed: int = 0
     steps: int = 1200
     camera: Path | None = None
+    adversarial_steps: int = 0
+    adversarial_eps: float = 4.0
+    adversarial_share: float = 0.5
 
     def __post_init__(self) -> None:
         if self.faces is not None and not (self.licence or "").strip():
@@ -51,14 +56,23 @@ def pretrain_command(out: Path, **options: Any) -> dict[str, Any]:
     asked = PretrainRequest(**options)
     check_folder(out, foreign={NAME: "a trunk already"})
     camera = _camera(asked.camera)
+    from server.hardening import Adversary
     from server.pretraining import CHECK_FAR, PretrainOptions, pretrain
 
     console = Console(stderr=True)
+    adversary = None
+    if asked.adversarial_steps:
+        adversary = Adversary(
+            steps=asked.adversarial_steps,
+            eps=asked.adversarial_eps / 255,
+            share=asked.adversarial_share,
+        )
     training = PretrainOptions(
         licence=asked.licence or INVENTED,
         steps=asked.steps,
         check_every=min(200, asked.steps),
         camera=camera,
+        adversary=adversary,
         seed=asked.training_seed,
     )
     with _bars(console) as bars:

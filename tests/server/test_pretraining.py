@@ -3,12 +3,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
+from common.attacks.target import to_pixels
 from common.errors import ConfigError, DataSetError
 from common.faces.cameras import Camera, Operation
 from common.faces.faceset import FaceSet
+from common.heads.margin import Centres
+from common.models.embedder import Embedder
+from common.models.registry import build
 from common.models.trunk import load_trunk
 from common.synthetic.generate import synthetic_faces
+from server.hardening import Adversary
 from server.pretraining import PretrainOptions, Progress, pretrain, train_trunk
 
 CAMERA = Camera(name="dark", operations=(Operation(kind="gamma", low=1, high=2),))
@@ -62,3 +68,56 @@ def test_too_few_people_or_impossible_options_are_refused(faces: FaceSet) -> Non
         options(held_out=1.0)
     with pytest.raises(ConfigError, match="batch"):
         options(batch=1)
+
+
+def test_crops_are_attacked_against_the_network_as_it_will_be_met(faces: FaceSet) -> None:
+    model, centres, pixels, person = network(faces)
+    buffers = {name: held.clone() for name, held in model.named_buffers()}
+    adversary = Adversary(steps=3, eps=8 / 255, share=0.5)
+    model.train()
+    moved = adversary.attacked(model, centres, (pixels, person), torch.Generator().manual_seed(0))
+    assert model.training
+    assert all(torch.equal(held, buffers[name]) for name, held in model.named_buffers())
+    assert all(p.grad is None for p in (*model.parameters(), centres.weight))
+    assert torch.equal(moved[4:], pixels[4:])
+    assert 0 < float((moved - pixels).abs().max()) <= 2 * 8 / 255 + 1e-6
+    assert float(moved.abs().max()) <= 1
+    model.eval()
+    own = [
+        centres(model(seen)).detach().gather(1, person[:, None])[:4].mean()
+        for seen in (pixels, moved)
+    ]
+    assert float(own[1]) < float(own[0]) - 0.05
+
+
+def test_an_attack_of_no_radius_leaves_pixels_as_they_are(faces: FaceSet) -> None:
+    model, centres, pixels, person = network(faces)
+    still = Adversary(steps=1, eps=0.0, share=1.0)
+    generator = torch.Generator().manual_seed(0)
+    assert torch.equal(still.attacked(model, centres, (pixels, person), generator), pixels)
+
+
+def test_training_on_attacked_crops_is_repeatable_and_another_training(faces: FaceSet) -> None:
+    hard = options(adversary=Adversary(steps=1), steps=3)
+    told = [
+        train_trunk(faces, given, np.random.default_rng(1)).state_dict()["projection.0.weight"]
+        for given in (hard, hard, options(steps=3))
+    ]
+    assert torch.equal(told[0], told[1])
+    assert not torch.equal(told[0], told[2])
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"eps": -0.1}, {"share": 0.0}])
+def test_an_impossible_adversary_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="adversarial"):
+        Adversary(**wrong)  # type: ignore[arg-type]
+
+
+def network(faces: FaceSet) -> tuple[Embedder, Centres, Tensor, Tensor]:
+    """A small untrained network, directions of people, and a batch of eight pictures."""
+    model = build("tiny", 128, 0, 0.25).eval()
+    pixels = 2 * to_pixels(faces.crops(range(8))) - 1
+    centres = Centres(128, 8, torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        centres.weight.copy_(model(pixels))
+    return model, centres, pixels, torch.arange(8)
