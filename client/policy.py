@@ -2,10 +2,13 @@
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from client.privacy.ledger import Budget
+from common.config import build, read_toml
 from common.errors import CohortError, ConfigError, PlanError, TrunkError
+from common.evidence.limits import SHIPPED, Gates
 from common.models.tail import BIAS, WEIGHT
 from common.moments.names import EVALUATION, GRADIENT, evaluation_sum, sum_name
 from common.privacy import accountant
@@ -36,6 +39,21 @@ class AutoAccept:
             raise ConfigError(f"rounds must not be negative, got {self.rounds}")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReleasePolicy:
+    """What a release has to show before this site stages it, whatever the centre found enough."""
+
+    unsigned: bool = False  # whether a tail that nobody signed may be staged in a federation
+    gates: dict[str, Any] = field(default_factory=dict)  # limits, in the place of those shipped
+
+    def __post_init__(self) -> None:
+        self.limits()
+
+    def limits(self) -> Gates:
+        """The gates of this site; ``ConfigError`` for a limit that there is not."""
+        return build(Gates, {**read_toml(SHIPPED), **self.gates}, "[release.gates]")
+
+
 @dataclass(frozen=True, kw_only=True)
 class SitePolicy:
     """The limits of one site. ``epsilon`` at ``delta`` is for the whole life of the ledger.
@@ -61,6 +79,7 @@ class SitePolicy:
     least_sites: int = LEAST_SITES  # fewest sites in a secure sum that this one is part of
     yearly_refresh: bool = False  # whether epsilon is for a calendar year
     auto_accept: AutoAccept = AutoAccept()
+    release: ReleasePolicy = field(default_factory=ReleasePolicy)
 
     def __post_init__(self) -> None:
         if not 0 < self.epsilon <= MOST_EPSILON:
@@ -148,6 +167,11 @@ class SitePolicy:
         if isinstance(mechanism, GradientMechanism):
             if not self.allows_objective(mechanism.objective):
                 raise PlanError(f"objective {mechanism.objective!r} is not allowed at this site")
+            if mechanism.adversarial_on == "crops":
+                raise PlanError(
+                    "adversarial_on = 'crops' needs pictures, and this site keeps features only: "
+                    "ask the centre for adversarial_on = 'features'"
+                )
             words = [*words, mechanism.objective]
             released = [GRADIENT + name for name in (WEIGHT, BIAS)]
         elif isinstance(mechanism, EvaluationMechanism):

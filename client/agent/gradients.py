@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from client.agent.people import SitePeople
+from client.privacy.adversary import FeatureAdversary, Hardened
 from client.privacy.entropy import Entropy
-from client.privacy.objective import OBJECTIVES
+from client.privacy.objective import OBJECTIVES, Objective
 from client.privacy.sampler import choose, poisson
 from client.privacy.step import private_step, sgd
 from common.errors import PlanError
@@ -41,8 +42,6 @@ def gradient_update(
     by rate * the plan's people, a public constant, never by how many took part. The proximal pull
     comes outside clip and noise: it is a function of noised steps and public constants alone.
     """
-    if mechanism.objective not in OBJECTIVES:
-        raise PlanError(f"no objective {mechanism.objective!r}")
     module = Tail(shared[WEIGHT], shared[BIAS]).module()
     rate = mechanism.learning_rate / (mechanism.rate * terms.people)
     optimizer = sgd(
@@ -50,7 +49,7 @@ def gradient_update(
     )
     for _ in range(mechanism.steps_per_round):
         public = _some(negatives + shared[SHIFT], mechanism.negatives, terms.entropy)
-        objective = OBJECTIVES[mechanism.objective](module, public, mechanism.scale)
+        objective = _objective(mechanism, module, public)
         sampled = poisson(len(people), mechanism.rate, terms.entropy)
         bags = [_views(people.bag(i), mechanism.views, terms.entropy) for i in sampled]
         pull = _pull(module, shared, mechanism)
@@ -80,16 +79,29 @@ def gradient_rows(
     noise allows; there is nothing to pull back then. Guarantee: a row depends on that person's own
     pictures, public features and the shared tail only.
     """
-    if mechanism.objective not in OBJECTIVES:
-        raise PlanError(f"no objective {mechanism.objective!r}")
     module = Tail(shared[WEIGHT], shared[BIAS]).module()
     public = _some(negatives + shared[SHIFT], mechanism.negatives, entropy)
-    objective = OBJECTIVES[mechanism.objective](module, public, mechanism.scale)
+    objective = _objective(mechanism, module, public)
     for number in poisson(len(people), mechanism.rate, entropy):
         bag = _views(people.bag(number), mechanism.views, entropy)
         loss, trained = objective(module, bag), [module.weight, module.bias]
         parts = torch.autograd.grad(loss, trained, materialize_grads=True)
         yield torch.cat([part.flatten() for part in parts]).numpy()[None]
+
+
+def _objective(
+    mechanism: GradientMechanism, module: torch.nn.Module, public: torch.Tensor
+) -> Objective:
+    """The plan's loss of one person; ``PlanError`` for what this agent cannot do."""
+    if mechanism.objective not in OBJECTIVES:
+        raise PlanError(f"no objective {mechanism.objective!r}")
+    plain = OBJECTIVES[mechanism.objective](module, public, mechanism.scale)
+    if not mechanism.adversarial_steps:
+        return plain
+    if mechanism.adversarial_on != "features":
+        raise PlanError("an agent holds features only: it has no crops to attack")
+    steps, eps = mechanism.adversarial_steps, mechanism.adversarial_eps
+    return Hardened(plain, FeatureAdversary(steps=steps, eps=eps))
 
 
 def _pull(

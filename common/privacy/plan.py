@@ -22,10 +22,12 @@ NoiseModel = Literal["local", "distributed", "none"]
 
 SHIPPED_OBJECTIVES = ("contrast", "compact")  # every agent knows them; others are plug-ins
 
+_ADVERSARIAL = ("adversarial_steps", "adversarial_eps", "adversarial_on")
 _NAME = re.compile(r"[a-z0-9._-]{1,64}")
 _PLUG_IN = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,99}:[A-Za-z_][A-Za-z0-9_]{0,59}")
 _MOST = 10**9  # no honest plan comes near; a hostile one must not overflow anything
 _MOST_STEPS = 10**5
+_MOST_ADVERSARIAL = 20  # steps against one person's pictures: each costs as much as a plain step
 _MOST_MECHANISMS = 64  # pricing a plan takes a fraction of a second for each sampled one
 
 
@@ -63,6 +65,11 @@ class GradientMechanism:
     ``proximal`` is the mu of FedProx (Li et al. 2020): every step also moves the tail by learning
     rate * mu towards where the round began. It acts on noised values only, so it costs nothing
     and needs no clip; at one step a round there is nothing yet to pull back.
+
+    With ``adversarial_steps`` a person's loss is the mean of the loss of their pictures and of
+    their pictures attacked: own pictures, the tail as it is, public negatives, nothing else. Its
+    one gradient is clipped once, so it costs no more. ``adversarial_eps`` is the radius: L2 of a
+    feature, or L-inf of pixels in [0, 1] where the attack is on ``crops``.
     """
 
     kind: Literal["gradient"] = "gradient"
@@ -78,10 +85,14 @@ class GradientMechanism:
     objective: str = "contrast"  # one of ``SHIPPED_OBJECTIVES``, or a laboratory's module:name
     name: str = "gradient"
     proximal: float = 0.0
+    adversarial_steps: int = 0  # 0: nothing is attacked
+    adversarial_eps: float = 0.0
+    adversarial_on: Literal["features", "crops"] = "features"  # crops: where a site keeps them
 
     def __post_init__(self) -> None:
         _make_plain(self)
         _check_noise(self.name, self.sigma, self.clip)
+        _check_adversary(self)
         if not 0 < self.rate <= 1:
             raise PlanError(f"{self.name}: rate must be in (0, 1], got {self.rate}")
         if not is_objective(self.objective):
@@ -243,12 +254,16 @@ class PrivacyPlan(Terms):
     def to_json(self) -> str:
         """Canonical JSON: equal plans give equal text, and so equal digests.
 
-        A proximal term of 0 is left out, as in plans from before there was one.
+        A proximal term of 0 and an attack of no steps are left out, as in plans from before
+        there were any.
         """
         table = dataclasses.asdict(self)
         for entry in table["mechanisms"]:
             if entry.get("proximal") == 0:
                 del entry["proximal"]
+            if entry.get("adversarial_steps") == 0:
+                for key in _ADVERSARIAL:
+                    del entry[key]
         return json.dumps(table, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod
@@ -315,3 +330,17 @@ def _check_noise(name: str, sigma: float, clip: float) -> None:
         raise PlanError(f"{name}: sigma must be in [0, {_MOST}]")
     if not 0 < clip <= _MOST:
         raise PlanError(f"{name}: clip must be in (0, {_MOST}]")
+
+
+def _check_adversary(mechanism: GradientMechanism) -> None:
+    """One plan has one text: an attack is whole, or nothing of it is said."""
+    name, on = mechanism.name, mechanism.adversarial_on
+    if on not in ("features", "crops"):
+        raise PlanError(f"{name}: adversarial_on must be features or crops, got {on!r}")
+    if not 0 <= mechanism.adversarial_steps <= _MOST_ADVERSARIAL:
+        raise PlanError(f"{name}: adversarial_steps must be in [0, {_MOST_ADVERSARIAL}]")
+    if not 0 <= mechanism.adversarial_eps <= (1.0 if on == "crops" else _MOST):
+        raise PlanError(f"{name}: adversarial_eps is a radius of {on}, not below 0")
+    told = (mechanism.adversarial_steps > 0, mechanism.adversarial_eps > 0)
+    if any(told) != all(told) or (on == "crops" and not all(told)):
+        raise PlanError(f"{name}: adversarial_steps and adversarial_eps go together")

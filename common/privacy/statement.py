@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.privacy.accountant import Event, epsilon
-from common.privacy.plan import PrivacyPlan
+from common.privacy.plan import GradientMechanism, Mechanism, PrivacyPlan
 
 _TRUST = {
     "local": (
@@ -77,13 +77,24 @@ def statement(
         "epsilon_if_at_every_site": _number(everywhere),
         "declared_people": plan.people,
         "development_people": development_people,
-        "mechanisms": [
-            {"name": m.name, "kind": m.kind, "sigma": m.sigma, "clip": m.clip, "rounds": m.rounds}
-            for m in plan.mechanisms
-        ],
+        "mechanisms": [_mechanism(m) for m in plan.mechanisms],
         "excluded": list(EXCLUDED),
         "plan": plan.digest,
     }
+
+
+def _mechanism(mechanism: Mechanism) -> dict[str, Any]:
+    """What a reader is told of one mechanism, with the attack that it trains against."""
+    told = {
+        key: getattr(mechanism, key) for key in ("name", "kind", "sigma", "clip", "rounds")
+    }  # fmt: skip
+    if isinstance(mechanism, GradientMechanism) and mechanism.adversarial_steps:
+        told["adversarial"] = {
+            "steps": mechanism.adversarial_steps,
+            "eps": mechanism.adversarial_eps,
+            "on": mechanism.adversarial_on,
+        }
+    return told
 
 
 def _everywhere(plan: PrivacyPlan, spent: Mapping[str, Sequence[Event]]) -> tuple[Event, ...]:

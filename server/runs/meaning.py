@@ -91,6 +91,12 @@ def _release(plan: PrivacyPlan, mechanism: Mechanism, sent: int) -> dict[str, An
     }
     if isinstance(mechanism, EvaluationMechanism):
         told["standard_error"] = {str(n): error_of_rate(plan, mechanism, n) for n in counts}
+    if isinstance(mechanism, GradientMechanism) and mechanism.adversarial_steps:
+        told["adversarial"] = {
+            "steps": mechanism.adversarial_steps,
+            "eps": mechanism.adversarial_eps,
+            "on": mechanism.adversarial_on,
+        }
     return told
 
 

@@ -1,14 +1,14 @@
 """What an operator may forbid, and that a plan which asks for it is refused by name."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from client.policy import AutoAccept, SitePolicy
 from common.config import load
 from common.errors import CohortError, ConfigError, PlanError, TrunkError
-from common.privacy.plan import MomentMechanism
+from common.privacy.plan import GradientMechanism, MomentMechanism, PrivacyPlan
 from tests.fakes import TRUNK
 from tests.small_site import long_plan, mean_plan
 
@@ -80,6 +80,24 @@ def test_only_tensors_on_the_list_may_be_planned(tensors: tuple[str, ...], allow
     else:
         with pytest.raises(PlanError, match="not among the tensors"):
             limits.check(long_plan(), TRUNK)
+
+
+def test_a_plan_that_attacks_crops_is_refused_where_features_alone_are_kept() -> None:
+    def asked(on: Literal["features", "crops"]) -> PrivacyPlan:
+        step = GradientMechanism(
+            sigma=9.0,
+            clip=1.0,
+            rate=0.5,
+            rounds=1,
+            adversarial_steps=2,
+            adversarial_eps=0.01,
+            adversarial_on=on,
+        )
+        return PrivacyPlan(mechanisms=(step,), people=100, delta=1e-5, trunk=TRUNK)
+
+    policy().check(asked("features"), TRUNK)
+    with pytest.raises(PlanError, match="keeps features only"):
+        policy().check(asked("crops"), TRUNK)
 
 
 def test_a_denied_attribute_is_neither_a_mechanism_nor_an_objective() -> None:

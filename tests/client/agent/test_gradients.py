@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F  # noqa: N812
 
-from client.agent.gradients import gradient_update
+from client.agent.gradients import gradient_rows, gradient_update
 from client.agent.mechanisms import Terms
 from client.agent.people import SitePeople
+from common.errors import PlanError
 from common.models.tail import BIAS, WEIGHT
 from common.moments.names import SHIFT
 from common.privacy.plan import GradientMechanism
@@ -133,6 +134,54 @@ def test_a_person_moves_a_step_by_at_most_the_clip(
     moved = float(np.linalg.norm(whole - without)) * told.rate * PEOPLE
     assert moved <= told.clip * (1 + 1e-4)
     assert not broken or moved <= 1e-5
+
+
+HARD = {"adversarial_steps": 3, "adversarial_eps": 0.8}
+
+
+@given(
+    pictures=st.lists(st.integers(1, 4), min_size=1, max_size=5),
+    broken=st.booleans(),
+    objective=st.sampled_from(["contrast", "compact"]),
+    seed=st.integers(0, 99),
+)
+def test_a_person_moves_a_step_against_attacks_by_at_most_the_clip(
+    pictures: list[int], broken: bool, objective: str, seed: int
+) -> None:
+    person = np.repeat(np.arange(len(pictures)), pictures)
+    held = features(len(person), 1, seed)
+    if broken:
+        held[0, 0] = np.nan  # of the person who will leave
+    told = mechanism(objective=objective, **HARD)
+    whole = flat(update(told, held, person))
+    without = flat(update(told, held[person > 0], person[person > 0]))
+    moved = float(np.linalg.norm(whole - without)) * told.rate * PEOPLE
+    assert moved <= told.clip * (1 + 1e-4)
+    assert not broken or moved <= 1e-5
+
+
+def test_an_attack_changes_what_is_learned_and_draws_nothing_of_its_own() -> None:
+    held, person = features(6, 1), np.repeat(np.arange(3), 2)
+    entropy = Counting()
+    attacked = flat(update(mechanism(**HARD), held, person, entropy))
+    plain = flat(update(mechanism(), held, person, Counting()))
+    assert not np.allclose(attacked, plain, atol=1e-3)
+    assert entropy.drawn == []  # no noise is asked for, and the attack wants no chance
+
+
+def test_an_agent_without_crops_does_not_fall_back_to_features() -> None:
+    held, person = features(4, 1), np.repeat(np.arange(2), 2)
+    crops = mechanism(adversarial_steps=1, adversarial_eps=0.01, adversarial_on="crops")
+    with pytest.raises(PlanError, match="no crops"):
+        update(crops, held, person)
+
+
+def test_rows_of_a_secure_sum_are_those_of_the_step() -> None:
+    held, person = features(6, 1), np.repeat(np.arange(3), 2)
+    told = mechanism(clip=1e6, **HARD)
+    rows = gradient_rows(told, tail(), SitePeople(held, person), negatives(), Still())
+    total = np.concatenate(list(rows)).sum(0) / (told.rate * PEOPLE)
+    np.testing.assert_allclose(total, flat(update(told, held, person)), atol=1e-5)
 
 
 @given(people=st.integers(0, 6), pictures=st.integers(1, 3))

@@ -106,6 +106,43 @@ def test_a_proximal_term_is_part_of_the_plan_and_costs_nothing() -> None:
         PrivacyPlan.from_json(pulled.to_json().replace("proximal", "proximall"))
 
 
+HARD = {"adversarial_steps": 3, "adversarial_eps": 0.5}
+
+
+def test_plans_without_an_attack_keep_their_text_and_an_attack_costs_nothing() -> None:
+    without = plan(mechanisms=(GradientMechanism(**GRADIENT),))
+    assert "adversarial" not in without.to_json()
+    zero = OLD.replace('"clip"', '"adversarial_steps":0,"adversarial_eps":0,"clip"')
+    assert PrivacyPlan.from_json(zero).digest == OLD_DIGEST
+    attacked = plan(mechanisms=(GradientMechanism(**GRADIENT, **HARD),))
+    assert PrivacyPlan.from_json(attacked.to_json()) == attacked
+    assert attacked.events() == without.events()
+    changes: tuple[dict[str, Any], ...] = (
+        {}, {"adversarial_steps": 4}, {"adversarial_eps": 0.6}, {"adversarial_on": "crops"},
+    )  # fmt: skip
+    told = [plan(mechanisms=(GradientMechanism(**GRADIENT, **HARD | c),)) for c in changes]
+    assert len({OLD_DIGEST, *(one.digest for one in told)}) == 5
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"adversarial_steps": 3},
+        {"adversarial_eps": 0.5},
+        {"adversarial_on": "crops"},
+        {"adversarial_steps": 21, "adversarial_eps": 0.5},
+        {"adversarial_steps": -1, "adversarial_eps": 0.5},
+        {"adversarial_steps": 3, "adversarial_eps": math.nan},
+        {"adversarial_steps": 3, "adversarial_eps": -1.0},
+        {"adversarial_steps": 3, "adversarial_eps": 1.5, "adversarial_on": "crops"},
+        {"adversarial_steps": 3, "adversarial_eps": 0.5, "adversarial_on": "names"},
+    ],
+)
+def test_half_an_attack_or_an_impossible_one_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(PlanError, match="adversarial"):
+        GradientMechanism(**GRADIENT, **wrong)
+
+
 def test_an_evaluation_states_no_sensitivity_of_its_own() -> None:
     one = plan(mechanisms=(EvaluationMechanism(sigma=2.0, thresholds=2),))
     assert one.mechanisms[0].clip == math.sqrt(5) / 2

@@ -68,6 +68,17 @@ def test_the_statement_is_json_and_names_unit_adjacency_and_what_it_leaves_out()
     assert told["plan"] == plan.digest
 
 
+def test_what_a_phase_trains_against_is_stated_and_nothing_where_it_is_not() -> None:
+    plain = GradientMechanism(sigma=2.0, clip=1.0, rate=0.1, rounds=3)
+    hard = dataclasses.replace(plain, adversarial_steps=2, adversarial_eps=0.5)
+    told = [
+        statement(dataclasses.replace(PLAN, mechanisms=(one,)), SPENT)["mechanisms"][0]
+        for one in (plain, hard)
+    ]
+    assert "adversarial" not in told[0]
+    assert told[1]["adversarial"] == {"steps": 2, "eps": 0.5, "on": "features"}
+
+
 def test_nothing_spent_yet_is_zero() -> None:
     assert statement(PLAN, {})["epsilon_if_disjoint"] == 0
     assert statement(PLAN, {"north": ()})["epsilon_if_at_every_site"] == 0
