@@ -175,6 +175,10 @@ class Laboratory:
 
     def measure(self, scenario: Scenario, folder: Path) -> Measured:
         """Measures whatever of ``scenario`` is missing in ``folder``."""
+        return self.run(scenario, folder).everything()
+
+    def run(self, scenario: Scenario, folder: Path) -> Run:
+        """``scenario`` with its features, ready to be measured into ``folder``."""
         check_run_folder(folder, scenario, entropy=self.given.entropy)
         check_folder(self.cache, "--cache")
         self.check(scenario)
@@ -182,7 +186,7 @@ class Laboratory:
         people = self.people(scenario)
         told = {"trunk": self._trunk[0].hash, "judges": people.judges}
         check_run_folder(folder, scenario, turns=told_turns(people.turns), **told)
-        run = Run(
+        return Run(
             scenario=scenario,
             material=self._prepared(scenario),
             turns=people.turns,
@@ -191,7 +195,6 @@ class Laboratory:
             entropy=self.given.entropy,
             judges=people.judges,
         )
-        return run.everything()
 
     def identity(self, scenario: Scenario) -> str:
         """A digest of everything that decides what ``scenario`` measures here, but for the code."""

@@ -65,8 +65,7 @@ class Run:
         told |= {"judges": self.judges, "turns": told_turns(self.turns)}
         self.origin.begin(self.folder, told | self._told)
         step = self.progress.start("arms", total)
-        opening = self.material.opening(self.scenario.public_steps)
-        public, reference = opening.tail, self.scenario.trusting(opening.reference)
+        public, reference = self._opening()
         first: Experiment | None = None
         for number, folds in enumerate(self.turns):
             pictures = report_pictures(self.material, self.scenario, folds.report)
@@ -90,6 +89,11 @@ class Run:
         write_json(summary, self.folder / SUMMARY)
         self.origin.end(self.folder)
         return Measured(summary, first)
+
+    def opened(self) -> Experiment:
+        """The first repetition, with nothing measured."""
+        folds = self.turns[0]
+        return self._experiment(*self._opening(), folds, (min(folds.report), 0))
 
     @property
     def identity(self) -> str:
@@ -117,6 +121,10 @@ class Run:
         yield "nonprivate", None, lambda e: e.federated("none", None)
         if self.scenario.upper_bound:
             yield "upper_bound", None, lambda e: e.upper_bound()
+
+    def _opening(self) -> tuple[Tail, Reference]:
+        opening = self.material.opening(self.scenario.public_steps)
+        return opening.tail, self.scenario.trusting(opening.reference)
 
     def _experiment(
         self, public: Tail, reference: Reference, folds: Folds, seed: tuple[int, int]
