@@ -7,7 +7,7 @@ from typing import Any, ParamSpec
 import click
 
 from common.console import quiet_logs, told
-from simulations import cli_audit
+from simulations import cli_audit, cli_evidence
 
 FILE = click.Path(path_type=Path)
 MANY = click.IntRange(min=1)
@@ -266,3 +266,4 @@ def bench(bench: str, arguments: tuple[str, ...]) -> None:
 
 
 main.add_command(cli_audit.audit)
+main.add_command(cli_evidence.fairness)

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import click
+
+from common.console import quiet_logs, told
 
 FILE = click.Path(path_type=Path)
 P = ParamSpec("P")
@@ -37,3 +39,24 @@ _SUBJECT = (
     click.option("--threads", type=click.IntRange(1), default=2, show_default=True),
     click.option("--out", type=FILE, help="Folder for the section, its pictures and what resumes."),
 )
+
+
+@click.command()
+@subjected
+@click.option(
+    "--groups",
+    metavar="COLUMN",
+    help="Of the pack: group, gender, age; of invented people: skin, skin-thirds, age, age-thirds.",
+)
+@click.option("--fmr", type=float, default=1e-2, show_default=True, help="Of everybody together.")
+@told
+def fairness(**options: Any) -> None:
+    """Measure error rates group by group, at one threshold that other people have fixed.
+
+    Groups come from packs made for audits; nothing else reads them. Groups of few people are not
+    told of. Prints a table to stderr and the section of evidence as JSON to stdout.
+    """
+    quiet_logs(verbose=False)
+    from simulations.commands.fairness import fairness_command
+
+    fairness_command(**options)
