@@ -23,7 +23,8 @@ def checkpoints(steps: int) -> tuple[int, ...]:
     shares = [0.0, 0.22]
     while (following := shares[-1] + max(shares[-1] - shares[-2] - 0.03, 0.06)) <= 1:
         shares.append(following)
-    return tuple(sorted({math.ceil(share * steps) for share in shares[1:]}))
+    # Rounded first: .57 comes out of the sums a hair above itself.
+    return tuple(sorted({math.ceil(round(share * steps, 6)) for share in shares[1:]}))
 
 
 @dataclass(eq=False, slots=True)
