@@ -15,12 +15,14 @@ from common.trust.roster import Roster
 from common.trust.signed import Signed
 from server.checkpoint import CHECKPOINT, read_round
 from server.home import CentreHome
+from server.release.registry import Registry
 from server.standing import roster_of, signing_key
 
 # What is kept; all else (logs, locks, Flower's own files) is made anew.
 KEPT = (
-    r"centre\.toml|token|roster\.json|crl\.pem",
-    r"(heads|commitments|waiting|certificates|keys)/[A-Za-z0-9._-]+",
+    r"centre\.toml|gates\.toml|token|roster\.json|crl\.pem",
+    r"(heads|commitments|waiting|certificates|keys|witnesses)/[A-Za-z0-9._-]+",
+    r"releases/([0-9a-f]{64}\.release|history\.json)",
     r"charters/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+",
     r"runs/[A-Za-z0-9._-]+/(checkpoint\.safetensors|progress\.json|rounds\.jsonl)",
     r"superlink/nodes/[A-Za-z0-9._-]+\.pub",
@@ -36,6 +38,7 @@ class Generation:
     roster: int
     heads: Mapping[str, int]  # site: rows of its ledger
     runs: Mapping[str, int]  # run: rounds done
+    history: int = 0  # entries of the history of releases
 
     def behind(self, other: "Generation") -> list[str]:
         """What of ``other`` would be lost by putting this in its place; empty if nothing."""
@@ -44,6 +47,10 @@ class Generation:
             lost.append("it is another federation")
         if self.roster < other.roster:
             lost.append(f"its roster is number {self.roster}, the other's {other.roster}")
+        if self.history < other.history:
+            lost.append(
+                f"its history of releases has {self.history} entries, the other's {other.history}"
+            )
         lost += [
             f"the ledger head of {site} is older"
             for site, rows in sorted(other.heads.items())
@@ -80,7 +87,13 @@ def generation_of(home: CentreHome) -> Generation:
     for folder in sorted(home.runs.iterdir()) if home.runs.is_dir() else ():
         if (folder / CHECKPOINT).exists():
             runs[folder.name] = read_round(folder)
-    return Generation(federation=roster.federation, roster=roster.number, heads=heads, runs=runs)
+    return Generation(
+        federation=roster.federation,
+        roster=roster.number,
+        heads=heads,
+        runs=runs,
+        history=len(Registry(home).history().entries),
+    )
 
 
 def lay_out(files: Mapping[str, bytes], folder: Path, check: Callable[[CentreHome], None]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from common.console import result, told
-from server import cli_members, cli_runs, cli_serve, cli_trunk
+from server import cli_members, cli_release, cli_runs, cli_serve, cli_trunk
 
 FILE = click.Path(path_type=Path)
 MANY = click.IntRange(min=1)
@@ -21,6 +21,7 @@ def main() -> None:
 cli_runs.add_to(main)
 cli_members.add_to(main)
 main.add_command(cli_serve.serve)
+main.add_command(cli_release.release)
 main.add_command(cli_trunk.trunk)
 
 

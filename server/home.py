@@ -79,6 +79,25 @@ class CentreHome:
         return self.folder / "commitments"
 
     @property
+    def releases(self) -> Path:
+        """Releases, ``<digest>.release``, and the history of what was put in force."""
+        return self.folder / "releases"
+
+    @property
+    def history(self) -> Path:
+        return self.releases / "history.json"
+
+    @property
+    def witnesses(self) -> Path:
+        """What each site last said of the history it was shown, ``<site>.json``."""
+        return self.folder / "witnesses"
+
+    @property
+    def gates(self) -> Path:
+        """The administrator's own gates for releases; without it, those shipped."""
+        return self.folder / "gates.toml"
+
+    @property
     def keys(self) -> Path:
         return self.folder / "keys"
 

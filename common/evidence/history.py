@@ -22,8 +22,8 @@ from common.trust.signed import Signed, seal, unseal
 
 PURPOSE = "release history"
 GENESIS = "0" * 64
-LONGEST_REASON = 500  # characters
-MOST_SITES = 1024  # of a canary
+LONGEST_REASON = 300  # characters; with MOST_SITES what fits into a question of a site
+MOST_SITES = 128  # of a canary
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 Action = Literal["canary", "promote", "rollback", "withdraw"]
@@ -53,8 +53,10 @@ class Step:
             raise ConfigError(f"a reason has at most {LONGEST_REASON} printable characters")
         if self.action in ("rollback", "withdraw") and not self.reason.strip():
             raise ConfigError(f"a {self.action} needs a reason")
-        if bool(self.sites) != (self.action == "canary") or len(self.sites) > MOST_SITES:
+        if bool(self.sites) != (self.action == "canary"):
             raise ConfigError("a canary, and no other, names the sites that go first")
+        if len(self.sites) > MOST_SITES:
+            raise ConfigError(f"at most {MOST_SITES} sites go first")
         if list(self.sites) != sorted(set(self.sites)):
             raise ConfigError("sites are sorted, each once")
         for name in self.sites:

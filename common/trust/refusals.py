@@ -69,6 +69,11 @@ REFUSALS: Mapping[str, Refusal] = MappingProxyType(
             "this site's certificate expired before it was renewed",
             "read the fingerprint to the administrator, who runs `mascaron-admin admit` again",
         ),
+        "RELEASE_UNKNOWN": Refusal(
+            404,
+            "the centre's history does not name such a release",
+            "fetch the history first: `mascaron-site release fetch`",
+        ),
         "RATE_LIMITED": Refusal(429, "too many requests", "wait a minute and try again"),
         "WAITING_ROOM_FULL": Refusal(
             503,

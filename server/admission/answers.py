@@ -2,7 +2,7 @@
 
 Guarantee: nobody without the token's secret gets into the waiting room, and nobody without the
 identity key of a site learns how that site stands. No answer names a site to another one, but for
-the roster, which is for members; refusals are codes, of a closed list.
+the roster, releases and their history, which are for members; refusals are codes, of a closed list.
 Leaks: to holders of the token, whether the waiting room is full; to all, the centre's clock.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.errors import AdmissionError, MascaronError, SignatureError, VersionError, WireError
+from common.evidence.asking import ASKS, ReleaseQuestion, read_release_question
 from common.trust import storing
 from common.trust.admission import (
     WINDOW,
@@ -33,6 +34,7 @@ from server.admission.membership import Membership
 from server.admission.roster import RosterBook
 from server.admission.waiting import WaitingRoom
 from server.home import CentreHome
+from server.release.answers import ReleaseDesk
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +54,12 @@ class AdmissionLimits:
     request_seconds: float = 1.0
     questions: int = 30  # of one site
     question_seconds: float = 5.0
+    pieces: int = 64  # of releases, of one site; the largest release has fewer
+    piece_seconds: float = 1.0
 
 
 class Admission:
-    """Answers `request`, `status` and `renew`; asked for one at a time."""
+    """Answers `request`, `status`, `renew` and what is asked of releases; one at a time."""
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class Admission:
         self._room = WaitingRoom(home)
         self._members = Membership(home)
         self._countersigning = Countersigning(home, self._book.federation)
+        self._releases = ReleaseDesk(home)
         self._centre = (storing.read(home.keys / "centre.crt") or b"").decode()
         self._buckets: dict[str, _Bucket] = {}
         self._told = -_QUIET
@@ -92,6 +97,8 @@ class Admission:
     def _answer(self, name: str, body: bytes, now: float) -> dict[str, Any]:
         if name == "request":
             return self._request(read_envelope(body), now)
+        if name in ASKS:
+            return self._release(name, read_envelope(body), now)
         if name not in ("status", "renew"):
             raise WireError("no such request")
         identity, question = self._asker(name, read_envelope(body), now)
@@ -126,18 +133,35 @@ class Admission:
     def _asker(self, name: str, envelope: Envelope, now: float) -> tuple[PublicKey, Question]:
         """Who asks, and what: somebody known, just now, and not too often."""
         identity, question = read_question(envelope)
-        if question.ask != name:
-            raise WireError("asked for something else")
-        if question.federation != self._book.federation:
-            raise refused("OTHER_FEDERATION")
-        if abs(question.time - now) > WINDOW:
-            raise refused("CLOCK_SKEW")
+        self._check(question, name, now)
         known = self._book.read().holder(identity) or self._room.find(identity, now)
         if known is None:
             raise refused("NOT_KNOWN")
         limits = self._limits
         self._take(identity.text, limits.questions, limits.question_seconds, now)
         return identity, question
+
+    def _release(self, name: str, envelope: Envelope, now: float) -> dict[str, Any]:
+        """For admitted sites only, and from places of their own."""
+        identity, question = read_release_question(envelope)
+        self._check(question, name, now)
+        roster = self._book.read()
+        entry = roster.holder(identity)
+        if entry is None:
+            raise refused("NOT_ADMITTED" if self._room.find(identity, now) else "NOT_KNOWN")
+        if entry.state == "revoked":
+            raise refused("REVOKED")
+        limits = self._limits
+        self._take(f"{identity.text} {name}", limits.pieces, limits.piece_seconds, now)
+        return self._releases.answer(entry, question, roster, now)
+
+    def _check(self, question: Question | ReleaseQuestion, name: str, now: float) -> None:
+        if question.ask != name:
+            raise WireError("asked for something else")
+        if question.federation != self._book.federation:
+            raise refused("OTHER_FEDERATION")
+        if abs(question.time - now) > WINDOW:
+            raise refused("CLOCK_SKEW")
 
     def _standing(self, identity: PublicKey, question: Question, now: float) -> dict[str, Any]:
         signed = self._book.signed()
