@@ -115,6 +115,26 @@ assert not heavy, heavy
     assert done.returncode == 0, done.stderr
 
 
+def test_only_audits_know_who_is_in_which_group() -> None:
+    """No path from what trains, matches or serves to the columns of an audit pack."""
+    audits = ("simulations/evidence/", "simulations/commands/")
+    for room in ROOMS:
+        for path in sources(room):
+            place = path.relative_to(ROOT).as_posix()
+            if place != "common/faces/groups.py":
+                columns = {"gender", "group"} if place.startswith("common/faces") else {"gender"}
+                assert not texts(path) & columns, f"{place} names a column of audit packs"
+            known = imports(path)
+            assert "common.faces.groups" not in known or place.startswith(audits[0]), place
+            grouped = {"simulations.evidence.grouped", "simulations.evidence.fairness"}
+            assert not known & grouped or place.startswith(audits), place
+
+
+def texts(path: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+    return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+
 def test_no_file_of_ours_is_a_heap_of_helpers() -> None:
     names = {p.name for room in ROOMS for p in sources(room)}
     assert not names & {"utils.py", "helpers.py", "common_functions.py", "misc.py"}
