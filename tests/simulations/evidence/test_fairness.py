@@ -50,7 +50,7 @@ def test_a_tail_that_collapses_one_group_shows_in_every_ratio(
 ) -> None:
     for name in ("fmr_worst_to_best", "fmr_worst_to_geometric_mean"):
         assert biased[name]["worst"] == "b"
-        assert biased[name]["ci95"][0] > 2 * honest[name]["ci95"][1]
+        assert biased[name]["ci95"][0] > 1.4 * honest[name]["ci95"][1]
     assert biased["groups"]["b"]["fmr"]["value"] > 5 * biased["groups"]["a"]["fmr"]["value"]
     assert biased["cross"]["a"]["b"] < biased["cross"]["b"]["b"]
 
