@@ -148,6 +148,18 @@ def test_the_bench_measures_what_its_folder_does_not_hold(
         bench(tmp_path, capsys, pairs=4)
 
 
+@pytest.mark.slow
+def test_on_the_starter_trunk_no_budget_tells_us_from_the_toolbox(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = ["--people", "60", "--folds", "1-4", "--threshold-folds", "5-8", "--fmr", "0.01"]
+    attacks.main(["--out", str(tmp_path), "--pairs", "30", "--threads", "1", *people])
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["largest_difference"] <= 100 * POINTS
+    assert told["apgd_behind_pgd"] == []
+    assert len(told["rows"]) == 20
+
+
 def test_the_report_counts_differences_over_both_goals_and_tells_who_is_behind() -> None:
     lines = [
         {
