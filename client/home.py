@@ -176,6 +176,11 @@ class SiteHome:
         return self.agent / "releases"
 
     @property
+    def vouched(self) -> Path:
+        """The history of releases that the agent goes by, and which tails were vouched for."""
+        return self.agent / "vouched.json"
+
+    @property
     def door_tls(self) -> Path:
         """The door's own end of its port, where it has one: door.key and door.crt."""
         return self.agent / "door"
@@ -259,6 +264,16 @@ class SiteHome:
     @property
     def roster(self) -> Path:
         return self.trust / "roster.json"
+
+    @property
+    def history(self) -> Path:
+        """What the centre put in force, for whom and why: entries as it signed them."""
+        return self.trust / "releases.json"
+
+    @property
+    def fetched(self) -> Path:
+        """Releases that the centre signed, each in a file of its digest."""
+        return self.trust / "releases"
 
     @property
     def certificate(self) -> Path:

@@ -171,6 +171,10 @@ class Recognition:
         """Puts the release in ``tail``, the bytes of its file, beside the one that decides."""
         return _standing(self._ask("StageRelease", pb.StageReleaseRequest(tail=tail), LONG))
 
+    def stage_signed(self, release: bytes) -> Standing:
+        """The same for a signed release with its evidence, which the site checks itself."""
+        return _standing(self._ask("StageRelease", pb.StageReleaseRequest(signed=release), LONG))
+
     def promote(self) -> Standing:
         """Lets the staged release decide."""
         return _standing(self._ask("PromoteRelease", pb.ReleaseRequest(), LONG))

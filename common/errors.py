@@ -321,3 +321,31 @@ class SplitViewError(HistoryError):
     """The centre signed two histories: another site was shown another one than this site."""
 
     reason = "SPLIT_VIEW"
+
+
+class UnsignedError(ReleaseError):
+    """A site of a federation stages what its centre signed, and this is a tail that nobody signed:
+    `mascaron-site release fetch`, then `mascaron-site release stage`."""
+
+    reason = "RELEASE_UNSIGNED"
+
+
+class WithdrawnError(ReleaseError):
+    """The centre withdrew this release, and nobody uses it any more: `mascaron-site release show`
+    tells why."""
+
+    reason = "RELEASE_WITHDRAWN"
+
+
+class NotDueError(ReleaseError):
+    """The centre did not put this release in force at this site, or put another one in its place:
+    `mascaron-site release show` tells which."""
+
+    reason = "RELEASE_NOT_DUE"
+
+
+class EvidenceError(ReleaseError):
+    """The evidence of a release does not pass this site's own gates: `mascaron-site release show`
+    names those that refuse it."""
+
+    reason = "EVIDENCE_REFUSED"

@@ -19,6 +19,7 @@ from client.door.parts import Parts
 from client.door.reception import Reception
 from client.door.releases import Releases
 from client.door.rules import DoorRules
+from client.door.vouching import Alone
 from client.vault.disk import Disk
 from client.vault.identity import PersonId
 from client.vault.store import Vault
@@ -91,6 +92,7 @@ class Site:
             clock=self.clock,
             random=os.urandom,
             identity=self.key,
+            vouching=Alone(),
             uptime=self.clock,  # it never leaps, unless a test says so
         )
         self.reception = Reception(self.parts)

@@ -45,6 +45,13 @@ release_slot = 600.0
 [auto_accept]
 epsilon = 0.0
 rounds = 0
+
+# What a release must show before it is staged at the door, besides the centre's signature: name
+# here what is to be stricter than common/evidence/gates.toml.
+[release]
+unsigned = false
+[release.gates]
+# least_tar = 0.9
 """
 
 

@@ -98,6 +98,7 @@ def _secret(home: SiteHome, keep_people: bool) -> Iterator[Path]:
         yield from sorted(home.agent_tls.glob("*.key"))
         if keep_people:
             yield from (home.centre_key, home.ca, home.roster, home.certificate)
+            yield from (home.history, home.vouched, *sorted(home.fetched.glob("*")))
             yield home.commitments  # another centre's word would not go with them
         else:
             yield home.identity_key

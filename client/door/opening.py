@@ -19,6 +19,7 @@ from client.door.releases import ReleasePlace, Releases
 from client.door.rollcall import RollCall
 from client.door.rules import DoorRules
 from client.door.strangers import PublicPictures, reader
+from client.door.vouching import Alone, Member
 from client.home import SiteConfig, SiteHome
 from client.vault.founding import vault_place
 from client.vault.store import Vault
@@ -103,6 +104,7 @@ def open_door(
             clock=clock,
             random=os.urandom,
             identity=identity,
+            vouching=Alone() if config.alone else Member(home, eye.trunk.hash),
         )
         reception = Reception(parts)
         stack.callback(reception.close)

@@ -8,6 +8,7 @@ from client.audit.log import AuditLog
 from client.door.eye import Eye
 from client.door.releases import Releases
 from client.door.rules import DoorRules
+from client.door.vouching import Vouching
 from client.vault.identity import Random
 from client.vault.store import Vault
 from common.trust.keys import SigningKey
@@ -16,7 +17,7 @@ from common.trust.keys import SigningKey
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Parts:
     """All of one site. ``clock`` tells Unix seconds, ``uptime`` seconds that only ever pass;
-    ``identity`` signs receipts of erasures."""
+    ``identity`` signs receipts of erasures, ``vouching`` is asked about releases."""
 
     vault: Vault
     eye: Eye
@@ -26,4 +27,5 @@ class Parts:
     clock: Callable[[], float]
     random: Random
     identity: SigningKey
+    vouching: Vouching
     uptime: Callable[[], float] = time.monotonic

@@ -145,23 +145,41 @@ class Reception:
         )
 
     def stage(self, caller: Caller, tail: Tail, trunk: str) -> None:
-        """Puts a release beside the one that decides; ``ReleaseError`` if it does not fit."""
+        """Puts a tail beside the release that decides; ``ReleaseError`` if it does not fit, or if
+        in a federation nobody vouches for it."""
         _check(caller, Role.OPERATE)
         with self._recorder.change(caller, Kind.STAGE) as note:
             note.reference = self._recorder.reference(tail.hash)
+            self._parts.vouching.check_plain()
             self._parts.releases.stage(tail, trunk)
 
+    def stage_signed(self, caller: Caller, content: bytes) -> None:
+        """The same for the signed release in ``content``; its row has the whole digest."""
+        _check(caller, Role.OPERATE)
+        with self._recorder.change(caller, Kind.STAGE) as note:
+            release = self._parts.vouching.read(content)
+            tail = release.tail
+            note.reference = f"{self._recorder.reference(tail.hash)}:{release.digest}"
+            self._parts.releases.stage(tail, release.manifest.trunk)
+
     def promote(self, caller: Caller) -> None:
-        """Lets the staged release decide."""
+        """Lets the staged release decide; ``ReleaseError`` if the centre put another in its
+        place."""
         _check(caller, Role.OPERATE)
         with self._recorder.change(caller, Kind.PROMOTE) as note:
+            staged = self._parts.releases.staged
+            if staged is not None:
+                self._parts.vouching.check_next(staged.release)
             self._parts.releases.promote()
             note.reference = self._recorder.reference(self._parts.releases.active.release)
 
     def rollback(self, caller: Caller) -> None:
-        """Lets the release before it decide again."""
+        """Lets the release before it decide again; ``ReleaseError`` for one withdrawn since."""
         _check(caller, Role.OPERATE)
         with self._recorder.change(caller, Kind.ROLLBACK) as note:
+            previous = self._parts.releases.status().previous
+            if previous is not None:
+                self._parts.vouching.check_back(previous)
             self._parts.releases.rollback()
             note.reference = self._recorder.reference(self._parts.releases.active.release)
 

@@ -17,7 +17,7 @@ from client.door.callers import Caller
 from client.door.proofs import Proof
 from client.door.thresholds import Band
 from client.serving.answers import answers
-from common.errors import UnknownPersonError
+from common.errors import UnknownPersonError, WireError
 from common.models.tail_file import parse_tail
 from protos.gen import recognition_pb2 as pb
 from protos.gen import recognition_pb2_grpc as rpc
@@ -155,8 +155,12 @@ class RecognitionService(rpc.RecognitionServicer):
     def StageRelease(  # noqa: N802
         self, caller: Caller, request: pb.StageReleaseRequest
     ) -> pb.ReleaseResponse:
-        tail, trunk = parse_tail(request.tail, "the release")
-        self._reception.stage(caller, tail, trunk)
+        if bool(request.tail) == bool(request.signed):
+            raise WireError("either a tail or a signed release is staged")
+        if request.signed:
+            self._reception.stage_signed(caller, request.signed)
+        else:
+            self._reception.stage(caller, *parse_tail(request.tail, "the release"))
         return m.standing(self._reception.status(caller))
 
     @_asked

@@ -314,14 +314,16 @@ class CalibrateResponse(_message.Message):
     def __init__(self, release: _Optional[str] = ..., fmr: _Optional[float] = ..., fpir: _Optional[float] = ..., made: _Optional[float] = ...) -> None: ...
 
 class StageReleaseRequest(_message.Message):
-    __slots__ = ("protocol", "tail", "request")
+    __slots__ = ("protocol", "tail", "signed", "request")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     TAIL_FIELD_NUMBER: _ClassVar[int]
+    SIGNED_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     protocol: int
     tail: bytes
+    signed: bytes
     request: str
-    def __init__(self, protocol: _Optional[int] = ..., tail: _Optional[bytes] = ..., request: _Optional[str] = ...) -> None: ...
+    def __init__(self, protocol: _Optional[int] = ..., tail: _Optional[bytes] = ..., signed: _Optional[bytes] = ..., request: _Optional[str] = ...) -> None: ...
 
 class ReleaseRequest(_message.Message):
     __slots__ = ("protocol", "request")

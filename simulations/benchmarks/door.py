@@ -40,6 +40,7 @@ from client.door.recording import Recorder
 from client.door.releases import ReleasePlace, Releases
 from client.door.rules import DoorRules
 from client.door.thresholds import Band
+from client.door.vouching import Alone
 from client.vault.consent import Consent
 from client.vault.core import VaultPlace
 from client.vault.identity import PersonId, new_person
@@ -150,6 +151,7 @@ class Door:
             clock=time.time,
             random=os.urandom,
             identity=key,
+            vouching=Alone(),
         )
         self._feature = feature.astype(np.float32)
         self._reception = Reception(self._parts)

@@ -66,7 +66,7 @@ def honest(method: str) -> Message:
             )
         )
     if method == "StageRelease":
-        message.tail = tail_bytes(tail_of(2), TRUNK)
+        message.tail, message.signed = tail_bytes(tail_of(2), TRUNK), b""
     return message
 
 

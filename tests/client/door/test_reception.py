@@ -44,6 +44,7 @@ CALLS: dict[str, tuple[set[Role], Call]] = {
     "rotate": ({Role.OPERATE}, lambda r, who: r.rotate(who)),
     "calibrate": ({Role.OPERATE}, lambda r, who: r.calibrate(who, TARGET)),
     "stage": ({Role.OPERATE}, lambda r, who: r.stage(who, tail_of(2), TRUNK)),
+    "stage_signed": ({Role.OPERATE}, lambda r, who: r.stage_signed(who, b"")),
     "promote": ({Role.OPERATE}, lambda r, who: r.promote(who)),
     "rollback": ({Role.OPERATE}, lambda r, who: r.rollback(who)),
     "unstage": ({Role.OPERATE}, lambda r, who: r.unstage(who)),

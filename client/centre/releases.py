@@ -1,0 +1,231 @@
+"""What the centre put in force for this site: asked for, compared with all that is known, kept.
+
+Guarantee: kept is only a history that the pinned centre signed, that goes on from the one kept
+before, and that no other site's statement contradicts; and of it the one release that is due here,
+bit for bit. A centre that shortens its history, signs two, or sends another release is refused, and
+what was known stays. With every question this site states which history it was shown.
+Leaks: to the centre, that the site asked, when, and what it has; its statement goes to all members.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from client.centre.admission import centre_of, known_roster
+from client.centre.contact import Centre
+from client.home import SHARED, SiteHome, make_folder
+from common.errors import (
+    AdmissionError,
+    HistoryError,
+    ReleaseError,
+    SignatureError,
+    SplitViewError,
+)
+from common.evidence.asking import (
+    News,
+    ReleaseQuestion,
+    read_news,
+    read_piece,
+    send_release_question,
+)
+from common.evidence.bundle import ENDING, Release, read_release
+from common.evidence.history import (
+    Entry,
+    History,
+    entry_digest,
+    parse_history,
+    read_entry,
+    read_history,
+)
+from common.evidence.witnesses import Crossing, cross, witness_of
+from common.trust import storing
+from common.trust.certificates import fingerprint, read_certificate
+from common.trust.keys import PublicKey, SigningKey
+from common.trust.signed import Signed
+
+EVERY_POOL = "all"  # of a federation whose plan makes one model for all kinds of cameras
+MOST_ENTRIES = 10_000  # of a history
+MOST_PIECES = 256  # of a release
+KEPT = 8  # files of releases
+_NOT_ADMITTED = "this site was not admitted yet: `mascaron-site admission`"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trusted:
+    """By which key this site knows its centre, and how it is known itself."""
+
+    centre: PublicKey
+    federation: str
+    site: str
+    pools: tuple[str, ...]  # whose releases may be for it
+
+    def due(self, history: History) -> str:
+        """The release that this site is to have staged; "" if there is none."""
+        return next(filter(None, (history.due(self.site, pool) for pool in self.pools)), "")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fetched:
+    """What the centre showed: ``new`` are the entries that were not known here before."""
+
+    history: History
+    new: tuple[Entry, ...]
+    crossing: Crossing
+    release: Release | None  # the one that is due here
+
+
+def trusted(home: SiteHome) -> Trusted:
+    """Whom this site believes about releases; ``AdmissionError`` before it was admitted."""
+    config = home.config()
+    config.check_member()
+    ca, centre = storing.read(home.ca), storing.read(home.centre_key)
+    if ca is None or centre is None:
+        raise AdmissionError(_NOT_ADMITTED)
+    return Trusted(
+        centre=PublicKey.of(centre.decode("ascii", "replace").strip()),
+        federation=fingerprint(read_certificate(ca)),
+        site=config.name,
+        pools=(config.camera_type, EVERY_POOL),
+    )
+
+
+def kept_history(home: SiteHome, us: Trusted) -> History:
+    """The history in trust/, verified; an empty one before the first was fetched."""
+    content = storing.read(home.history)
+    if content is None:
+        return History(us.federation)
+    return parse_history(content.decode("utf-8", "replace"), us.centre, us.federation)
+
+
+def kept_release(home: SiteHome, us: Trusted, digest: str) -> Release | None:
+    """The release of this digest in trust/, verified; None if it is not there."""
+    content = storing.read(home.fetched / f"{digest}{ENDING}")
+    return None if content is None else read_release(content, us.centre, us.federation, digest)
+
+
+def fetch_releases(home: SiteHome, clock: Callable[[], float]) -> Fetched:
+    """Asks the centre for news, believes what can be proven, and keeps it.
+
+    Raises ``HistoryError`` or ``SplitViewError`` for a history that is not the one known before or
+    shown to others, ``SignatureError`` and ``ReleaseError`` for a release that is not the one that
+    is due, ``AdmissionError`` and ``DeploymentError`` as ``admission.fetch`` does.
+    """
+    us, roster = trusted(home), known_roster(home)
+    if roster is None:
+        raise AdmissionError(_NOT_ADMITTED)
+    desk = _Desk(us, SigningKey.load(home.identity_key), centre_of(home), clock)
+    known = history = kept_history(home, us)
+    while True:
+        news = desk.news(history)
+        longer = _longer(history, news, us)
+        if len(longer.entries) == news.number:
+            crossing = cross(longer, news.witnesses, roster, us.centre, clock())
+            storing.replace(home.history, longer.to_json().encode(), storing.PUBLIC)
+            if longer.head == history.head:  # and stated so in this very question
+                break
+        history = longer
+    new = history.entries[len(known.entries) :]
+    due = _due(home, history, desk)
+    return Fetched(history=history, new=new, crossing=crossing, release=due)
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Where this site asks: the centre it knows, and by which key it signs."""
+
+    us: Trusted
+    key: SigningKey
+    centre: Centre
+    clock: Callable[[], float]
+
+    def news(self, history: History) -> News:
+        """What is behind ``history``, which is stated to be all that was shown so far."""
+        now = int(self.clock())
+        witness = witness_of(history, self.us.site, now).sign(self.key).to_json()
+        question = ReleaseQuestion(
+            federation=self.us.federation,
+            ask="releases",
+            time=now,
+            after=len(history.entries),
+            witness=witness,
+        )
+        return read_news(self._ask(question))
+
+    def release(self, digest: str) -> bytes:
+        """The file of a release, piece by piece; nothing of it is believed yet."""
+        content, size = bytearray(), 0
+        for _ in range(MOST_PIECES):
+            question = ReleaseQuestion(
+                federation=self.us.federation,
+                ask="release",
+                time=int(self.clock()),
+                release=digest,
+                offset=len(content),
+            )
+            piece = read_piece(self._ask(question), len(content))
+            if content and piece.size != size:
+                raise ReleaseError("the centre sends a release whose size changes")
+            content += piece.content
+            size = piece.size
+            if len(content) == size:
+                return bytes(content)
+        raise ReleaseError("the centre sends a release in too many pieces")
+
+    def _ask(self, question: ReleaseQuestion) -> dict[str, Any]:
+        return self.centre.ask(question.ask, send_release_question(question, self.key).to_json())
+
+
+def _longer(history: History, news: News, us: Trusted) -> History:
+    """``history`` and the entries of ``news``, which may be none."""
+    count = len(history.entries)
+    if news.number < count:
+        raise HistoryError(
+            f"the centre shows {news.number} entries of a history that had {count}: it went back "
+            "to an older state, or keeps news from this site"
+        )
+    if news.number > count and not news.entries:
+        raise HistoryError("the centre counts entries of its history that it does not show")
+    if count + len(news.entries) > min(news.number, MOST_ENTRIES):
+        raise HistoryError("the centre shows more entries of its history than there can be")
+    if news.entries:
+        _check_fork(history, news.entries[0], us)
+    texts = (*history.texts, *news.entries)
+    return read_history(texts, us.centre, us.federation, history.head)
+
+
+def _check_fork(history: History, signed: Signed, us: Trusted) -> None:
+    """``SplitViewError`` if the entry in ``signed`` is proof of a history beside ``history``."""
+    entry, count = read_entry(signed, us.centre), len(history.entries)
+    if entry.number == count + 1:
+        forked = entry.previous != history.head.digest
+    else:
+        forked = (
+            entry.number <= count and entry_digest(signed) != history.head_at(entry.number).digest
+        )
+    if forked and entry.federation == us.federation:
+        raise SplitViewError(
+            f"the centre signed two histories: entry {entry.number} is not what this site was "
+            "shown; tell the other sites, and keep a copy of trust/"
+        )
+
+
+def _due(home: SiteHome, history: History, desk: _Desk) -> Release | None:
+    """The release that is due, from the disk or from the centre; keeps it, and lets old ones go."""
+    us = desk.us
+    digest = us.due(history)
+    if not digest:
+        return None
+    try:
+        release = kept_release(home, us, digest)
+    except (ReleaseError, SignatureError):
+        release = None  # altered on the disk: as good as none
+    if release is None:
+        content = desk.release(digest)
+        release = read_release(content, us.centre, us.federation, digest)
+        make_folder(home.fetched, SHARED)
+        storing.replace(home.fetched / f"{digest}{ENDING}", content, storing.PUBLIC)
+    named = list(dict.fromkeys(entry.release for entry in reversed(history.entries)))
+    for path in sorted(home.fetched.glob(f"*{ENDING}")):
+        if path.stem != digest and path.stem not in named[:KEPT]:
+            storing.remove(path)
+    return release
