@@ -42,6 +42,10 @@ def rate(value: float, width: float = 0.05) -> dict[str, Any]:
     return {"value": value, "ci95": [value - width, value + width]}
 
 
+def group(fmr: float, pairs: int = 1000) -> dict[str, Any]:
+    return {"people": 20, "pairs": pairs, "fmr": rate(fmr, fmr / 10), "fnmr": None}
+
+
 FIGURES: dict[str, dict[str, Any]] = {
     "verification": {"tar_at_far": {"1e-2": rate(0.9), "1e-3": rate(0.8)}},
     "robustness": {
@@ -65,7 +69,7 @@ FIGURES: dict[str, dict[str, Any]] = {
     "attributes": {"balanced_accuracy": 0.7},
     "fairness": {
         "fmr": 0.01,
-        "groups": {"a": {"fmr": rate(0.02, 0.001)}, "b": {"fmr": rate(0.01, 0.001)}},
+        "groups": {"a": group(0.02), "b": group(0.01)},
         "fmr_worst_to_best": {"value": 2.0, "ci95": [1.5, 2.6]},
         "suppressed": [],
     },

@@ -22,6 +22,7 @@ from tests.small_evidence import (
     PNG,
     REPORT,
     TRUNK,
+    group,
     plan,
     rate,
     release,
@@ -71,14 +72,22 @@ def test_the_good_release_passes_shipped_and_strict_gates() -> None:
 
 
 def test_one_that_is_biased_against_a_group_is_stopped() -> None:
-    biased = {"a": {"fmr": rate(0.2, 0.01)}, "b": {"fmr": rate(0.01, 0.001)}}
+    biased = {"a": group(0.2), "b": group(0.01)}
     ratio = {"value": 20.0, "ci95": [15.0, 25.0]}
     assert stopped(with_figures("fairness", groups=biased, fmr_worst_to_best=ratio)) == ("groups",)
     assert stopped(with_figures("fairness", groups=biased)) == ("groups",)  # a prettier ratio
-    assert stopped(with_figures("fairness", groups={"a": {"fmr": rate(0.01)}})) == ("groups",)
+    assert stopped(with_figures("fairness", groups={"a": group(0.01)})) == ("groups",)
     assert stopped(with_figures("fairness", suppressed=["c", "d", "e"])) == ("groups",)
-    nobody = {"a": {"fmr": rate(0.01)}, "b": {"fmr": rate(0.0)}}
+    nobody = {"a": group(0.01), "b": group(0.0)}  # half an error in a thousand pairs
     assert stopped(with_figures("fairness", groups=nobody)) == ("groups",)
+    for strange in (None, {}, {"fmr": 0.01}, {"fmr": rate(0.01), "pairs": 0}):
+        odd = {"a": group(0.01), "b": strange}
+        assert stopped(with_figures("fairness", groups=odd)) == ("groups",)
+
+
+def test_a_group_without_an_error_counts_as_having_half_of_one() -> None:
+    told = {"a": group(0.001), "b": group(0.0, pairs=1000)}
+    assert not stopped(with_figures("fairness", groups=told))
 
 
 def test_one_with_a_backdoor_is_stopped() -> None:

@@ -15,7 +15,7 @@ from server.cli import main
 from server.home import CentreHome
 from server.release.registry import Registry
 from server.standing import federation_of, public_key
-from tests.small_evidence import rate
+from tests.small_evidence import group, rate
 from tests.small_registry import RUN, evidence, finished, released, tail_of
 
 
@@ -99,7 +99,7 @@ PLANTED: dict[str, tuple[str, dict[str, Any]]] = {
         "groups",
         {
             "fairness": {
-                "groups": {"a": {"fmr": rate(0.3)}, "b": {"fmr": rate(0.01)}},
+                "groups": {"a": group(0.3), "b": group(0.01)},
                 "fmr_worst_to_best": {"value": 30.0, "ci95": [20.0, 50.0]},
             }
         },
