@@ -34,13 +34,28 @@ def build(home: CentreHome, run: str, evidence: Path, pool: str | None) -> None:
 
 @release.command()
 @at_home
+@click.argument("run")
+@click.option("--out", type=FILE, required=True, help="Folder of `mascaron-lab evidence`.")
+@click.option("--pool", help="Whose tail, where the run has several pools of sites.")
+@told
+def claims(home: CentreHome, run: str, out: Path, pool: str | None) -> None:
+    """Write what a release of RUN will claim beside its evidence, for the page."""
+    from server.commands.release import claims_command
+
+    result(claims_command(home, run, out, pool))
+
+
+@release.command()
+@at_home
 @click.argument("name", metavar="[RELEASE]", required=False)
 @told
 def show(home: CentreHome, name: str | None) -> None:
     """Show all releases and their history, or one with the verdict of every gate."""
+    import time
+
     from server.commands.release import show_command
 
-    result(show_command(home, name))
+    result(show_command(home, name, time.time()))
 
 
 @release.command()

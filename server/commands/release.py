@@ -9,12 +9,15 @@ from common.evidence.bundle import Release
 from common.evidence.gates import judge, refused
 from common.evidence.history import Entry, History
 from common.evidence.limits import Gates, Known, load_gates
+from common.models.safetensors_import import write_whole
+from common.outputs import check_folder
 from server.commands.charter import find
-from server.commands.tail import made_by
+from server.commands.tail import Made, made_by
 from server.home import CentreHome
-from server.release.building import Ground, build_release, known_of
+from server.release.building import Ground, build_release, claims_of, known_of
 from server.release.promoting import First, promote, roll_back, sign_release, sites_of, withdraw
 from server.release.registry import Registry
+from server.release.seen import seen_by_sites
 from server.standing import public_key, roster_of
 
 SHORT = 12  # letters of a digest that name a release to people
@@ -28,19 +31,7 @@ def build_command(
     ``RunError`` before the first round is done, ``ReleaseError`` for evidence that cannot be read
     or a pool that has to be named.
     """
-    made = made_by(home, run)
-    chosen = pool if pool is not None else next(iter(made.tails), "")
-    if chosen not in made.tails or (pool is None and len(made.tails) != 1):
-        raise ReleaseError(f"name one pool of {run} with --pool: {', '.join(sorted(made.tails))}")
-    ground = Ground(
-        terms=made.terms,
-        charter=made.charter,
-        state=made.state,
-        pool=chosen,
-        tail=made.tails[chosen],
-    )
-    judged_by = (_gates(home), known_of(made.terms, made.initial))
-    release = build_release(ground, evidence, judged_by, int(now))
+    release = assembled(home, run, evidence, pool, now)
     Registry(home).put(release)
     stopped = refused(release.manifest.verdict)
     short = release.digest[:SHORT]
@@ -53,8 +44,37 @@ def build_command(
     }
 
 
-def show_command(home: CentreHome, prefix: str | None) -> dict[str, Any]:
-    """All releases and their history; or one, judged anew by the gates of today."""
+def assembled(home: CentreHome, run: str, evidence: Path, pool: str | None, now: float) -> Release:
+    """The release that ``build_command`` keeps, with its verdict; nothing is kept here."""
+    made = made_by(home, run)
+    judged_by = (_gates(home), known_of(made.terms, made.initial))
+    return build_release(_ground(made, pool), evidence, judged_by, int(now))
+
+
+def claims_command(home: CentreHome, run: str, out: Path, pool: str | None) -> dict[str, Any]:
+    """Writes what a release of ``run`` will claim, and the log of its training, into ``out``.
+
+    Beside the evidence, so that its page shows them; `release build` makes them anew. Raises
+    ``ReleaseError`` for a pool that has to be named.
+    """
+    check_folder(out)
+    out.mkdir(parents=True, exist_ok=True)
+    ground = _ground(made_by(home, run), pool)
+    for section in claims_of(ground):
+        write_whole(out / f"{section.kind}.json", section.to_json().encode())
+    return {
+        "run": run,
+        "pool": ground.pool,
+        "tail": ground.tail.hash,
+        "next": f"mascaron-lab evidence --out {out} --tail FILE of `mascaron-admin tail {run}`",
+    }
+
+
+def show_command(home: CentreHome, prefix: str | None, now: float) -> dict[str, Any]:
+    """All releases, their history and who saw it; or one, judged anew by the gates of today.
+
+    ``HistoryError`` if a site saw another history, or more of this one.
+    """
     registry = Registry(home)
     history = registry.history()
     if prefix is not None:
@@ -73,7 +93,8 @@ def show_command(home: CentreHome, prefix: str | None) -> dict[str, Any]:
         release = registry.get(digest)
         signed = _is_signed(home, release)
         found.append({**_told(release), "signed": signed, "standing": _standing(history, release)})
-    return {"releases": found, "history": [_entry(entry) for entry in history.entries]}
+    entries = [_entry(entry) for entry in history.entries]
+    return {"releases": found, "history": entries, "sites": asdict(seen_by_sites(home, now))}
 
 
 def sign_command(home: CentreHome, prefix: str) -> dict[str, Any]:
@@ -120,6 +141,21 @@ def first_of(canary: float | None, sites: str | None) -> First | None:
         return None
     names = tuple(name.strip() for name in sites.split(",")) if sites is not None else ()
     return First(share=canary or 0.0, sites=names)
+
+
+def _ground(made: Made, pool: str | None) -> Ground:
+    """One pool of what a run made: ``pool``, or the only one there is."""
+    chosen = pool if pool is not None else next(iter(made.tails), "")
+    if chosen not in made.tails or (pool is None and len(made.tails) != 1):
+        names = ", ".join(sorted(made.tails))
+        raise ReleaseError(f"name one pool of {made.terms.run} with --pool: {names}")
+    return Ground(
+        terms=made.terms,
+        charter=made.charter,
+        state=made.state,
+        pool=chosen,
+        tail=made.tails[chosen],
+    )
 
 
 def _gates(home: CentreHome) -> Gates:

@@ -55,16 +55,21 @@ def build_release(
     """
     terms, tail = ground.terms, ground.tail
     found = read_sections(evidence)
-    about = About(trunk=terms.plan.trunk, tail=tail.hash)
-    command = f"mascaron-admin release build {terms.run}"
-    ours = (
-        statement_section(terms.plan, about, command, ground.charter),
-        training_section(ground.state.history, terms.plan, about, command),
-    )
     origin = Origin(federation=terms.federation, run=terms.run, pool=ground.pool, made=made)
-    sections = [*found.values(), *ours]
+    sections = [*found.values(), *claims_of(ground)]
     release = make_release(origin, tail, terms.plan.trunk, sections, read_shown(evidence, found))
     return with_verdict(release, judge(release, *judged_by))
+
+
+def claims_of(ground: Ground) -> tuple[Section, Section]:
+    """What a release of ``ground`` claims of privacy, and the log of its training."""
+    plan = ground.terms.plan
+    about = About(trunk=plan.trunk, tail=ground.tail.hash)
+    command = f"mascaron-admin release build {ground.terms.run}"
+    return (
+        statement_section(plan, about, command, ground.charter),
+        training_section(ground.state.history, plan, about, command),
+    )
 
 
 def read_sections(folder: Path) -> dict[str, Section]:
