@@ -1,6 +1,7 @@
 """What a site operator types about the door itself: thresholds, releases, callers, vault."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,43 @@ def release() -> None:
 
 
 @release.command()
-@click.argument("file", type=FILE)
+@at_home
+@told
+def fetch(home: SiteHome) -> None:
+    """Ask the centre which release is due here. What is new is checked, kept and shown."""
+    from client.commands.evidence import fetch_command
+
+    result(fetch_command(home, time.time))
+
+
+@release.command()
+@click.argument("which", metavar="[RELEASE]", required=False)
+@at_home
+@told
+def show(which: str | None, home: SiteHome) -> None:
+    """Show the figures of RELEASE, and whether it passes this site's gates.
+
+    RELEASE is the beginning of its digest; the one that is due, unless named.
+    """
+    from client.commands.evidence import show_command
+
+    result(show_command(home, which))
+
+
+@release.command()
+@click.argument("which", metavar="[RELEASE|FILE]", required=False)
 @as_caller
 @at_home
 @told
-def stage(file: Path, home: SiteHome, **typed: Any) -> None:
-    """Put the release in FILE beside the one that decides."""
+def stage(which: str | None, home: SiteHome, **typed: Any) -> None:
+    """Put a release beside the one that decides.
+
+    In a federation the one that was fetched and is due, unless another is named; a site that is
+    alone names the FILE of a tail.
+    """
     from client.commands.release import stage_release
 
-    result(stage_release(asking_of(home, typed), file))
+    result(stage_release(asking_of(home, typed), which))
 
 
 def _change(name: str, text: str) -> None:
