@@ -7,7 +7,7 @@ from typing import Any, ParamSpec
 import click
 
 from common.console import quiet_logs, told
-from simulations import cli_audit, cli_evidence
+from simulations import cli_audit, cli_evidence, cli_robust
 
 FILE = click.Path(path_type=Path)
 MANY = click.IntRange(min=1)
@@ -267,3 +267,6 @@ def bench(bench: str, arguments: tuple[str, ...]) -> None:
 
 main.add_command(cli_audit.audit)
 main.add_command(cli_evidence.fairness)
+main.add_command(cli_robust.robust)
+main.add_command(cli_evidence.attack)
+main.add_command(cli_evidence.evidence)
