@@ -60,3 +60,25 @@ def fairness(**options: Any) -> None:
     from simulations.commands.fairness import fairness_command
 
     fairness_command(**options)
+
+
+@click.command()
+@subjected
+@click.option("--fmr", type=float, default=1e-3, show_default=True, help="1e-2 where it must be.")
+@click.option("--pairs", type=click.IntRange(2), help="Half of them genuine; default: 300.")
+@click.option("--quick", is_flag=True, help="Fewer pairs, budgets and steps: the plan of evidence.")
+@click.option("--against", metavar="TRUNK[:TAIL]", help="Another model that the attacker has.")
+@click.option("--previous", type=FILE, help="Tail of the release before, that the attacker has.")
+@told
+def attack(**options: Any) -> None:
+    """Forge pictures: white box, by queries, worn, from other models, and a sticker for everybody.
+
+    The threshold is fixed on other people first. With --out, what was measured is kept there, and
+    the same command goes on where it was cut off. Prints success by budget to stderr and the
+    section of evidence as JSON to stdout.
+    """
+    quiet_logs(verbose=False)
+    from simulations.commands.attack import AttackOptions, attack_command
+
+    asked = {name: options.pop(name) for name in ("fmr", "pairs", "quick", "against", "previous")}
+    attack_command(AttackOptions(**asked), **options)
