@@ -82,3 +82,28 @@ def attack(**options: Any) -> None:
 
     asked = {name: options.pop(name) for name in ("fmr", "pairs", "quick", "against", "previous")}
     attack_command(AttackOptions(**asked), **options)
+
+
+@click.command()
+@subjected
+@click.option("--demo", is_flag=True, help="A release of invented people, from training to gates.")
+@click.option("--quick", is_flag=True, help="Fewer pairs, budgets and steps of attacks.")
+@click.option("--pairs", type=click.IntRange(2), help="Attacked; half of them genuine.")
+@click.option("--fmr", type=float, default=1e-2, show_default=True, help="To decide at.")
+@click.option("--epsilon", type=float, default=8.0, show_default=True, help="Of the audits.")
+@told
+def evidence(demo: bool, out: Path | None, **options: Any) -> None:
+    """Take all the evidence about a model, and write the page that a release brings along.
+
+    With --out of an earlier call, sections that are there stay. --demo trains a federation of
+    invented people first, builds its release, and lets the gates judge it.
+    """
+    quiet_logs(verbose=False)
+    from simulations.commands.evidence import EvidenceOptions, demo_command, evidence_command
+
+    folder = out or Path("runs/evidence")
+    if demo:
+        demo_command(folder)
+        return
+    asked = {name: options.pop(name) for name in ("quick", "pairs", "fmr", "epsilon")}
+    evidence_command(EvidenceOptions(**asked), folder, **options)

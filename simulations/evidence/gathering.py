@@ -1,0 +1,128 @@
+"""All the evidence about one model, section by section; what is in the folder already stays."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from client.privacy.entropy import OsEntropy
+from common.errors import ConfigError, RunError
+from common.evidence.section import KINDS, Section
+from common.models.studio import Progress
+from common.models.tail import Tail
+from simulations.evidence.fairness import FairnessOptions, fairness_section
+from simulations.evidence.grouped import group_invented
+from simulations.evidence.mechanism import Claim, Effort, audit_mechanism
+from simulations.evidence.robustness import Neighbours, robustness
+from simulations.evidence.robustness_plan import RobustnessOptions
+from simulations.evidence.subject import Subject
+from simulations.evidence.verification import verification_figures
+
+COMMAND = "mascaron-lab evidence"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Depth:
+    """How much of each: attacked ``pairs`` at the threshold of ``fmr``, audits at ``epsilon``."""
+
+    robustness: RobustnessOptions
+    fmr: float = 1e-2
+    epsilon: float = 8.0
+    delta: float = 1e-5
+    groups: str | None = "skin"  # of invented people
+
+
+@dataclass(frozen=True, eq=False)
+class Gathering:
+    """Takes the evidence about ``subject`` into ``folder``; ``first`` is the tail before training.
+
+    ``command`` stands in the sections for whoever wants to measure again.
+    """
+
+    subject: Subject
+    first: Tail
+    depth: Depth
+    folder: Path
+    progress: Progress
+    command: str = COMMAND
+
+    def all(self) -> dict[str, Section]:
+        """Every section, by kind. ``RunError`` where one cannot be written."""
+        makers = self._makers()
+        step = self.progress.start("evidence", len(makers))
+        found = {}
+        for kind, make in makers.items():
+            found[kind] = self._kept(kind) or self._keep(make())
+            step(1)
+        return found
+
+    def _makers(self) -> dict[str, Callable[[], Section]]:
+        makers = {
+            "verification": self._verification,
+            "mechanism": self._mechanism,
+            "robustness": self._robustness,
+        }
+        if self.subject.invented and self.depth.groups:
+            makers["fairness"] = self._fairness
+        return makers
+
+    def _kept(self, kind: str) -> Section | None:
+        """The section that is there already, if it is about this very model and these people."""
+        path = self.folder / f"{kind}.json"
+        if not path.exists():
+            return None
+        try:
+            found = Section.from_json(path.read_text("utf-8"))
+        except (OSError, ConfigError, UnicodeDecodeError):
+            return None
+        about = dataclasses.replace(self.subject.about, people=found.about.people)
+        same = (found.about.trunk, found.about.tail) == (about.trunk, about.tail)
+        faces = found.about.faces in ("", about.faces)
+        return found if same and faces and found.command == self._command(kind) else None
+
+    def _keep(self, section: Section) -> Section:
+        try:
+            (self.folder / f"{section.kind}.json").write_text(section.to_json(), "utf-8")
+        except OSError as error:
+            raise RunError(f"cannot write into {self.folder}: {error.strerror}") from error
+        return section
+
+    def _command(self, kind: str) -> str:
+        assert kind in KINDS
+        return self.command
+
+    def _verification(self) -> Section:
+        seed = self.depth.robustness.seed
+        figures = verification_figures(self.subject, seed, self.depth.fmr)
+        return self.subject.section("verification", figures, seed=seed, command=self.command)
+
+    def _mechanism(self) -> Section:
+        claim = Claim(epsilon=self.depth.epsilon, delta=self.depth.delta)
+        found = audit_mechanism(claim, Effort(), OsEntropy)
+        section = self.subject.section(
+            "mechanism",
+            found.figures,
+            seed=0,
+            command=self.command,
+            failed=found.failed,
+            minutes=round(found.seconds / 60, 3),
+        )
+        nobody = dataclasses.replace(section.about, faces="", people=0)
+        return dataclasses.replace(section, about=nobody)
+
+    def _robustness(self) -> Section:
+        own = None if self.first.hash == self.subject.tail.hash else self.first
+        return robustness(
+            self.subject,
+            self.depth.robustness,
+            self.progress,
+            neighbours=Neighbours(own=own),
+            out=self.folder,
+            command=self.command,
+        )
+
+    def _fairness(self) -> Section:
+        assert self.depth.groups is not None
+        grouped = group_invented(self.subject, self.depth.groups)
+        asked = FairnessOptions(fmr=self.depth.fmr, seed=self.depth.robustness.seed)
+        return fairness_section(grouped, asked, self.command)
