@@ -41,7 +41,6 @@ from common.evidence.witnesses import Crossing, cross, witness_of
 from common.trust import storing
 from common.trust.certificates import fingerprint, read_certificate
 from common.trust.keys import PublicKey, SigningKey
-from common.trust.signed import Signed
 
 EVERY_POOL = "all"  # of a federation whose plan makes one model for all kinds of cameras
 MOST_ENTRIES = 10_000  # of a history
@@ -139,14 +138,15 @@ class _Desk:
     clock: Callable[[], float]
 
     def news(self, history: History) -> News:
-        """What is behind ``history``, which is stated to be all that was shown so far."""
+        """The last entry of ``history`` and what is behind it; states that ``history`` is all that
+        was shown so far."""
         now = int(self.clock())
         witness = witness_of(history, self.us.site, now).sign(self.key).to_json()
         question = ReleaseQuestion(
             federation=self.us.federation,
             ask="releases",
             time=now,
-            after=len(history.entries),
+            after=max(0, len(history.entries) - 1),
             witness=witness,
         )
         return read_news(self._ask(question))
@@ -176,37 +176,39 @@ class _Desk:
 
 
 def _longer(history: History, news: News, us: Trusted) -> History:
-    """``history`` and the entries of ``news``, which may be none."""
+    """``history`` and the entries of ``news`` behind its last one, which ``news`` begins with."""
     count = len(history.entries)
     if news.number < count:
         raise HistoryError(
             f"the centre shows {news.number} entries of a history that had {count}: it went back "
             "to an older state, or keeps news from this site"
         )
-    if news.number > count and not news.entries:
+    new = news.entries[1:] if count else news.entries
+    if count:
+        _check_overlap(history, news, us)
+    if news.number > count and not new:
         raise HistoryError("the centre counts entries of its history that it does not show")
-    if count + len(news.entries) > min(news.number, MOST_ENTRIES):
+    if count + len(new) > min(news.number, MOST_ENTRIES):
         raise HistoryError("the centre shows more entries of its history than there can be")
-    if news.entries:
-        _check_fork(history, news.entries[0], us)
-    texts = (*history.texts, *news.entries)
+    texts = (*history.texts, *new)
     return read_history(texts, us.centre, us.federation, history.head)
 
 
-def _check_fork(history: History, signed: Signed, us: Trusted) -> None:
-    """``SplitViewError`` if the entry in ``signed`` is proof of a history beside ``history``."""
-    entry, count = read_entry(signed, us.centre), len(history.entries)
-    if entry.number == count + 1:
-        forked = entry.previous != history.head.digest
-    else:
-        forked = (
-            entry.number <= count and entry_digest(signed) != history.head_at(entry.number).digest
-        )
-    if forked and entry.federation == us.federation:
-        raise SplitViewError(
-            f"the centre signed two histories: entry {entry.number} is not what this site was "
-            "shown; tell the other sites, and keep a copy of trust/"
-        )
+def _check_overlap(history: History, news: News, us: Trusted) -> None:
+    """The last entry known here is shown again with every answer, so that a history of the same
+    length cannot take its place; ``SplitViewError`` for the proof that one did."""
+    if not news.entries:
+        raise HistoryError("the centre does not show again what it showed last")
+    shown = news.entries[0]
+    if entry_digest(shown) == history.head.digest:
+        return
+    entry = read_entry(shown, us.centre)
+    if (entry.number, entry.federation) != (len(history.entries), us.federation):
+        raise HistoryError("the centre leaves out entries of its history")
+    raise SplitViewError(
+        f"the centre signed two histories: entry {entry.number} is not the one this site was "
+        "shown; tell the other sites, and keep a copy of trust/"
+    )
 
 
 def _due(home: SiteHome, history: History, desk: _Desk) -> Release | None:
