@@ -35,6 +35,14 @@ def charter() -> None:
 @click.option("--people", type=MANY, required=True, help="Declared people of a site.")
 @click.option("--cohort", type=MANY, required=True, help="Fewest sites that a round may have.")
 @click.option("--rounds", type=int, default=0, show_default=True, help="Of gradients, last.")
+@click.option(
+    "--adversarial-steps",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Against each person's features in a gradient round; 0: none.",
+)
+@click.option("--adversarial-eps", type=float, default=0.0, help="L2 radius of that in features.")
 @click.option("--noise", type=click.Choice(["local", "distributed"]), default="local")
 @click.option("--honest-sites", type=MANY, default=1, help="That share distributed noise.")
 @click.option("--pooling", type=click.Choice(["camera_type", "all"]), default="camera_type")

@@ -35,6 +35,8 @@ class Recipe:
     learning_rate: float = 0.003
     objective: str = "contrast"
     proximal: float = 0.0
+    adversarial_steps: int = 0
+    adversarial_eps: float = 0.0
     evaluation_share: float = 0.0
     evaluate_before: bool = False
     thresholds: int = 1
@@ -102,6 +104,8 @@ def _gradients(recipe: Recipe, sigma: float) -> GradientMechanism:
         objective=recipe.objective,
         steps_per_round=recipe.local_steps,
         proximal=recipe.proximal,
+        adversarial_steps=recipe.adversarial_steps,
+        adversarial_eps=recipe.adversarial_eps,
     )
 
 

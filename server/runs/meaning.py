@@ -132,7 +132,18 @@ def _words(terms: CharterTerms, facts: Mapping[str, Any]) -> list[str]:
             "Gradient rounds take budget from the averages, which have always paid better in what "
             "we measured (docs/utility.md); --rounds 0 leaves them out."
         )
-    return [*words, *_words_of_evaluations(plan)]
+    return [*words, *_words_of_attacks(plan), *_words_of_evaluations(plan)]
+
+
+def _words_of_attacks(plan: PrivacyPlan) -> list[str]:
+    """What gradient rounds are trained against."""
+    return [
+        f"Gradient rounds also train on attacked {m.adversarial_on}, moved within "
+        f"{m.adversarial_eps:g} in {m.adversarial_steps} steps against each person's own loss. "
+        "That costs no privacy; what it brings is in docs/robustness.md."
+        for m in plan.mechanisms
+        if isinstance(m, GradientMechanism) and m.adversarial_steps
+    ]
 
 
 def _words_of_evaluations(plan: PrivacyPlan) -> list[str]:

@@ -60,6 +60,8 @@ class Asked:
     timeout: float = 3600.0
     release_slot: float = 5.0
     strategy: StrategyChoice = FEDAVG
+    adversarial_steps: int = 0  # against features, inside the gradient rounds
+    adversarial_eps: float = 0.0
 
     def __post_init__(self) -> None:
         check_run(self.run)
@@ -67,6 +69,8 @@ class Asked:
             raise ConfigError("epsilon must be in (0, 50] and delta in (0, 0.01)")
         if not 0 <= self.rounds <= 1000:
             raise ConfigError(f"rounds must be in [0, 1000], got {self.rounds}")
+        if (self.adversarial_steps or self.adversarial_eps) and not self.rounds:
+            raise ConfigError("attacks are trained against in gradient rounds: give --rounds")
         if not 60 <= self.expires <= MOST_EXPIRY:
             raise ConfigError("expires must be between a minute and 366 days")
         if self.noise == "distributed" and self.honest_sites < 2:
@@ -87,6 +91,8 @@ class Asked:
             gradient_rounds=self.rounds or 1,
             evaluation_share=self.evaluation,
             evaluate_before=self.evaluate_before,
+            adversarial_steps=self.adversarial_steps,
+            adversarial_eps=self.adversarial_eps,
         )
 
 

@@ -1,5 +1,7 @@
 """However a budget is shared out, it is spent to the last part in a thousand and never exceeded."""
 
+import dataclasses
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,6 +40,15 @@ def test_with_gradients_the_whole_plan_still_costs_the_budget() -> None:
     made = plan(recipe, 8.0)
     assert 7.99 <= epsilon(made.events(), 1e-4) <= 8.0
     assert [m.name for m in made.mechanisms] == ["mean", "scatter", "gradient", "after"]
+
+
+def test_an_attack_is_a_term_of_the_gradient_phase_and_costs_nothing() -> None:
+    recipe = Recipe(delta=1e-4, gradient_share=0.3, gradient_rounds=5)
+    hard = dataclasses.replace(recipe, adversarial_steps=2, adversarial_eps=0.5)
+    without, attacked = plan(recipe, 8.0), plan(hard, 8.0)
+    assert attacked.events() == without.events()
+    assert '"adversarial_eps":0.5' in attacked.to_json()
+    assert "adversarial" not in without.to_json()
 
 
 def test_without_an_evaluation_a_plan_is_what_it_always_was() -> None:

@@ -44,6 +44,7 @@ def test_a_proposal_spends_its_epsilon_and_says_what_it_means(tmp_path: Path, fa
     home = centre(tmp_path / "home")
     admit(home, 4)
     options = ["--run", "autumn", "--epsilon", 8, "--people", 240, "--cohort", 3, "--rounds", 2]
+    options += ["--adversarial-steps", 2, "--adversarial-eps", 0.5]
     sources = ["--public", faces, "--trunk", STARTER, "--steps", 2]
     told = ask("charter", "propose", "--home", home.folder, *options, *sources)
     assert told.exit_code == 0, told.output
@@ -56,6 +57,10 @@ def test_a_proposal_spends_its_epsilon_and_says_what_it_means(tmp_path: Path, fa
     assert answer["bytes_a_site_sends"] == sum(bytes_of(terms.plan, arrays).values())
     assert set(answer["releases"]["mean"]["noise_of_average_in_clips"]) == {"1", "3", "16", "64"}
     assert any("No picture" in line for line in answer["in_plain_words"])
+    assert answer["releases"]["gradient"]["adversarial"] == {
+        "steps": 2, "eps": 0.5, "on": "features"
+    }  # fmt: skip
+    assert any("attacked features" in line for line in answer["in_plain_words"])
     assert (home.charter("autumn") / PUBLIC).is_file()
     assert not (home.charter("autumn") / CHARTER).exists()
 
@@ -191,6 +196,7 @@ def test_charters_are_listed_with_their_state(tmp_path: Path) -> None:
         {"noise": "distributed"},
         {"release_slot": 1e6},
         {"mean_share": 1.0},
+        {"adversarial_steps": 2, "adversarial_eps": 0.5},
     ],
 )
 def test_what_nobody_can_mean_is_wrong_use(changes: dict[str, Any]) -> None:
