@@ -12,13 +12,14 @@ from typing import Literal
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from common.errors import MascaronError
+from common.errors import HistoryError, MascaronError
 from common.trust import storing
 from common.trust.certificates import expiry, life_left, read_certificate
 from common.wire import PROTOCOL
 from server.admission.authority import CA_DAYS, RENEW_AT, SERVER_DAYS, load_private
 from server.commands.status import seen
 from server.home import CentreConfig, CentreHome
+from server.release.seen import seen_by_sites
 from server.standing import federation_of, roster_of
 
 State = Literal["well", "doubtful", "wrong"]
@@ -63,7 +64,8 @@ class Machine:
 def examine(home: CentreHome, machine: Machine) -> list[Finding]:
     """All findings, whatever fails: a check that cannot be made is a finding too."""
     findings: list[Finding] = []
-    for check in (_centre, _open, _certificate, _clock, _disk, _flower, _daemons, _roster, _sites):
+    first = (_centre, _open, _certificate, _clock, _disk, _flower, _daemons)
+    for check in (*first, _roster, _sites, _releases):
         try:
             findings += check(home, machine)
         except MascaronError as error:
@@ -218,6 +220,23 @@ def _sites(home: CentreHome, machine: Machine) -> Iterator[Finding]:
         yield _doubtful(
             "site", told, "ask its operator for `mascaron-site doctor`; revoke it if it is gone"
         )
+
+
+def _releases(home: CentreHome, machine: Machine) -> Iterator[Finding]:
+    """The history is this centre's, and no site saw another one, or more of it."""
+    if not home.history.exists():
+        return
+    try:
+        found = seen_by_sites(home, machine.now)
+    except HistoryError as error:
+        remedy = (
+            f"put the `history.json` of the site that saw most into {home.releases}; if no backup "
+            "was restored here, somebody else signs with the centre's key: make a new federation"
+        )
+        yield _wrong("releases", str(error), remedy)
+        return
+    told = f"{len(found.agreeing)} sites saw this history, {len(found.silent)} said nothing"
+    yield _well("releases", told)
 
 
 def _pair(home: CentreHome, certificate: x509.Certificate) -> bool:

@@ -27,6 +27,7 @@ from common.trust.refusals import refused
 from common.trust.roster import Roster, SiteEntry
 from server.home import CentreHome
 from server.release.registry import Registry
+from server.release.seen import statements
 from server.standing import public_key
 
 log = logging.getLogger(__name__)
@@ -59,12 +60,12 @@ class ReleaseDesk:
     ) -> dict[str, Any]:
         if question.witness:
             self._keep(site, question.witness, now)
-        witnesses = {entry.name: self._said(entry.name) for entry in roster.admitted}
+        witnesses = statements(self._home, roster)
         history = self._history()  # after the witnesses, so that none is ahead of it
         told = history.texts[question.after : question.after + MOST_ENTRIES]
         return News(
             entries=told,
-            witnesses={name: text for name, text in witnesses.items() if text},
+            witnesses=witnesses,
             number=len(history.entries),
         ).to_table()
 
@@ -90,7 +91,8 @@ class ReleaseDesk:
         if said is None or abs(said[0].time - now) > WINDOW:
             log.warning("a statement on the history of releases is not its site's own")
             return
-        kept = self._parse(site, self._said(site.name))
+        path = self._home.witnesses / f"{site.name}.json"
+        kept = self._parse(site, (storing.read(path) or b"").decode("utf-8", "replace"))
         if kept is not None and _order(kept) >= _order(said):
             return
         number, head = said[1].number, said[1]
@@ -99,7 +101,7 @@ class ReleaseDesk:
             log.error("%s was shown another history of releases than this one", site.name)
         try:
             self._home.witnesses.mkdir(mode=0o700, parents=True, exist_ok=True)
-            storing.replace(self._home.witnesses / f"{site.name}.json", text.encode())
+            storing.replace(path, text.encode())
         except (OSError, DeploymentError):
             log.error("a statement cannot be kept; `mascaron-admin doctor` says why")
 
@@ -112,10 +114,6 @@ class ReleaseDesk:
             return None
         mine = (self._registry.federation, site.name)
         return (witness, head) if (witness.federation, witness.site) == mine else None
-
-    def _said(self, name: str) -> str:
-        content = storing.read(self._home.witnesses / f"{name}.json")
-        return (content or b"").decode("utf-8", "replace")
 
 
 def _order(said: tuple[Witness, Head]) -> tuple[int, int]:

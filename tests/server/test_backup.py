@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import ConfigError, MascaronError, RunError, SignatureError
+from common.evidence.history import Step
 from common.locks import locked
 from common.trust.heads import SignedHead
 from common.trust.keys import SigningKey
@@ -19,9 +20,11 @@ from server.checkpoint import RunState, write_checkpoint
 from server.cli import main
 from server.commands.backup import backup_command, read_passphrase, restore_command
 from server.home import CentreConfig, CentreHome
+from server.release.registry import Registry
 from server.sealed import MAGIC, seal, unseal
 from server.standing import federation_of, roster_of, signing_key
 from tests.small_centre import NOW, admit, centre, signed
+from tests.small_evidence import release
 
 WORDS = "correct horse battery"
 
@@ -220,3 +223,22 @@ def test_a_passphrase_comes_from_a_private_file_or_a_prompt(tmp_path: Path) -> N
     assert read_passphrase(None, lambda what: "asked") == "asked"
     with pytest.raises(ConfigError, match="cannot read"):
         read_passphrase(tmp_path / "none", str)
+
+
+def test_releases_and_their_history_are_kept_and_never_go_back(tmp_path: Path) -> None:
+    home = lively(tmp_path / "home")
+    registry, key = Registry(home), signing_key(home)
+    made = release(federation=federation_of(home)).sign(key)
+    registry.put(made)
+    home.gates.write_text("least_tar = 0.5\n", "utf-8")
+    backup_command(home, tmp_path / "before", WORDS, NOW)
+    with registry.changing() as history:
+        step = Step(action="promote", release=made.digest, pool="door")
+        registry.write(history.with_step(step, key, int(NOW)))
+    backup_command(home, tmp_path / "after", WORDS, NOW)
+    with pytest.raises(RunError, match="history of releases has 0 entries, the other's 1"):
+        restored(tmp_path / "before", tmp_path / "old", replaces=home.folder)
+    restored(tmp_path / "after", tmp_path / "new", replaces=home.folder)
+    back = Registry(CentreHome(tmp_path / "new"))
+    assert back.history() == registry.history()
+    assert back.get(made.digest).signature == made.signature

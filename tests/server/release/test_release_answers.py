@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import math
+import socket
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,12 @@ from common.trust.keys import SigningKey
 from server.admission.answers import Admission, AdmissionLimits
 from server.admission.roster import RosterBook
 from server.release.registry import Registry
+from server.release.seen import seen_by_sites
 from server.serving.guard import GatewayLimits
 from server.standing import public_key, signing_key
 from tests.small_evidence import GRID, PNG, TRUNK, digest_of, sections, tail
 from tests.small_federation import NOW, PaperCentre, PaperSite, altered, refusal
+from tests.small_gateway import a_centre, read_all, request
 
 REPORT = b"<!doctype html>" + b"x" * (2 * PIECE_BYTES + 77)
 
@@ -274,3 +278,48 @@ def test_the_longest_honest_statement_fits_into_a_question(
     assert len(sent) <= LONGEST <= GatewayLimits().admission_body
     door = centre.admission()
     assert "north" in read_news(door.answer("releases", sent)[1]).witnesses
+
+
+def test_the_centres_own_doctor_finds_what_sites_would(
+    centre: PaperCentre, north: PaperSite
+) -> None:
+    put_in_force(centre, promoted("a"))
+    kept = centre.home.history.read_bytes()
+    seen = put_in_force(centre, promoted("b"))
+    door = centre.admission()
+    assert seen_by_sites(centre.home, NOW).silent == ("north",)
+    ask(door, centre, north, witness=said(north, seen))
+    assert seen_by_sites(centre.home, NOW).agreeing == ("north",)
+    centre.home.history.write_bytes(kept)  # an old backup
+    with pytest.raises(HistoryError, match="north was shown 2 entries"):
+        seen_by_sites(centre.home, NOW)
+    centre.home.history.write_text(seen.to_json(), "utf-8")  # as the site kept it
+    assert seen_by_sites(centre.home, NOW).agreeing == ("north",)
+
+
+def test_releases_cross_the_real_gateway_and_only_by_their_two_names(
+    centre: PaperCentre, north: PaperSite
+) -> None:
+    made = release(centre)
+    put_in_force(centre, Step(action="promote", release=made.digest, pool="door"))
+    with a_centre(centre.home, GatewayLimits()) as gateway:
+        gateway.admission.answer = centre.admission().answer  # type: ignore[method-assign]
+
+        def post(name: str, **asked: Any) -> tuple[int, dict[str, Any]]:
+            context = ssl.create_default_context(cafile=str(centre.home.ca))
+            plain = socket.create_connection(("127.0.0.1", gateway.port), timeout=20)
+            sent = request(f"/mascaron/v1/{name}", body=body(centre, north, **asked))
+            with context.wrap_socket(plain, server_hostname="centre.example") as connection:
+                connection.sendall(sent)
+                head, _, told = read_all(connection).partition(b"\r\n\r\n")
+            return int(head.split()[1]), json.loads(told or b"{}")
+
+        assert read_news(post("releases")[1]).number == 1
+        content = b""
+        while len(content) < len(made.to_bytes()):
+            asked = {"ask": "release", "release": made.digest, "offset": len(content)}
+            content += read_piece(post("release", **asked)[1], len(content)).content
+        assert content == made.to_bytes()
+        for path in ("release/", f"release/{made.digest}", "releases?after=0", "release%73"):
+            assert post(path)[0] == 404
+        assert not gateway.superlink.seen
