@@ -152,7 +152,7 @@ class _Report:
             **(share(right) or {}),
             "norm": REFERENCE.norm,
             "eps": REFERENCE.eps,
-            "attack": f"any of all, {STRONGEST} among them",
+            "attack": f"the strongest for each pair, {STRONGEST} among them",
             "fmr": self.threshold.fmr,
         }
 

@@ -43,7 +43,7 @@ class Cells:
         key = digest([self.about, name])
         if key not in self.known:
             seed = int(digest([self.about["seed"], chance or name])[:12], 16)
-            began = time.monotonic()
+            began, worked = time.monotonic(), time.process_time()
             value = measure(torch.Generator().manual_seed(seed))
             line = {
                 "schema": 1,
@@ -52,6 +52,7 @@ class Cells:
                 "cell": name,
                 "value": value,
                 "seconds": round(time.monotonic() - began, 3),
+                "cpu": round(time.process_time() - worked, 3),
             }
             if self.journal is not None:
                 self.journal.append(line)

@@ -71,7 +71,10 @@ class Attacked:
 
 
 def attacked(subject: Subject, threshold: float, pairs: int, seed: int) -> dict[Goal, Attacked]:
-    """Half of ``pairs`` genuine and half impostor, of the tested people."""
+    """Half of ``pairs`` genuine and half impostor, of the tested people.
+
+    ``ScenarioError`` where the model decides none of a kind correctly: there is nothing to attack.
+    """
     drawn = dict(zip(GOALS, draw_pairs(subject.tested.person, pairs // 2, seed), strict=True))
     made = {}
     for goal, rows in drawn.items():
@@ -82,6 +85,8 @@ def attacked(subject: Subject, threshold: float, pairs: int, seed: int) -> dict[
         )
         trials = couples.trials(Contender(name="this", face=subject.face, threshold=threshold))
         made[goal] = Attacked(couples, trials, ~fooled(subject.face, trials))
+        if not made[goal].right.any():
+            raise ScenarioError(f"all {len(rows)} pairs are decided wrongly: nothing to {goal}")
     return made
 
 

@@ -31,14 +31,14 @@ class Plan:
     linf: tuple[float, ...] = (1, 2, 4, 8, 16)
     l2: tuple[float, ...] = (0.25, 0.5, 1, 2, 4)
     steps: int = 20
-    queries: int = 400
-    queried: int = 20
+    queries: int = 300
+    queried: int = 16
     minimal: int = 24
     bisections: int = 8
     masked: int = 24
     transferred: int = 32
     signals: int = 24
-    probed: int = 24
+    probed: int = 20
     sticker_steps: int = 60
     sticker_people: int = 50
 
@@ -81,12 +81,12 @@ class Plan:
 FULL = Plan()
 QUICK = Plan(
     linf=(1, 2, 4, 8),
-    l2=(0.5, 1, 2),
+    l2=(0.5, 2),
     steps=10,
     queries=150,
     queried=8,
-    minimal=8,
-    bisections=6,
+    minimal=6,
+    bisections=5,
     masked=8,
     transferred=12,
     signals=12,
@@ -110,7 +110,7 @@ class RobustnessOptions:
             raise ConfigError("at least 2 pairs, and an FMR between 0 and 1, are needed")
 
     @classmethod
-    def quick(cls, *, pairs: int = 80, fmr: float = 1e-3, seed: int = 0) -> "RobustnessOptions":
+    def quick(cls, *, pairs: int = 60, fmr: float = 1e-3, seed: int = 0) -> "RobustnessOptions":
         """The plan of evidence: a minute and a half with the starter trunk on a quiet core."""
         return cls(pairs=pairs, fmr=fmr, seed=seed, plan=replace(QUICK))
 

@@ -12,7 +12,7 @@ from common.errors import ScenarioError
 from common.evidence.section import Section
 from simulations.evidence.robustness import Neighbours, robustness
 from simulations.evidence.robustness_cells import JOURNAL, cells, packed, unpacked
-from simulations.evidence.robustness_pairs import draw_pairs, fix_threshold
+from simulations.evidence.robustness_pairs import attacked, draw_pairs, fix_threshold
 from simulations.evidence.robustness_plan import Plan, RobustnessOptions
 from simulations.evidence.robustness_rates import share
 from tests.small_subject import small_subject, small_tail
@@ -137,6 +137,11 @@ def test_a_threshold_falls_back_to_one_in_a_hundred_and_then_refuses() -> None:
     few = subject.others.of_people(range(3))
     with pytest.raises(ScenarioError, match="fix no threshold"):
         fix_threshold(subject.other_features[: len(few)], subject.tail, few, 1e-3)
+
+
+def test_a_model_that_accepts_everybody_is_not_attacked() -> None:
+    with pytest.raises(ScenarioError, match="nothing to impersonate"):
+        attacked(small_subject(tested=4, others=4), threshold=-1.0, pairs=4, seed=0)
 
 
 def test_pairs_are_what_they_are_called_and_everybody_takes_a_turn() -> None:
