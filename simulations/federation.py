@@ -162,7 +162,7 @@ class Federation:
         with Agents(start) as agents:
             grid = InProcessGrid(make_app(connect), len(self.doors), {**config, "agent-folder": ""})
             grid.watch = watch
-            with _quiet_flower():
+            with quiet_flower():
                 server_app(grid, grid.server_context(config))
         state = read_checkpoint(folder, plan.digest)
         if state is None:
@@ -236,7 +236,7 @@ def open_ledger(folder: Path, name: str, budget: Budget, kind: type[AnyLedger]) 
 
 
 @contextmanager
-def _quiet_flower() -> Iterator[None]:
+def quiet_flower() -> Iterator[None]:
     """Flower's progress lines are not ours; a program's own use of Flower stays as loud as before.
 
     The level is the process's: while a run lasts, other threads hear only Flower's errors too.
