@@ -52,7 +52,8 @@ class RobustTraining:
     objective: str = "contrast"
     attack: int = 3
     eps: float = 4 / 255
-    stages: int = 3
+    stages: int = 3  # of robust tuning on public people
+    public_steps: int = 200  # of public tuning; half as many in a stage
 
     def __post_init__(self) -> None:
         if not 0 < self.delta < 1:
@@ -95,12 +96,17 @@ def arms(
     paired; the laboratory alone may do that.
     """
     rng = np.random.default_rng(seed)
-    options = TuningOptions(steps=200, people=100)
+    options = TuningOptions(steps=training.public_steps, people=100)
     public, views = room.public, room.public.features[:, None]
     plain = tune_public(room.tail, views, public.faces.person, options, rng)
     yield Arm(name="base", tail=room.tail, epsilon=0.0, control="base")
     yield Arm(name="public", tail=plain, epsilon=0.0, control="public")
-    asked = RobustOptions(stages=training.stages, attack=training.attack, eps=training.eps)
+    asked = RobustOptions(
+        stages=training.stages,
+        steps=max(1, training.public_steps // 2),
+        attack=training.attack,
+        eps=training.eps,
+    )
     hard = tune_robust(plain, public, asked, rng)
     yield Arm(name="public_robust", tail=hard, epsilon=0.0, control="public")
     radius = feature_radius(plain, public, asked)

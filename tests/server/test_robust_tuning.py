@@ -24,8 +24,8 @@ QUICK = RobustOptions(stages=2, steps=10, attack=2, eps=8 / 255, learning_rate=3
 @pytest.fixture(scope="module")
 def public() -> PublicCrops:
     trunk: Any = PatternTrunk()
-    faces = pattern_people(15, 3)
-    return PublicCrops(faces=faces, features=trunk.features(faces.crops(range(45))), trunk=trunk)
+    faces = pattern_people(15, 3, 2)
+    return PublicCrops(faces=faces, features=trunk.features(faces.crops(range(30))), trunk=trunk)
 
 
 def test_attacked_features_are_those_of_somebody_who_looks_less_like_themselves(

@@ -1,5 +1,6 @@
 """Arms that are trained against attacks cost what their controls cost, and are judged alike."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from simulations.robust_arms import Arm, Classroom, RobustTraining, arms
 from simulations.robust_rates import Contest, Court, Tally, Verdicts, draw_pairs, judge
 from tests.small_robust import PatternTrunk, pattern_people, pattern_tail
 
-QUICK = RobustTraining(steps=3, attack=1, stages=1, learning_rate=0.5, rate=0.5)
+QUICK = RobustTraining(steps=3, attack=1, stages=1, learning_rate=0.5, rate=0.5, public_steps=12)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def test_every_arm_has_a_control_that_cost_as_much(room: Classroom) -> None:
 
 def test_attacking_crops_by_next_to_nothing_is_the_control(room: Classroom) -> None:
     """The step over crops is the agent's own: the same people, views, public faces and noise."""
-    still = RobustTraining(steps=3, attack=1, stages=1, learning_rate=0.5, rate=0.5, eps=1e-9)
+    still = dataclasses.replace(QUICK, eps=1e-9)
     found = made(room, still, 8.0)
     for on in ("features", "crops"):
         for name, array in found["private"].tail.arrays().items():
@@ -136,7 +137,8 @@ def test_the_command_prints_one_row_an_arm_and_writes_it(
     room: Classroom, court: Court, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(command, "_places", lambda *_: (room, court))
-    asked = ["--seeds", "1", "--steps", "2", "--attack", "1", "--attack-steps", "2"]
+    monkeypatch.setattr(RobustCommand, "training", QUICK)
+    asked = ["--seeds", "1", "--attack-steps", "2"]
     ran = CliRunner().invoke(main, ["robust", *asked, "--out", str(tmp_path / "figures.json")])
     assert ran.exit_code == 0, ran.output
     figures = json.loads(ran.stdout)
