@@ -138,6 +138,8 @@ class Reception:
         rules, now = self._parts.rules, self._parts.clock()
         wanted = target or Target(fmr=rules.fmr, fpir=rules.fpir if rules.identify else None)
         with self._recorder.change(caller, Kind.CALIBRATE) as note:
+            if self._parts.releases.galleries.active is None:
+                self._check_next()  # the staged one begins to decide
             made = self._parts.releases.calibrate(wanted, now)
             note.reference = self._recorder.reference(made.release)
         return CalibrationTold(
@@ -167,9 +169,7 @@ class Reception:
         place."""
         _check(caller, Role.OPERATE)
         with self._recorder.change(caller, Kind.PROMOTE) as note:
-            staged = self._parts.releases.staged
-            if staged is not None:
-                self._parts.vouching.check_next(staged.release)
+            self._check_next()
             self._parts.releases.promote()
             note.reference = self._recorder.reference(self._parts.releases.active.release)
 
@@ -231,6 +231,11 @@ class Reception:
         """Forgets every session and ticket; nothing of them outlives the door."""
         self._enrolling.sessions.close()
         self._recognising.tickets.close()
+
+    def _check_next(self) -> None:
+        staged = self._parts.releases.staged
+        if staged is not None:
+            self._parts.vouching.check_next(staged.release)
 
 
 def _check(caller: Caller, *roles: Role) -> None:

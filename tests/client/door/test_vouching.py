@@ -23,7 +23,7 @@ from common.errors import (
 )
 from tests import small_evidence
 from tests.small_reception import ANYTHING, Site
-from tests.small_releases import tail_of
+from tests.small_releases import TARGET, tail_of
 from tests.small_vault import TRUNK
 from tests.vouched_site import Vouched, biased
 
@@ -130,6 +130,21 @@ def test_what_was_withdrawn_is_neither_staged_nor_promoted_nor_gone_back_to(
         with pytest.raises(WithdrawnError):
             act()
     assert door.status(ANYTHING).active == tail_of(1).hash
+
+
+def test_no_calibration_lets_a_withdrawn_release_be_the_first(
+    vouched: Vouched, quick_path: Path
+) -> None:
+    with Site(quick_path / "new") as site:
+        new = site.with_parts(vouching=vouched.member)
+        made = vouched.promote(2)
+        vouched.fetch()
+        new.stage_signed(ANYTHING, made.to_bytes())
+        vouched.put(vouched.longer("withdraw", made, reason="a trigger was found"))
+        vouched.fetch()
+        with pytest.raises(WithdrawnError):
+            new.calibrate(ANYTHING, TARGET)
+        assert new.status(ANYTHING).active is None
 
 
 def test_nobody_goes_back_to_a_release_that_was_withdrawn(
