@@ -37,7 +37,7 @@ def mechanism(**options: Any) -> None:
 @audit.command()
 @subjected
 @click.option("--epsilon", type=float, multiple=True, help="May be given several times.")
-@click.option("--delta", type=float, help="Of every guarantee; default: what the people demand.")
+@click.option("--delta", type=float, help="Of every guarantee; default: 1e-4.")
 @click.option("--shadows", type=click.IntRange(2), help="Federations that teach the attacker.")
 @told
 def membership(**options: Any) -> None:
@@ -49,3 +49,22 @@ def membership(**options: Any) -> None:
     from simulations.commands.audit_membership import membership_command
 
     membership_command(**options)
+
+
+@audit.command()
+@subjected
+@click.option("--fmr", type=float, help="Of other people, fixes the threshold; default: 1e-2.")
+@click.option("--attacked", type=click.IntRange(2), help="People at most; default: 100.")
+@click.option("--steps", type=click.IntRange(1), help="Of gradients towards a picture.")
+@click.option("--epsilon", type=float, multiple=True, help="May be given several times.")
+@click.option("--delta", type=float, help="Of every guarantee; default: 1e-4.")
+@told
+def inversion(**options: Any) -> None:
+    """Turn templates and updates back into faces, with and without protection.
+
+    Prints a table to stderr and the section as JSON to stdout; --out keeps a grid of pictures too.
+    """
+    quiet_logs(verbose=False)
+    from simulations.commands.audit_inversion import inversion_command
+
+    inversion_command(**options)

@@ -8,6 +8,7 @@ is fixed beforehand on other people. A picture that looks like nobody but is acc
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from common.errors import ModelError
 from common.metrics.shares import wilson
 
 Floats = NDArray[np.float32]
-Figures = dict[str, object]
+Figures = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,6 +6,7 @@ the feature back exactly (Phong et al. 2018; Geiping et al. 2020 for deep networ
 face.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -40,6 +41,7 @@ def feature_of_gradient(
     bias: NDArray[np.floating],
     known: NDArray[np.floating],
     pictures: int,
+    noise: float = 0.0,
 ) -> Doubles:
     """A person's feature (D,) from the gradient of a linear tail, ``weight`` (E, D), ``bias`` (E,).
 
@@ -47,14 +49,16 @@ def feature_of_gradient(
     of ``known`` (M, D) and are taken out. Then weight @ w = bias has the solution w with x_a . w =
     1 for all own pictures: the point of their affine hull that is nearest to 0, over its squared
     length. Exact without noise, whatever the loss was and however it was clipped, up to the part
-    in the span of ``known``. ``pictures`` bounds the rank, which is all there is against noise.
+    in the span of ``known``. Against noise of deviation ``noise`` in each entry there is the rank,
+    at most ``pictures``, and that singular values below the edge of noise alone tell nothing.
     """
     basis = _basis(known, weight.shape[1])
     rest = weight.astype(np.float64) - (weight @ basis) @ basis.T
     left, values, right = np.linalg.svd(rest, full_matrices=False)
-    kept = slice(0, min(pictures, int((values > _SMALL * values[0]).sum())))
-    if values[0] <= 0 or kept.stop == 0:
+    if values[0] <= 0:
         return np.zeros(weight.shape[1])
+    edge = max(_SMALL * values[0], noise * sum(map(math.sqrt, weight.shape)))
+    kept = slice(0, min(pictures, max(1, int((values > edge).sum()))))
     solution = right[kept].T @ ((left[:, kept].T @ bias.astype(np.float64)) / values[kept])
     return np.asarray(solution / max(float(solution @ solution), 1e-300), np.float64)
 
