@@ -147,15 +147,14 @@ def _same(discrete_gaussian: Any) -> Any:
 
 
 def _shuffled(poisson: Any) -> Any:
-    left: list[int] = []
+    epochs: dict[int, list[int]] = {}  # by how many people there are
 
     def batch(people: int, rate: float, entropy: Entropy) -> NDArray[np.int64]:
-        size = round(rate * people)
+        left, size = epochs.get(people, []), round(rate * people)
         if len(left) < size:
-            left[:] = np.argsort(entropy.uniform(people)).tolist()
-        taken = left[:size]
-        del left[:size]
-        return np.array(taken, np.int64)
+            left = np.argsort(entropy.uniform(people)).tolist()
+        epochs[people] = left[size:]
+        return np.array(left[:size], np.int64)
 
     return batch
 
