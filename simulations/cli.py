@@ -267,6 +267,7 @@ def bench(bench: str, arguments: tuple[str, ...]) -> None:
 
 main.add_command(cli_audit.audit)
 main.add_command(cli_evidence.fairness)
+main.add_command(cli_evidence.byzantine)
 main.add_command(cli_robust.robust)
 main.add_command(cli_evidence.attack)
 main.add_command(cli_evidence.evidence)

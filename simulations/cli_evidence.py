@@ -107,3 +107,23 @@ def evidence(demo: bool, out: Path | None, **options: Any) -> None:
         return
     asked = {name: options.pop(name) for name in ("quick", "pairs", "fmr", "epsilon")}
     evidence_command(EvidenceOptions(**asked), folder, **options)
+
+
+@click.command()
+@click.option("--people", type=click.IntRange(160), default=320, show_default=True)
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--epsilon", type=float, help="Of every release; default: without noise.")
+@click.option("--rule", "rules", multiple=True, help="May be given several times; default: all.")
+@click.option("--cache", type=FILE, help="Folder for features (as sensitive as the faces).")
+@click.option("--out", type=FILE, help="Folder for the figures and the table.")
+@told
+def byzantine(rules: tuple[str, ...], **options: Any) -> None:
+    """Find how many malicious sites of ten each aggregation rule stands, attack by attack.
+
+    Sites and centre run their own code on invented people. Prints a table to stderr and the figures
+    as JSON to stdout.
+    """
+    quiet_logs(verbose=False)
+    from simulations.commands.byzantine import byzantine_command
+
+    byzantine_command(**options | ({"rules": rules} if rules else {}))

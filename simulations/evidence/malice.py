@@ -47,7 +47,8 @@ def sign_flip(seen: Seen) -> Vector:
 def scaling(seen: Seen) -> Vector:
     """The opposite of what the honest have learned, as long as the centre's bound lets it be."""
     learned = seen.honest.mean(axis=0)
-    return -learned * (EDGE * seen.bound / max(float(np.linalg.norm(learned)), 1e-12))
+    reached: Vector = -learned * (EDGE * seen.bound / max(float(np.linalg.norm(learned)), 1e-12))
+    return reached
 
 
 def little_is_enough(seen: Seen) -> Vector:
