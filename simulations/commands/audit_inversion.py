@@ -109,7 +109,7 @@ def print_section(section: Section, console: Console) -> None:
     """A row an attack: how often its result is taken for the person."""
     figures, plain = section.figures, not console.is_terminal
     table = Table(
-        title=f"taken for the person, at FMR {figures['fmr']:g}: type I (II) [wrong person]",
+        title=f"% taken for the person at FMR {figures['fmr']:g}: type I (II) [wrong person]",
         title_justify="left",
         title_style="" if plain else "bold",
         header_style="" if plain else "bold",
@@ -127,7 +127,8 @@ def print_section(section: Section, console: Console) -> None:
         for name, row in rows.items():
             cells = (_cell(row.get(kind)) for kind in KINDS)
             table.add_row(f"{part} {name}", protection, *cells)
-    table.add_row("another picture of the person", "-", "", f"{figures['genuine']['value']:.1%}")
+    genuine = figures["genuine"]["value"]
+    table.add_row("another picture of the person", "-", "", f"{100 * genuine:.0f}")
     console.print(table)
     for failure in section.failed:
         console.print(failure, highlight=False)
@@ -137,7 +138,7 @@ def _cell(judged: dict[str, Any] | None) -> str:
     if judged is None:
         return ""
     one, two, wrong = (judged[key]["value"] for key in ("type_1", "type_2", "wrong"))
-    return f"{one:.1%} ({two:.1%}) [{wrong:.1%}]"
+    return f"{100 * one:.0f} ({100 * two:.0f}) [{100 * wrong:.0f}]"
 
 
 def _crops(pixels: Tensor) -> NDArray[np.uint8]:
