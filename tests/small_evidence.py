@@ -90,7 +90,7 @@ def section(kind: str, about: About, figures: Mapping[str, Any], **told: Any) ->
 
 def sections(of: Tail, trunk: str = TRUNK, terms: PrivacyPlan | None = None) -> dict[str, Section]:
     """All kinds, about ``of``; each as good as can be."""
-    about, terms = About(trunk=trunk, tail=of.hash), terms or plan(trunk)
+    about, terms = About(trunk=trunk, tail=of.hash, people=160), terms or plan(trunk)
     shown = {"inversion": (Picture.of(GRID, PNG, "nobody"),)}
     found = {
         kind: section(kind, about, copy.deepcopy(figures), pictures=shown.get(kind, ()))

@@ -3,19 +3,23 @@
 Every figure is read as a stranger's: of the right type, finite, within what it can be.
 """
 
+import base64
+import hashlib
 import math
+import re
 from typing import Any
 
 import numpy as np
 
 from common.errors import ConfigError, PlanError, ReleaseError
-from common.evidence.bundle import Release
+from common.evidence.bundle import REPORT, Release
 from common.evidence.limits import Gates, Known
 from common.evidence.section import figure
 from common.privacy.accountant import epsilon
 from common.privacy.plan import PrivacyPlan
 
 MOST_DIMENSIONS = 4096  # of features and embeddings
+_DATA = re.compile(rb"data:[a-z]+/[^,<>]{0,100},([^\"'<>\s)]*)", re.IGNORECASE)
 _SAME = 1e-3  # relative difference of two computations of one epsilon, on two machines
 
 
@@ -82,8 +86,10 @@ def masking(release: Release, gates: Gates, known: Known) -> str:
 
 
 def tar(release: Release, gates: Gates, known: Known) -> str:
-    """Genuine pairs are accepted often enough at the FAR that is asked for."""
+    """Genuine pairs of enough people are accepted often enough at the FAR that is asked for."""
     rates = figure(release.sections, "verification.tar_at_far")
+    people = release.sections["verification"].about.people
+    _hold(people >= gates.least_people, f"of {people} people, {gates.least_people} must be")
     _hold(isinstance(rates, dict) and gates.far in rates, f"no TAR at FAR {gates.far}")
     found = _end(rates[gates.far], gates, 0, f"TAR at FAR {gates.far}")
     _hold(gates.least_tar <= found <= 1, f"{found:.4g}, at least {gates.least_tar:g} must be")
@@ -205,20 +211,32 @@ def training(release: Release, gates: Gates, known: Known) -> str:
 
 
 def pictures(release: Release, gates: Gates, known: Known) -> str:
-    """Every picture belongs to a section about people who do not exist."""
+    """Every picture, those inside the report too, is of a section about people who do not exist."""
     shown = [
         (picture.file, picture.sha256)
         for section in release.sections.values()
         for picture in section.pictures
         if section.about.invented
     ]
-    hashes = {file.name: file.sha256 for file in release.manifest.files}
-    there = [(name, hashes[name]) for name in release.pictures]
+    named = {file.name: file.sha256 for file in release.manifest.files}
+    hashes = {name: named[name] for name in release.pictures}
+    there = list(hashes.items())
     _hold(
         sorted(shown) == sorted(there),
         "pictures that no section about invented people names, or named ones that are not there",
     )
+    embedded = [_embedded(found[1]) for found in _DATA.finditer(release.files[REPORT])]
+    strange = sum(digest not in hashes.values() for digest in embedded)
+    _hold(not strange, f"the report shows {strange} pictures that no section names")
     return f"{len(there)} pictures of invented people"
+
+
+def _embedded(data: bytes) -> str:
+    """SHA-256 of what a data URI holds; of itself, where that is not base64."""
+    try:
+        return hashlib.sha256(base64.b64decode(data, validate=True)).hexdigest()
+    except ValueError:
+        return hashlib.sha256(data).hexdigest()
 
 
 def _plan(release: Release) -> PrivacyPlan:

@@ -18,6 +18,7 @@ class Gates:
     required: tuple[str, ...] = KINDS
     judged_by: Literal["interval", "value"] = "interval"
     far: str = "1e-2"
+    least_people: int = 100
     least_tar: float = 0.9
     least_robust_tar: float = 0.1
     robust_eps: float = 2 / 255
@@ -43,6 +44,8 @@ class Gates:
         for name in ("most_epsilon", "most_audited", "most_norm"):
             if not 0 < getattr(self, name) <= 1e9:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.least_people < 2:
+            raise ConfigError(f"least_people must be at least 2, got {self.least_people}")
         if not 1 <= self.most_worst_to_best <= 1e9 or self.least_groups < 2:
             raise ConfigError("groups are compared: a ratio of 1 or more, of 2 groups or more")
 

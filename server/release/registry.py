@@ -48,8 +48,9 @@ class Registry:
 
     def get(self, digest: str) -> Release:
         """The release called ``digest``; ``ReleaseError`` if there is none, or it was altered."""
-        content = storing.read(self._home.releases / (digest + ENDING))
-        if content is None or not _DIGEST.fullmatch(digest):
+        known = _DIGEST.fullmatch(digest) is not None
+        content = storing.read(self._home.releases / (digest + ENDING)) if known else None
+        if content is None:
             raise ReleaseError(f"there is no release {digest[:12]}")
         check_size(len(content))
         release = parse_release(content)

@@ -1,5 +1,6 @@
 """Planted bad releases: the right gate stops each; the good one passes, and only the good one."""
 
+import base64
 import dataclasses
 import math
 from pathlib import Path
@@ -174,7 +175,8 @@ def test_one_whose_members_are_told_apart_is_stopped() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_section_about_another_tail_or_trunk_is_stopped(kind: str) -> None:
-    for about in (About(trunk=TRUNK, tail="1" * 64), About(trunk="2" * 64, tail=tail().hash)):
+    for trunk, of in ((TRUNK, "1" * 64), ("2" * 64, tail().hash)):
+        about = About(trunk=trunk, tail=of, people=160)
         good = sections(tail())
         good[kind] = dataclasses.replace(good[kind], about=about)
         assert stopped(release(good)) == ("about",)
@@ -271,6 +273,24 @@ def test_pictures_are_named_by_a_section_about_invented_people() -> None:
     good = sections(tail())
     good["inversion"] = dataclasses.replace(good["inversion"], about=real, pictures=())
     assert stopped(release(good)) == ("pictures",)
+
+
+def test_the_report_shows_no_other_pictures() -> None:
+    def shown(content: bytes) -> dict[str, bytes]:
+        embedded = b'<img src="data:image/png;base64,' + base64.b64encode(content) + b'">'
+        return {"report.html": REPORT + b'<link href="data:,">' + embedded, GRID: PNG}
+
+    assert not stopped(release(shown=shown(PNG)))
+    assert stopped(release(shown=shown(b"somebody"))) == ("pictures",)
+    plain = {"report.html": b"<img src='DATA:image/svg+xml,%3Csvg'>", GRID: PNG}
+    assert stopped(release(shown=plain)) == ("pictures",)
+
+
+def test_evidence_of_too_few_people_is_stopped() -> None:
+    good = sections(tail())
+    few = dataclasses.replace(good["verification"].about, people=19)
+    good["verification"] = dataclasses.replace(good["verification"], about=few)
+    assert stopped(release(good)) == ("tar",)
 
 
 def test_what_is_refused_is_told_by_gate_and_cause() -> None:
