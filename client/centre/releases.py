@@ -103,17 +103,30 @@ def kept_release(home: SiteHome, us: Trusted, digest: str) -> Release | None:
 
 
 def fetch_releases(home: SiteHome, clock: Callable[[], float]) -> Fetched:
-    """Asks the centre for news, believes what can be proven, and keeps it.
+    """Asks the centre for news and for the release that is due; keeps what can be proven.
 
-    Raises ``HistoryError`` or ``SplitViewError`` for a history that is not the one known before or
-    shown to others, ``SignatureError`` and ``ReleaseError`` for a release that is not the one that
-    is due, ``AdmissionError`` and ``DeploymentError`` as ``admission.fetch`` does.
+    Raises as ``fetch_history``, and ``SignatureError`` or ``ReleaseError`` for a release that is
+    not the one that is due.
     """
-    us, roster = trusted(home), known_roster(home)
+    known = kept_history(home, trusted(home))
+    history, crossing = fetch_history(home, clock)
+    new = history.entries[len(known.entries) :]
+    due = _due(home, history, _desk(home, clock))
+    return Fetched(history=history, new=new, crossing=crossing, release=due)
+
+
+def fetch_history(home: SiteHome, clock: Callable[[], float]) -> tuple[History, Crossing]:
+    """Asks the centre for news of the history alone, and states which one this site was shown.
+
+    Raises ``HistoryError`` or ``SplitViewError`` for one that is not the one known before, or not
+    the one shown to others, ``SignatureError`` for what is not the centre's, ``AdmissionError`` and
+    ``DeploymentError`` as ``admission.fetch`` does. What was known stays then.
+    """
+    desk, roster = _desk(home, clock), known_roster(home)
     if roster is None:
         raise AdmissionError(_NOT_ADMITTED)
-    desk = _Desk(us, SigningKey.load(home.identity_key), centre_of(home), clock)
-    known = history = kept_history(home, us)
+    us = desk.us
+    history = kept_history(home, us)
     while True:
         news = desk.news(history)
         longer = _longer(history, news, us)
@@ -121,11 +134,12 @@ def fetch_releases(home: SiteHome, clock: Callable[[], float]) -> Fetched:
             crossing = cross(longer, news.witnesses, roster, us.centre, clock())
             storing.replace(home.history, longer.to_json().encode(), storing.PUBLIC)
             if longer.head == history.head:  # and stated so in this very question
-                break
+                return longer, crossing
         history = longer
-    new = history.entries[len(known.entries) :]
-    due = _due(home, history, desk)
-    return Fetched(history=history, new=new, crossing=crossing, release=due)
+
+
+def _desk(home: SiteHome, clock: Callable[[], float]) -> "_Desk":
+    return _Desk(trusted(home), SigningKey.load(home.identity_key), centre_of(home), clock)
 
 
 @dataclass(frozen=True, slots=True)

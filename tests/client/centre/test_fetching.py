@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from client.centre.releases import kept_history, kept_release, trusted
+from client.commands.admission import admission_command
 from client.commands.evidence import content_of, fetch_command, show_command
-from common.errors import AdmissionError, ConfigError, HistoryError, NotDueError
+from common.errors import AdmissionError, ConfigError, HistoryError, NotDueError, WireError
+from common.evidence.history import History
 from tests.vouched_site import Vouched, biased
 
 
@@ -46,6 +48,22 @@ def test_what_was_shown_is_stated_in_the_next_question(vouched: Vouched) -> None
     assert words == ["", vouched.history.texts[0].content]
     crossing = vouched.fetch().crossing
     assert (crossing.agreeing, crossing.silent) == (("north",), ("south",))
+
+
+def test_asking_how_the_site_stands_states_what_it_was_shown_and_fetches_no_release(
+    vouched: Vouched,
+) -> None:
+    vouched.promote(2)
+    assert admission_command(vouched.home, vouched.centre.clock)["releases"] == 1
+    stated = json.loads(vouched.asked("releases")[-1]["witness"])
+    assert json.loads(stated["content"])["content"] == vouched.history.texts[0].content
+    assert not vouched.home.fetched.exists()
+    vouched.put(History(vouched.centre.federation))
+    with pytest.raises(HistoryError):
+        admission_command(vouched.home, vouched.centre.clock)
+    vouched.wire.change = lambda table: table.pop("entries", None)
+    with pytest.raises(WireError):
+        admission_command(vouched.home, vouched.centre.clock)
 
 
 def test_a_canary_is_due_where_it_is_named_and_nowhere_else(vouched: Vouched) -> None:
