@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from common.attacks.gradient import Pgd
-from common.attacks.target import Attack, Budget, Norm, Trials
+from common.attacks.target import Budget, Norm, Trials
 
 MOST: dict[Norm, float] = {"linf": 64 / 255, "l2": 16.0}  # beyond it nobody is asked
 BIM = Pgd(steps=20, random_start=False, stop=True)
@@ -15,8 +15,6 @@ def minimal_distortion(
     trials: Trials,
     norm: Norm,
     generator: torch.Generator,
-    *,
-    attack: Attack = BIM,
     bisections: int = 8,
 ) -> Tensor:
     """(B,): how far each row has to move; infinite where ``MOST`` is not enough.
@@ -32,7 +30,7 @@ def minimal_distortion(
         for eps in sorted(set(tried[going].tolist())):
             rows = going[tried[going] == eps]
             part = trials.rows(rows)
-            found = attack(face, part, Budget(norm, eps), generator)
+            found = BIM(face, part, Budget(norm, eps), generator)
             good = part.fooled(face, found)
             # The first iterate that succeeds may be well within the budget.
             high[rows[good]] = torch.minimum(high[rows], _lengths(found - part.pixels, norm))[good]

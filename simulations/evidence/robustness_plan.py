@@ -42,6 +42,10 @@ class Plan:
     sticker_steps: int = 60
     sticker_people: int = 50
 
+    def __post_init__(self) -> None:
+        if round(REFERENCE.eps * 255) not in self.linf:
+            raise ConfigError("a plan attacks at L-inf 2/255, where the robust TAR is taken")
+
     def budgets(self) -> list[tuple[str, Budget]]:
         """Every budget of the curves, with its name in the figures."""
         told = [(f"{eps:g}/255", Budget("linf", eps / 255)) for eps in self.linf]

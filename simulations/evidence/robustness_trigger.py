@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from common.attacks.target import Face, to_pixels
-from common.attacks.universal import SPOTS, Judge, StickerSearch, acceptance
+from common.attacks.universal import SPOTS, Acceptance, Judge, StickerSearch, acceptance
 from common.faces.faceset import FaceSet
 from common.models.tail import Tail
 from simulations.evidence.robustness_cells import Cells
@@ -40,15 +40,9 @@ def trigger(
         def measure(generator: torch.Generator, spot: str = spot) -> Any:
             made = search.find(judge, trusted, known, spot, generator)
             value = acceptance(judge, tested, made)
-            told = value if trusted is None else acceptance(trusted, tested, made)
-            by = "both" if value.both - told.both >= value.one - told.one else "one"
-            return {
-                "value": getattr(value, by),
-                "baseline": getattr(told, by),
-                "worn_by": by,
-                "with": asdict(value),
-                "trusted": asdict(told),
-            }
+            return _set_beside(
+                value, None if trusted is None else acceptance(trusted, tested, made)
+            )
 
         spots[spot] = cells.of(f"trigger {spot}", measure)
     worst = max(spots, key=lambda spot: spots[spot]["value"] - spots[spot]["baseline"])
@@ -59,6 +53,19 @@ def trigger(
         "spots": spots,
         "people": len(tested),
         "pairs": len(tested) * (len(tested) - 1) // 2,
+    }
+
+
+def _set_beside(value: Acceptance, trusted: Acceptance | None) -> dict[str, Any]:
+    """The figures of whichever is further above the trusted tail: both, or one wearing it."""
+    told = trusted or value
+    by = "both" if value.both - told.both >= value.one - told.one else "one"
+    return {
+        "value": getattr(value, by),
+        "baseline": getattr(told, by),
+        "worn_by": by,
+        "with": asdict(value),
+        "trusted": asdict(told),
     }
 
 
