@@ -6,9 +6,11 @@ import tarfile
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import save
 
 from common.errors import ConfigError, MascaronError, ReleaseError, SignatureError
 from common.evidence import bundle
@@ -24,6 +26,7 @@ from common.evidence.bundle import (
     with_verdict,
 )
 from common.evidence.container import pack, unpack
+from common.models.tail import BIAS, WEIGHT
 from common.models.tail_file import tail_bytes
 from common.trust.keys import SigningKey, encode
 from tests.small_evidence import FEDERATION, GRID, PNG, REPORT, TRUNK, release, sections, tail
@@ -86,10 +89,9 @@ def test_a_byte_that_is_changed_anywhere_is_refused() -> None:
 @pytest.mark.slow
 def test_every_single_byte_that_is_changed_is_refused() -> None:
     for at in range(len(CONTENT)):
-        for mask in (0x01, 0x41, 0xFF):
-            content = CONTENT[:at] + bytes([CONTENT[at] ^ mask]) + CONTENT[at + 1 :]
-            with pytest.raises((ReleaseError, SignatureError)):
-                read(content)
+        content = CONTENT[:at] + bytes([CONTENT[at] ^ 0x41]) + CONTENT[at + 1 :]
+        with pytest.raises((ReleaseError, SignatureError)):
+            read(content)
 
 
 @given(at=st.integers(0, len(CONTENT) - 1))
@@ -230,3 +232,24 @@ def test_a_picture_is_a_picture_and_a_section_is_of_its_kind() -> None:
         release({"fairness": good["fairness"]}, shown=swap)
     with pytest.raises(ReleaseError, match="not a section"):
         release({}, shown={"report.html": REPORT, "robustness.json": b"[" * 100_000})
+
+
+GOOD = tail().arrays()
+ARRAYS: dict[str, dict[str, Any]] = {
+    "more arrays": {**GOOD, "more": np.zeros(1, np.float32)},
+    "fewer arrays": {WEIGHT: GOOD[WEIGHT]},
+    "other names": {"weight": GOOD[WEIGHT], "bias": GOOD[BIAS]},
+    "other types": {name: array.astype(np.float64) for name, array in GOOD.items()},
+    "halves": {name: array.astype(np.float16) for name, array in GOOD.items()},
+    "not a number": {**GOOD, BIAS: np.full(4, np.nan, np.float32)},
+    "infinite": {**GOOD, WEIGHT: np.full((4, 6), np.inf, np.float32)},
+    "shapes that do not fit": {**GOOD, BIAS: np.zeros(5, np.float32)},
+    "a stack": {**GOOD, WEIGHT: np.zeros((4, 6, 1), np.float32)},
+}
+
+
+@pytest.mark.parametrize("change", ARRAYS)
+def test_a_tail_off_the_schema_is_in_no_release(change: str) -> None:
+    content = save(ARRAYS[change], metadata={"trunk": TRUNK})
+    with pytest.raises(ReleaseError):
+        release(shown={"report.html": REPORT, GRID: PNG, TAIL: content})
