@@ -248,4 +248,4 @@ def _told(figure: dict[str, Any]) -> str:
 
 def _signed(figure: dict[str, Any]) -> str:
     low, high = (100 * end for end in figure["ci95"])
-    return f"{100 * figure['value']:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return f"{100 * figure['value']:+.1f} [{low:+.0f}, {high:+.0f}]"
