@@ -1,7 +1,10 @@
 """What a site operator types about the door itself: thresholds, releases, callers, vault."""
 
+import contextlib
 import os
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,27 @@ def calibrate(fmr: float | None, fpir: float | None, home: SiteHome, **typed: An
     if fpir is not None and fmr is None:
         raise click.UsageError("--fpir is of searches: name --fmr with it, or neither")
     result(calibrate_door(asking_of(home, typed), fmr, fpir))
+
+
+@click.command()
+@at_home
+@told
+def evaluate(home: SiteHome) -> None:
+    """Show how each release does on the people here. On this terminal: nothing leaves, and nothing
+    is charged.
+
+    FNMR by people's own pictures, FMR by public strangers, one digit each, at the thresholds that
+    decide. Of fewer than 20 people nothing is told. `mascaron-site serve` has to be stopped for it.
+    """
+    from client.commands.evaluate import evaluate_site
+
+    with contextlib.ExitStack() as stack:
+
+        def start(what: str, total: int) -> Callable[[int], None]:
+            bar = stack.enter_context(click.progressbar(length=total, label=what, file=sys.stderr))
+            return lambda people: bar.update(people)
+
+        result(evaluate_site(home, start, lambda line: click.echo(line, err=True)))
 
 
 @click.group()
@@ -201,4 +225,4 @@ def restore(home: SiteHome, **typed: Any) -> None:
     result(restore_vault(home, Restoring(**typed)))
 
 
-COMMANDS = (calibrate, release, caller, vault)
+COMMANDS = (calibrate, evaluate, release, caller, vault)

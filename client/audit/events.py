@@ -37,6 +37,7 @@ class Kind(StrEnum):
     AUDIT = "audit"
     CALLER = "caller"
     EXPIRE = "expire"
+    EVALUATE = "evaluate"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
