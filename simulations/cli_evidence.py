@@ -111,7 +111,7 @@ def evidence(demo: bool, out: Path | None, **options: Any) -> None:
 
 @click.command()
 @click.option("--people", type=click.IntRange(160), default=320, show_default=True)
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--seeds", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--epsilon", type=float, help="Of every release; default: without noise.")
 @click.option("--rule", "rules", multiple=True, help="May be given several times; default: all.")
 @click.option("--cache", type=FILE, help="Folder for features (as sensitive as the faces).")

@@ -41,11 +41,11 @@ class ToleranceOptions:
 
     people: int = 320
     sites: int = 10
-    seeds: int = 3
+    seeds: int = 2
     most: float = 0.4  # share of malicious sites tried
     epsilon: float | None = None
     rules: tuple[str, ...] = RULES
-    gradient_rounds: int = 10
+    gradient_rounds: int = 6
     learning_rate: float = 0.5
     draws: int = 200
 
