@@ -113,6 +113,8 @@ def evidence(demo: bool, out: Path | None, **options: Any) -> None:
 @click.option("--people", type=click.IntRange(160), default=320, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--epsilon", type=float, help="Of every release; default: without noise.")
+@click.option("--learning-rate", type=float, default=0.5, show_default=True)
+@click.option("--gradient-rounds", type=click.IntRange(1), default=6, show_default=True)
 @click.option("--rule", "rules", multiple=True, help="May be given several times; default: all.")
 @click.option("--cache", type=FILE, help="Folder for features (as sensitive as the faces).")
 @click.option("--out", type=FILE, help="Folder for the figures and the table.")
