@@ -68,3 +68,20 @@ def inversion(**options: Any) -> None:
     from simulations.commands.audit_inversion import inversion_command
 
     inversion_command(**options)
+
+
+@audit.command()
+@subjected
+@click.option("--labels", type=FILE, help="Table of attributes (file, then 1 and -1).")
+@click.option("--epsilon", type=float, multiple=True, help="May be given several times.")
+@click.option("--delta", type=float, help="Of every guarantee; default: 1e-4.")
+@told
+def attributes(**options: Any) -> None:
+    """Read from embeddings, stored templates and updates what people wear or are.
+
+    Prints a table to stderr and the section as JSON to stdout.
+    """
+    quiet_logs(verbose=False)
+    from simulations.commands.audit_attributes import attributes_command
+
+    attributes_command(**options)
