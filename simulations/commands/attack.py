@@ -94,10 +94,8 @@ def print_section(section: Section, console: Console) -> None:
             eps for by_goal in by_attack.values() for cells in by_goal.values() for eps in cells
         }
         budgets = sorted(every, key=lambda eps: float(eps.partition("/")[0]))
+        console.print(f"pairs turned around in 100, {norm}, at FMR {figures['fmr']:g}")
         table = Table(
-            title=f"pairs turned around, {norm}, at FMR {figures['fmr']:g}",
-            title_justify="left",
-            title_style="" if plain else "bold",
             header_style="" if plain else "bold",
             box=None if plain else box.SIMPLE_HEAD,
             padding=(0, 2, 0, 0),
