@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def demo_command(out: Path) -> None:
             tail=Path(tail["file"]), folds=TESTED, threshold_folds=THRESHOLDS, seed=0
         )
         subject = load_subject(given, bars, run.faces)
-        depth = EvidenceOptions(quick=True).depth(given.seed)
+        depth = replace(EvidenceOptions(quick=True).depth(given.seed), gradients=0.0)
         _gather(subject, load_trunk(STARTER)[1], depth, folder, bars)
     shipped = ship(run.home, RUN, folder)
     _print_gates(shipped["gates"], console)

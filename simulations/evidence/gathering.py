@@ -1,18 +1,24 @@
 """All the evidence about one model, section by section; what is in the folder already stays."""
 
 import dataclasses
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from client.privacy.entropy import OsEntropy
 from common.errors import ConfigError, RunError
 from common.evidence.section import KINDS, Section
 from common.models.studio import Progress
 from common.models.tail import Tail
+from simulations.commands.audit_inversion import section_of
 from simulations.evidence.fairness import FairnessOptions, fairness_section
+from simulations.evidence.federations import DELTA, federations_of
 from simulations.evidence.grouped import group_invented
+from simulations.evidence.inversion import InversionOptions, invert
 from simulations.evidence.mechanism import Claim, Effort, audit_mechanism
+from simulations.evidence.membership import MembershipPlan, attack_membership
 from simulations.evidence.robustness import Neighbours, robustness
 from simulations.evidence.robustness_plan import RobustnessOptions
 from simulations.evidence.subject import Subject
@@ -30,6 +36,9 @@ class Depth:
     epsilon: float = 8.0
     delta: float = 1e-5
     groups: str | None = "skin"  # of invented people
+    shadows: int = 15  # federations beside the one whose members are guessed
+    gradients: float = 0.5  # of those federations' budget; 0: moments alone
+    inverted: int = 60  # people
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +71,7 @@ class Gathering:
             "mechanism": self._mechanism,
             "robustness": self._robustness,
         }
+        makers |= {"membership": self._membership, "inversion": self._inversion}
         if self.subject.invented and self.depth.groups:
             makers["fairness"] = self._fairness
         return makers
@@ -120,6 +130,36 @@ class Gathering:
             out=self.folder,
             command=self.command,
         )
+
+    def _membership(self) -> Section:
+        began, depth = time.monotonic(), self.depth
+        seed = depth.robustness.seed
+        plan = MembershipPlan(epsilons=(depth.epsilon,), shadows=depth.shadows, seed=seed)
+        with TemporaryDirectory() as scratch:
+            made = federations_of(self.subject, Path(scratch), DELTA, self.progress)
+            made = dataclasses.replace(made, gradient_share=depth.gradients)
+            figures, failed = attack_membership(made, plan, self.progress)
+        return self.subject.section(
+            "membership",
+            figures,
+            seed=seed,
+            command=self.command,
+            failed=failed,
+            minutes=round((time.monotonic() - began) / 60, 2),
+        )
+
+    def _inversion(self) -> Section:
+        began, depth = time.monotonic(), self.depth
+        asked = InversionOptions(
+            fmr=depth.fmr,
+            people=depth.inverted,
+            descended=min(depth.inverted, 10),
+            epsilon=(depth.epsilon,),
+            delta=depth.delta,
+            seed=depth.robustness.seed,
+        )
+        found = invert(self.subject, asked, self.progress)
+        return section_of(found, asked, self.command, self.folder, time.monotonic() - began)
 
     def _fairness(self) -> Section:
         assert self.depth.groups is not None

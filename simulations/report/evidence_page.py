@@ -23,6 +23,12 @@ from simulations.report.words import percent
 
 Sections = Mapping[str, Section]
 
+INVERTED = {"template": "stored", "update": "sent"}
+ARMS = {
+    "unprotected": "learnt by heart: no clip, no noise",
+    "without": "as released, but without noise",
+    "with": "as released",
+}
 TITLES = {
     "verification": "telling people apart",
     "robustness": "forged pictures",
@@ -118,8 +124,8 @@ def _charts(sections: Sections) -> dict[str, Figure | None]:
         "attacks": attack_figure(robustness),
         "masked": _masked(robustness),
         "bounds": bounds_figure(_figures(sections, "mechanism")),
-        "inversion": _rates("inversion", _figures(sections, "inversion")),
-        "attributes": _rates("attributes", _figures(sections, "attributes")),
+        "inversion": _inverted(_figures(sections, "inversion")),
+        "attributes": None,
         "groups": groups_figure(_figures(sections, "fairness")),
     }
 
@@ -143,17 +149,39 @@ def _masked(robustness: Mapping[str, Any]) -> Figure | None:
     )
 
 
-def _rates(kind: str, figures: Mapping[str, Any]) -> Figure | None:
-    shown = figures.get("shown")
-    if not shown:
-        return None
-    rows = [(str(row["label"]), row) for row in shown]
-    return bars_figure(str(figures["title"]), str(figures["caption"]), rows)
+def _inverted(figures: Mapping[str, Any]) -> Figure | None:
+    """The best of what each attack made of each thing it had."""
+    rows = [
+        (f"{INVERTED[part]}: {name.replace('_', ' ')}", _best(row))
+        for part in ("template", "update")
+        for protection in ("without", "with")
+        for name, row in ((figures.get(part) or {}).get(protection) or {}).items()
+    ]
+    rows += [
+        (f"knows nothing: {name.replace('_', ' ')}", _best(row))
+        for name, row in (figures.get("controls") or {}).items()
+    ]
+    return bars_figure(
+        "Faces from numbers",
+        "How often a picture rebuilt from what is stored (a template) or sent (an update) is taken "
+        "for the person. Embeddings and features are faces, and so they are sealed; rows that know "
+        "nothing say what chance gives.",
+        rows,
+    )
+
+
+def _best(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    found = [told["type_1"] for told in row.values() if isinstance(told, dict) and "type_1" in told]
+    return max(found, key=lambda told: float(told["value"]), default=None)
 
 
 def _membership(sections: Sections) -> list[dict[str, Any]]:
-    arms = _figures(sections, "membership").get("arms") or {}
-    return [{"name": name, **told} for name, told in arms.items()]
+    arms = _figures(sections, "membership")
+    return [
+        {"name": ARMS.get(name, name.replace("_", " ")), **told}
+        for name, told in arms.items()
+        if isinstance(told, dict) and "auc" in told
+    ]
 
 
 def _pictures(sections: Sections, folder: Path) -> list[dict[str, str]]:
