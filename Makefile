@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --timeout 600 --timeou
 export FLWR_TELEMETRY_ENABLED := 0
 export FLWR_DISABLE_UPDATE_CHECK := 1
 
-.PHONY: setup demo door federation test test-slow check protos clean
+.PHONY: setup demo door evidence federation test test-slow check protos clean
 
 setup: $(STAMP)
 
@@ -26,6 +26,9 @@ demo: setup
 
 door: setup
 	$(BIN)/mascaron-lab door
+
+evidence: setup
+	$(BIN)/mascaron-lab evidence --demo --out runs/evidence
 
 # Agent and courier have an environment each: no Flower beside faces, no torch beside Flower.
 federation: setup $(VENV)-agent/.ready $(VENV)-courier/.ready

@@ -7,12 +7,9 @@ face.
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from common.errors import ModelError
 
@@ -61,41 +58,6 @@ def feature_of_gradient(
     kept = slice(0, min(pictures, max(1, int((values > edge).sum()))))
     solution = right[kept].T @ ((left[:, kept].T @ bias.astype(np.float64)) / values[kept])
     return np.asarray(solution / max(float(solution @ solution), 1e-300), np.float64)
-
-
-def feature_by_matching(
-    gradient_of: Callable[[Tensor], Tensor],
-    seen: NDArray[np.floating],
-    start: NDArray[np.floating],
-    *,
-    steps: int = 150,
-    rate: float = 0.05,
-) -> Doubles:
-    """A bag's mean feature (D,) by trying bags until their gradient points where ``seen`` does.
-
-    ``seen`` is (G,). For a loss that is known, with public pictures that cannot be taken out.
-    ``gradient_of`` maps a bag (k, D) to the flat gradient (G,) and can be differentiated; ``start``
-    (k, D) is a guess, its spread the scale of the steps.
-    """
-    aim = torch.from_numpy(np.array(seen, np.float32))
-    guess = torch.from_numpy(np.array(start, np.float32))
-    scale = rate * float(np.std(start))
-    # (-delta) (-x) is the same product: only the offset's gradient tells a bag from its mirror.
-    tried = [_matched(gradient_of, aim, one, steps, scale) for one in (guess, -guess)]
-    return min(tried, key=lambda found: found[0])[1]
-
-
-def _matched(
-    gradient_of: Callable[[Tensor], Tensor], aim: Tensor, start: Tensor, steps: int, rate: float
-) -> tuple[float, Doubles]:
-    """How far from ``aim`` the gradient ends, and the bag's mean."""
-    bag = start.clone().requires_grad_()
-    adam = torch.optim.Adam([bag], lr=rate)
-    for _ in range(steps):
-        away = 1 - torch.nn.functional.cosine_similarity(gradient_of(bag), aim, dim=0)
-        (bag.grad,) = torch.autograd.grad(away, bag)
-        adam.step()
-    return float(away.detach()), np.asarray(bag.detach().numpy().mean(axis=0), np.float64)
 
 
 def _basis(known: NDArray[np.floating], size: int) -> Doubles:

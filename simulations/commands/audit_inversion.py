@@ -5,36 +5,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
-from common.attacks.inversion import embedded
 from common.console import result
-from common.errors import RunError
-from common.evidence.section import Picture, Section
+from common.evidence.section import Section
 from common.outputs import check_folder
 from simulations.commands.run import stderr_console
-from simulations.evidence.grids import Column, grid
-from simulations.evidence.inversion import InversionOptions, Inverted, invert
+from simulations.evidence.inversion import InversionOptions, invert
+from simulations.evidence.inverted import section_of
 from simulations.evidence.subject import SubjectOptions, load_subject
-from simulations.pieces import write_whole
 from simulations.progress import Bars
 
-FILE, PICTURE, REAL = "inversion.json", "inversion.png", "inversion-real-faces.png"
-ROWS = 5  # of the grid
 KINDS = ("linked", "decoded", "descended")
-TITLES = {  # of the grid's columns, by the name that the attacks give them
-    "nothing": "mean face\nknows nothing",
-    "ridge": "embedding\nleast squares",
-    "descended": "embedding\ngradients",
-    "sealed": "stored template\nno key",
-    "update": "update\nno protection",
-    "noised": "update\n",
-}
 
 
 def inversion_command(attacked: int | None, out: Path | None = None, **options: Any) -> None:
@@ -55,54 +39,6 @@ def inversion_command(attacked: int | None, out: Path | None = None, **options: 
     section = section_of(inverted, asked, _typed(given, asked), out, time.monotonic() - began)
     print_section(section, console)
     result(json.loads(section.to_json()))
-
-
-def section_of(
-    inverted: Inverted, asked: InversionOptions, command: str, out: Path | None, seconds: float
-) -> Section:
-    """The section; with ``out`` it is written there, beside a grid of pictures.
-
-    Of people who exist the grid goes to ``out`` alone, under another name, and into no section.
-    """
-    subject = inverted.prey.subject
-    picture = pictured(inverted, asked.epsilon[0])
-    caption = "What an attacker makes of templates and updates; red frames are taken for the person"
-    shown = (Picture.of(PICTURE, picture, caption),) if subject.invented else ()
-    section = subject.section(
-        "inversion",
-        inverted.figures,
-        seed=asked.seed,
-        command=command,
-        failed=inverted.failed,
-        pictures=shown if out is not None else (),
-        minutes=round(seconds / 60, 1),
-    )
-    if out is not None:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            write_whole(out / (PICTURE if subject.invented else REAL), picture)
-            write_whole(out / FILE, section.to_json().encode())
-        except OSError as error:
-            raise RunError(f"cannot write into {out}: {error.strerror}") from error
-    return section
-
-
-def pictured(inverted: Inverted, epsilon: float) -> bytes:
-    """The grid, as PNG: the first people's pictures and what each attack made of them."""
-    prey = inverted.prey
-    rows = min(ROWS, len(prey))
-    columns = [Column("original", prey.subject.tested.crops(prey.own[:rows]))]
-    titles = TITLES | {"noised": f"update\nepsilon {epsilon:g}"}
-    for name, title in titles.items():
-        pixels = inverted.columns[name][:rows]
-        found = embedded(prey.subject.face, pixels)
-        cosine = np.sum(found * prey.victims.own[:rows], axis=1)
-        columns.append(Column(title, _crops(pixels), cosine))
-    note = (
-        f"Cosine with the person's template; taken for the person from {prey.threshold:.2f} on, "
-        f"which is FMR {inverted.figures['fmr']:g} among others."
-    )
-    return grid("From templates and updates back to faces", note, columns, prey.threshold)
 
 
 def print_section(section: Section, console: Console) -> None:
@@ -139,11 +75,6 @@ def _cell(judged: dict[str, Any] | None) -> str:
         return ""
     one, two, wrong = (judged[key]["value"] for key in ("type_1", "type_2", "wrong"))
     return f"{100 * one:.0f} ({100 * two:.0f}) [{100 * wrong:.0f}]"
-
-
-def _crops(pixels: Tensor) -> NDArray[np.uint8]:
-    planes = (pixels * 255).round().byte().numpy()
-    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
 
 
 def _typed(given: SubjectOptions, asked: InversionOptions) -> str:

@@ -105,7 +105,7 @@ def _federations(
 def _print(section: Section, console: Console) -> None:
     plain = not console.is_terminal
     table = Table(
-        title=f"who trained the model? {section.figures['shadows']} shadows, LiRA",
+        title=f"who trained? {section.figures['shadows']} shadows, the better of LiRA and RMIA",
         title_justify="left",
         title_style="" if plain else "bold",
         header_style="" if plain else "bold",

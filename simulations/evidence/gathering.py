@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from client.privacy.entropy import OsEntropy
 from common.errors import ConfigError, RunError
 from common.evidence.section import KINDS, Section
 from common.models.studio import Progress
 from common.models.tail import Tail
-from simulations.commands.audit_inversion import section_of
+from simulations.evidence.attributes import AttributeOptions, infer
 from simulations.evidence.fairness import FairnessOptions, fairness_section
 from simulations.evidence.federations import DELTA, federations_of
 from simulations.evidence.grouped import group_invented
 from simulations.evidence.inversion import InversionOptions, invert
+from simulations.evidence.inverted import section_of
+from simulations.evidence.marks import marks_of
 from simulations.evidence.mechanism import Claim, Effort, audit_mechanism
 from simulations.evidence.membership import MembershipPlan, attack_membership
 from simulations.evidence.robustness import Neighbours, robustness
@@ -74,6 +78,8 @@ class Gathering:
         makers |= {"membership": self._membership, "inversion": self._inversion}
         if self.subject.invented and self.depth.groups:
             makers["fairness"] = self._fairness
+        if self.subject.invented:
+            makers["attributes"] = self._attributes
         return makers
 
     def _kept(self, kind: str) -> Section | None:
@@ -160,6 +166,15 @@ class Gathering:
         )
         found = invert(self.subject, asked, self.progress)
         return section_of(found, asked, self.command, self.folder, time.monotonic() - began)
+
+    def _attributes(self) -> Section:
+        depth, seed = self.depth, self.depth.robustness.seed
+        marks = marks_of(self.subject.tested, None, np.random.default_rng([seed, 17]))
+        asked = AttributeOptions(epsilon=(depth.epsilon,), delta=depth.delta, seed=seed)
+        figures, failed = infer(self.subject, marks, asked, self.progress)
+        return self.subject.section(
+            "attributes", figures, seed=seed, command=self.command, failed=failed
+        )
 
     def _fairness(self) -> Section:
         assert self.depth.groups is not None

@@ -44,10 +44,10 @@ def attack_figure(figures: Figures) -> Figure | None:
     curves = figures.get("curves") or {}
     names = sorted({name for by_attack in curves.values() for name in by_attack})
     panels = [
-        _attack_panel(by_attack, norm, goal, names)
-        for norm, by_attack in curves.items()
+        _attack_panel(curves[norm], norm, goal, names)
+        for norm in NORMS
         for goal in GOALS
-        if any(goal in by_goal and len(by_goal[goal]) > 1 for by_goal in by_attack.values())
+        if any(len(by_goal.get(goal) or ()) > 1 for by_goal in curves.get(norm, {}).values())
     ]
     if not panels:
         return None

@@ -125,7 +125,7 @@ def _charts(sections: Sections) -> dict[str, Figure | None]:
         "masked": _masked(robustness),
         "bounds": bounds_figure(_figures(sections, "mechanism")),
         "inversion": _inverted(_figures(sections, "inversion")),
-        "attributes": None,
+        "attributes": _inferred(_figures(sections, "attributes")),
         "groups": groups_figure(_figures(sections, "fairness")),
     }
 
@@ -170,6 +170,20 @@ def _inverted(figures: Mapping[str, Any]) -> Figure | None:
     )
 
 
+def _inferred(figures: Mapping[str, Any]) -> Figure | None:
+    rows = [
+        (f"{name.replace('_', ' ')}", row["mean"])
+        for protection in ("without", "with")
+        for name, row in (figures.get(protection) or {}).items()
+    ]
+    return bars_figure(
+        "Traits from numbers",
+        "Balanced accuracy of probes that read glasses, beards or hair from an embedding, a stored "
+        "template or an update, mean over traits; who knows nothing gets 50 %.",
+        rows,
+    )
+
+
 def _best(row: Mapping[str, Any]) -> dict[str, Any] | None:
     found = [told["type_1"] for told in row.values() if isinstance(told, dict) and "type_1" in told]
     return max(found, key=lambda told: float(told["value"]), default=None)
@@ -177,11 +191,9 @@ def _best(row: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _membership(sections: Sections) -> list[dict[str, Any]]:
     arms = _figures(sections, "membership")
-    return [
-        {"name": ARMS.get(name, name.replace("_", " ")), **told}
-        for name, told in arms.items()
-        if isinstance(told, dict) and "auc" in told
-    ]
+    found = {name: told for name, told in arms.items() if isinstance(told, dict) and "auc" in told}
+    names = sorted(found, key=lambda name: (name not in ARMS, [*ARMS, name].index(name), name))
+    return [{"name": ARMS.get(name, name.replace("_", " ")), **found[name]} for name in names]
 
 
 def _pictures(sections: Sections, folder: Path) -> list[dict[str, str]]:

@@ -17,6 +17,7 @@ from common.evidence.section import Picture, Section
 from simulations.cli import main
 from simulations.commands import audit_inversion
 from simulations.entropy import SeededEntropy
+from simulations.evidence import inverted as inverted_section
 from simulations.evidence.inversion import (
     InversionOptions,
     Inverted,
@@ -143,9 +144,9 @@ def test_people_who_exist_are_in_no_section(inverted: Inverted, tmp_path: Path) 
     real = replace(inverted.prey.subject, invented=False)
     seen = replace(inverted.prey, subject=real)
     among = Inverted(seen, inverted.figures, (), inverted.columns)
-    section = audit_inversion.section_of(among, OPTIONS, "command", tmp_path, 1.0)
+    section = inverted_section.section_of(among, OPTIONS, "command", tmp_path, 1.0)
     assert section.pictures == () and not section.about.invented
-    assert {file.name for file in tmp_path.iterdir()} == {"inversion.json", audit_inversion.REAL}
+    assert {file.name for file in tmp_path.iterdir()} == {"inversion.json", inverted_section.REAL}
     with pytest.raises(ConfigError, match="do not go into evidence"):
         replace(section, pictures=(Picture.of("a.png", b"", "a face"),))
 
