@@ -18,8 +18,8 @@ from common.models.tail_file import read_tail
 from common.models.trunk import Trunk, load_trunk
 from common.outputs import check_folder
 from simulations.commands.run import stderr_console
-from simulations.evidence.robustness import Neighbours, robustness
-from simulations.evidence.robustness_plan import RobustnessOptions
+from simulations.evidence.robustness.plan import RobustnessOptions
+from simulations.evidence.robustness.report import Neighbours, robustness
 from simulations.evidence.subject import Subject, SubjectOptions, load_subject
 from simulations.pieces import write_whole
 from simulations.progress import Bars

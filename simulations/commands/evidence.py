@@ -30,7 +30,7 @@ from server.home import CentreHome
 from simulations.commands.run import stderr_console
 from simulations.evidence.demo_run import CENTRE, RUN, TESTED, THRESHOLDS, demo_run
 from simulations.evidence.gathering import Depth, Gathering
-from simulations.evidence.robustness_plan import RobustnessOptions
+from simulations.evidence.robustness.plan import RobustnessOptions
 from simulations.evidence.subject import Subject, SubjectOptions, load_subject
 from simulations.pieces import write_whole
 from simulations.progress import Bars

@@ -23,8 +23,8 @@ from simulations.evidence.inverted import section_of
 from simulations.evidence.marks import marks_of
 from simulations.evidence.mechanism import Claim, Effort, audit_mechanism
 from simulations.evidence.membership import MembershipPlan, attack_membership
-from simulations.evidence.robustness import Neighbours, robustness
-from simulations.evidence.robustness_plan import RobustnessOptions
+from simulations.evidence.robustness.plan import RobustnessOptions
+from simulations.evidence.robustness.report import Neighbours, robustness
 from simulations.evidence.subject import Subject
 from simulations.evidence.verification import verification_figures
 

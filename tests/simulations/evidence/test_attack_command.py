@@ -12,7 +12,7 @@ from common.models.tail_file import ENDING, tail_bytes
 from simulations.cli import main
 from simulations.commands import attack
 from simulations.commands.attack import AttackOptions, neighbours
-from simulations.evidence.robustness_plan import Plan, RobustnessOptions
+from simulations.evidence.robustness.plan import Plan, RobustnessOptions
 from simulations.evidence.subject import SubjectOptions
 from tests.small_subject import SmallTrunk, small_subject, small_tail
 

@@ -13,10 +13,10 @@ from common.faces.faceset import FaceSet
 from common.models.tail import Tail
 from common.models.trunk import Trunk, load_trunk
 from common.synthetic.generate import synthetic_faces
-from simulations.evidence.robustness_cells import cells
-from simulations.evidence.robustness_pairs import Threshold, fix_threshold
-from simulations.evidence.robustness_plan import FULL
-from simulations.evidence.robustness_trigger import trigger
+from simulations.evidence.robustness.cells import cells
+from simulations.evidence.robustness.pairs import Threshold, fix_threshold
+from simulations.evidence.robustness.plan import FULL
+from simulations.evidence.robustness.trigger import trigger
 from simulations.evidence.subject import Subject
 from simulations.sources import STARTER
 

@@ -10,11 +10,11 @@ import torch
 
 from common.errors import ScenarioError
 from common.evidence.section import Section
-from simulations.evidence.robustness import Neighbours, robustness
-from simulations.evidence.robustness_cells import JOURNAL, cells, packed, unpacked
-from simulations.evidence.robustness_pairs import attacked, draw_pairs, fix_threshold
-from simulations.evidence.robustness_plan import Plan, RobustnessOptions
-from simulations.evidence.robustness_rates import share
+from simulations.evidence.robustness.cells import JOURNAL, cells, packed, unpacked
+from simulations.evidence.robustness.pairs import attacked, draw_pairs, fix_threshold
+from simulations.evidence.robustness.plan import Plan, RobustnessOptions
+from simulations.evidence.robustness.rates import share
+from simulations.evidence.robustness.report import Neighbours, robustness
 from tests.small_subject import small_subject, small_tail
 from tests.small_world import Silent
 

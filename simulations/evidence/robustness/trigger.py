@@ -11,9 +11,9 @@ from common.attacks.target import Face, to_pixels
 from common.attacks.universal import SPOTS, Acceptance, Judge, StickerSearch, acceptance
 from common.faces.faceset import FaceSet
 from common.models.tail import Tail
-from simulations.evidence.robustness_cells import Cells
-from simulations.evidence.robustness_pairs import Threshold, fix_threshold
-from simulations.evidence.robustness_plan import Plan
+from simulations.evidence.robustness.cells import Cells
+from simulations.evidence.robustness.pairs import Threshold, fix_threshold
+from simulations.evidence.robustness.plan import Plan
 from simulations.evidence.subject import Subject
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from simulations.evidence.robustness_plan import digest
+from simulations.evidence.robustness.plan import digest
 from simulations.journal import Journal, opened
 
 JOURNAL = "attack.jsonl"

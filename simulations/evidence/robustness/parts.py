@@ -15,10 +15,10 @@ from common.attacks.minimal import median, minimal_distortion
 from common.attacks.signals import SIGNALS, Unsuspicious, inconsistency, separation
 from common.attacks.target import GOALS, NORMS, Attack, Budget, Goal, Trials
 from common.attacks.transfer import NOISE, Contender, Made, transfer
-from simulations.evidence.robustness_cells import Cells, packed, unpacked
-from simulations.evidence.robustness_pairs import Attacked
-from simulations.evidence.robustness_plan import QUERIED, SIGNAL, TRANSFER, Plan
-from simulations.evidence.robustness_rates import share
+from simulations.evidence.robustness.cells import Cells, packed, unpacked
+from simulations.evidence.robustness.pairs import Attacked
+from simulations.evidence.robustness.plan import QUERIED, SIGNAL, TRANSFER, Plan
+from simulations.evidence.robustness.rates import share
 
 Figures = dict[str, Any]
 Curves = dict[str, dict[str, dict[Goal, dict[str, masking.Outcomes]]]]  # norm, attack, goal, eps

@@ -20,22 +20,22 @@ from common.evidence.section import Section
 from common.models.studio import Progress
 from common.models.tail import Tail
 from common.models.trunk import Trunk
-from simulations.evidence import robustness_parts as parts
-from simulations.evidence.robustness_cells import Cells, cells
-from simulations.evidence.robustness_pairs import (
+from simulations.evidence.robustness import parts
+from simulations.evidence.robustness.cells import Cells, cells
+from simulations.evidence.robustness.pairs import (
     Attacked,
     Threshold,
     attacked,
     fix_threshold,
 )
-from simulations.evidence.robustness_plan import (
+from simulations.evidence.robustness.plan import (
     REFERENCE,
     STRONGEST,
     RobustnessOptions,
     threat_model,
 )
-from simulations.evidence.robustness_rates import share
-from simulations.evidence.robustness_trigger import trigger
+from simulations.evidence.robustness.rates import share
+from simulations.evidence.robustness.trigger import trigger
 from simulations.evidence.subject import Subject
 
 PARTS = ("curves", "minimal", "masked", "transfer", "signals", "trigger", "masking")
