@@ -15,7 +15,7 @@ from tests.hostile.doorstep import Doorstep
 from tests.small_home import STARTER
 
 
-@attack("MODEL_INVALID", "RELEASE_REFUSED", "RESOURCE_EXHAUSTED")
+@attack("INVALID_REQUEST", "MODEL_INVALID", "RELEASE_REFUSED", "RESOURCE_EXHAUSTED")
 def stages_tails_that_bite(site: Doorstep, haul: Haul) -> None:
     with mouth(site, haul, "operating") as operator:
         before = operator("Status").active

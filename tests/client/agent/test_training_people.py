@@ -1,6 +1,7 @@
 """Whoever is at a site, its answers look alike, and nobody moves one by more than the clip."""
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,6 @@ def test_nothing_of_a_site_is_printed(site: Site) -> None:
     site.features[:] = 0.123456789
     room = site.training()
     for thing in (room, SitePeople(site.features, site.person)):
-        assert "0.123" not in repr(thing)
-        assert "15" not in repr(thing)
+        told = re.sub(r"0x[0-9a-f]+", "", repr(thing))  # but for where it lies in memory
+        assert "0.123" not in told and "15" not in told
     assert math.isfinite(site.ledger.epsilon())
