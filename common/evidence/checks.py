@@ -193,6 +193,7 @@ def membership(release: Release, gates: Gates, known: Known) -> str:
     _hold(isinstance(told, dict), "not a figure")
     claimed = _number(told.get("epsilon"), "epsilon of the attacked training")
     found = _number(told.get("empirical_epsilon"), "empirical epsilon")
+    _hold(0 < claimed <= gates.most_audited, f"attacked at epsilon {claimed:.4g}, which hides more")
     _hold(found <= claimed, f"members are told apart at epsilon {found:.4g}, above {claimed:.4g}")
     return f"{found:.4g} of {claimed:.4g}"
 

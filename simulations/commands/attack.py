@@ -11,21 +11,19 @@ from rich.table import Table
 
 from common.attacks.target import GOALS
 from common.console import result
-from common.errors import ModelError, RunError
+from common.errors import ModelError
 from common.evidence.section import Section
 from common.models.tail import Tail
 from common.models.tail_file import read_tail
 from common.models.trunk import Trunk, load_trunk
 from common.outputs import check_folder
 from simulations.commands.run import stderr_console
+from simulations.evidence.keeping import keep_section
 from simulations.evidence.robustness.plan import RobustnessOptions
 from simulations.evidence.robustness.report import Neighbours, robustness
 from simulations.evidence.subject import Subject, SubjectOptions, load_subject
-from simulations.pieces import write_whole
 from simulations.progress import Bars
 from simulations.sources import STARTER
-
-FILE = "robustness.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +61,7 @@ def attack_command(asked: AttackOptions, out: Path | None = None, **options: Any
         )
     print_section(section, console)
     if out is not None:
-        try:
-            write_whole(out / FILE, section.to_json().encode())
-        except OSError as error:
-            raise RunError(f"cannot write into {out}: {error.strerror}") from error
+        keep_section(section, out)
     result(json.loads(section.to_json()))
 
 

@@ -10,17 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from common.console import result
-from common.errors import RunError
 from common.evidence.section import Section
 from common.outputs import check_folder
 from simulations.commands.run import stderr_console
 from simulations.evidence.attributes import AttributeOptions, infer
+from simulations.evidence.keeping import keep_section
 from simulations.evidence.marks import marks_of
 from simulations.evidence.subject import SubjectOptions, load_subject
-from simulations.pieces import write_whole
 from simulations.progress import Bars
-
-FILE = "attributes.json"
 
 
 def attributes_command(labels: Path | None, out: Path | None = None, **options: Any) -> None:
@@ -45,11 +42,7 @@ def attributes_command(labels: Path | None, out: Path | None = None, **options: 
     )
     print_section(section, console)
     if out is not None:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            write_whole(out / FILE, section.to_json().encode())
-        except OSError as error:
-            raise RunError(f"cannot write into {out}: {error.strerror}") from error
+        keep_section(section, out)
     result(json.loads(section.to_json()))
 
 

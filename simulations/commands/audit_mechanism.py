@@ -16,6 +16,7 @@ from common.evidence.section import About, Section
 from common.models.tail_file import read_tail
 from common.outputs import check_folder
 from simulations.commands.run import stderr_console
+from simulations.evidence.keeping import keep_section
 from simulations.evidence.mechanism import Claim, Effort, Findings, audit_mechanism
 from simulations.evidence.power import Flagged, power, streams
 from simulations.progress import Bars
@@ -70,8 +71,7 @@ def mechanism_command(**options: Any) -> None:
     section = _section(given, about, audit_mechanism(given.claim, given.effort, sources))
     _print_bounds(section, console)
     if given.out is not None:
-        given.out.mkdir(parents=True, exist_ok=True)
-        (given.out / "mechanism.json").write_text(section.to_json(), "utf-8")
+        keep_section(section, given.out)
     result(asdict(section))
 
 

@@ -16,6 +16,7 @@ from common.evidence.section import Section
 from common.outputs import check_folder
 from simulations.commands.run import stderr_console
 from simulations.evidence.federations import DELTA, Federations, federations_of
+from simulations.evidence.keeping import keep_section
 from simulations.evidence.membership import MembershipPlan, attack_membership
 from simulations.evidence.subject import Subject, SubjectOptions, load_subject
 from simulations.progress import Bars
@@ -86,8 +87,7 @@ def membership_command(**options: Any) -> None:
     )
     _print(section, console)
     if given.out is not None:
-        given.out.mkdir(parents=True, exist_ok=True)
-        (given.out / "membership.json").write_text(section.to_json(), "utf-8")
+        keep_section(section, given.out)
     result(asdict(section))
 
 

@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from common.console import result
-from common.errors import RunError
 from common.evidence.section import Section
 from common.outputs import check_folder
 from simulations.commands.run import stderr_console
 from simulations.evidence.fairness import MOST_PICTURES, FairnessOptions, fairness_section
 from simulations.evidence.grouped import load_grouped
+from simulations.evidence.keeping import keep_section
 from simulations.evidence.subject import SubjectOptions
 from simulations.progress import Bars
 
@@ -32,14 +32,9 @@ def fairness_command(
         grouped = load_grouped(given, groups, bars, MOST_PICTURES)
         section = fairness_section(grouped, asked, _typed(given, groups, fmr))
     print_section(section, console)
-    text = section.to_json()
     if out is not None:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            (out / "fairness.json").write_text(text, "utf-8")
-        except OSError as error:
-            raise RunError(f"cannot write into {out}: {error.strerror}") from error
-    result(json.loads(text))
+        keep_section(section, out)
+    result(json.loads(section.to_json()))
 
 
 def print_section(section: Section, console: Console) -> None:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from client.privacy.entropy import OsEntropy
-from common.errors import ConfigError, RunError
+from common.errors import ConfigError
 from common.evidence.section import KINDS, Section
 from common.models.studio import Progress
 from common.models.tail import Tail
@@ -20,6 +20,7 @@ from simulations.evidence.federations import DELTA, federations_of
 from simulations.evidence.grouped import group_invented
 from simulations.evidence.inversion import InversionOptions, invert
 from simulations.evidence.inverted import section_of
+from simulations.evidence.keeping import keep_section
 from simulations.evidence.marks import marks_of
 from simulations.evidence.mechanism import Claim, Effort, audit_mechanism
 from simulations.evidence.membership import MembershipPlan, attack_membership
@@ -97,10 +98,7 @@ class Gathering:
         return found if same and faces and found.command == self._command(kind) else None
 
     def _keep(self, section: Section) -> Section:
-        try:
-            (self.folder / f"{section.kind}.json").write_text(section.to_json(), "utf-8")
-        except OSError as error:
-            raise RunError(f"cannot write into {self.folder}: {error.strerror}") from error
+        keep_section(section, self.folder)
         return section
 
     def _command(self, kind: str) -> str:

@@ -7,13 +7,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from common.attacks.inversion import embedded
-from common.errors import RunError
 from common.evidence.section import Picture, Section
 from simulations.evidence.grids import Column, grid
 from simulations.evidence.inversion import InversionOptions, Inverted
-from simulations.pieces import write_whole
+from simulations.evidence.keeping import keep_section
 
-FILE, PICTURE, REAL = "inversion.json", "inversion.png", "inversion-real-faces.png"
+PICTURE, REAL = "inversion.png", "inversion-real-faces.png"
 ROWS = 5  # of the grid
 TITLES = {  # of the grid's columns, by the name that the attacks give them
     "nothing": "mean face\nknows nothing",
@@ -46,12 +45,7 @@ def section_of(
         minutes=round(seconds / 60, 1),
     )
     if out is not None:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            write_whole(out / (PICTURE if subject.invented else REAL), picture)
-            write_whole(out / FILE, section.to_json().encode())
-        except OSError as error:
-            raise RunError(f"cannot write into {out}: {error.strerror}") from error
+        keep_section(section, out, (PICTURE if subject.invented else REAL, picture))
     return section
 
 

@@ -171,6 +171,9 @@ def test_one_whose_audit_found_more_than_is_claimed_is_stopped() -> None:
 
 def test_one_whose_members_are_told_apart_is_stopped() -> None:
     assert stopped(with_nested("membership", "with", empirical_epsilon=5.5)) == ("membership",)
+    # A larger claim hides nothing.
+    larger = with_nested("membership", "with", empirical_epsilon=11.0, epsilon=12.0)
+    assert stopped(larger) == ("membership",)
 
 
 @pytest.mark.parametrize("kind", KINDS)
