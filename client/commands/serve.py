@@ -105,7 +105,7 @@ def await_admission(home: SiteHome, say: Say, stopping: Stopping, every: float =
         if news != said:
             say(news)
         looks, said = looks + 1, news
-        if not is_admitted(home) and stopping.asked.wait(every):
+        if not is_admitted(home) and stopping.pause(every):
             return False
     say("admitted: the faces are read now, which takes a while the first time")
     return True

@@ -47,9 +47,9 @@ def watch_source(asking: Asking, watch: Watch, tell: Tell) -> None:
             for picture in pictures():
                 number += 1
                 tell({"picture": number, "at": time.time(), **_decided(door, picture, person)})
-                if stopping.asked.is_set():
+                if stopping.asked:
                     return
-            if watch.once or stopping.asked.wait(watch.every):
+            if watch.once or stopping.pause(watch.every):
                 return
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import IO, cast
 
+from common.daemons.waking import woken
+
 LONGEST_LINE = 4096  # bytes
 PIECE = 65536
 ROOM = 2**20  # bytes a daemon may write while the supervisor is asking another one
@@ -43,21 +45,9 @@ class Ears:
     @contextmanager
     def open(self) -> Iterator[None]:
         """Takes the signals of this process, whose main thread this must be, until the end."""
-        ours, self._wakes = socket.socketpair()
-        for end in (ours, self._wakes):
-            end.setblocking(False)
-        self._selector.register(ours, selectors.EVENT_READ, ours)
-        before = {number: signal.signal(number, self._noted) for number in SIGNALS}
-        woken = signal.set_wakeup_fd(self._wakes.fileno(), warn_on_full_buffer=False)
-        try:
+        with woken(SIGNALS, self._noted) as (ours, self._wakes), self._selector:
+            self._selector.register(ours, selectors.EVENT_READ, ours)
             yield
-        finally:
-            signal.set_wakeup_fd(woken)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            self._selector.close()
-            ours.close()
-            self._wakes.close()
 
     def wake(self, why: str) -> None:
         """Asks to stop, from whichever thread."""

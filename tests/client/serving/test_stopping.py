@@ -24,7 +24,35 @@ def test_a_signal_ends_the_waiting_and_not_the_process(
     with Stopping() as stopping:
         threading.Timer(0.1, os.kill, (os.getpid(), number)).start()
         stopping.wait(every=5.0)
-        assert stopping.asked.is_set()
+        assert stopping.asked
+
+
+def test_a_signal_that_another_thread_takes_is_heard_at_once(before: list[object]) -> None:
+    stop = threading.Event()
+    other = threading.Thread(target=stop.wait)
+    other.start()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        with Stopping() as stopping:
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            stopping.wait(lambda: pytest.fail("it slept through"), every=20.0)
+            assert stopping.asked
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        stop.set()
+        other.join()
+
+
+def test_other_signals_do_not_end_the_waiting(before: list[object]) -> None:
+    heard = []
+    old = signal.signal(signal.SIGUSR1, lambda number, frame: heard.append(number))
+    try:
+        with Stopping() as stopping:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            assert not stopping.pause(0.05)
+    finally:
+        signal.signal(signal.SIGUSR1, old)
+    assert heard == [signal.SIGUSR1]
 
 
 def test_tidying_goes_on_until_then(before: list[object]) -> None:
@@ -56,6 +84,6 @@ def test_what_takes_long_is_given_up_and_what_is_open_is_closed(before: list[obj
 def test_nothing_long_is_begun_after_somebody_asked(before: list[object]) -> None:
     with pytest.raises(SystemExit), Stopping() as stopping:
         os.kill(os.getpid(), signal.SIGTERM)
-        stopping.asked.wait(5.0)
+        assert stopping.pause(5.0)
         with stopping.at_once():
             raise AssertionError("it was begun")
