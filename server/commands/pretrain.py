@@ -15,7 +15,7 @@ from common.outputs import check_folder
 if TYPE_CHECKING:
     from common.faces.cameras import Camera
     from common.faces.faceset import FaceSet
-    from server.pretraining import Progress, Report
+    from server.pretraining.options import Progress, Report
 
 INVENTED = "Apache-2.0; trained on this project's synthetic people only, nobody's face"
 
@@ -56,8 +56,9 @@ def pretrain_command(out: Path, **options: Any) -> dict[str, Any]:
     asked = PretrainRequest(**options)
     check_folder(out, foreign={NAME: "a trunk already"})
     camera = _camera(asked.camera)
-    from server.hardening import Adversary
-    from server.pretraining import CHECK_FAR, PretrainOptions, pretrain
+    from server.pretraining.hardening import Adversary
+    from server.pretraining.options import PretrainOptions
+    from server.pretraining.trunk import CHECK_FAR, pretrain
 
     console = Console(stderr=True)
     adversary = None

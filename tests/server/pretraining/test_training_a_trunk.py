@@ -14,8 +14,9 @@ from common.models.embedder import Embedder
 from common.models.registry import build
 from common.models.trunk import load_trunk
 from common.synthetic.generate import synthetic_faces
-from server.hardening import Adversary
-from server.pretraining import PretrainOptions, Progress, pretrain, train_trunk
+from server.pretraining.hardening import Adversary
+from server.pretraining.options import PretrainOptions, Progress
+from server.pretraining.trunk import pretrain, train_trunk
 
 CAMERA = Camera(name="dark", operations=(Operation(kind="gamma", low=1, high=2),))
 
