@@ -7,7 +7,7 @@ others contribute by exactly 0, and one clip of the sum over heads bounds a pers
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -55,6 +55,12 @@ class Head(Protocol):
 
         Exactly 0 with a gradient of exactly 0 where they say nothing.
         """
+
+    def shapes(self, features: int) -> dict[str, tuple[int, ...]]:
+        """The shape of each array for features of that width."""
+
+    def table(self) -> dict[str, Any]:
+        """What this head is, as JSON can hold it; no person's data and no large array."""
 
 
 def array_name(kind: str, array: str) -> str:

@@ -16,6 +16,12 @@ class Square:
         drawn = torch.randn(features, generator=generator)
         return {array_name(self.kind, "weight"): drawn}
 
+    def shapes(self, features: int) -> dict[str, tuple[int, ...]]:
+        return {array_name(self.kind, "weight"): (features,)}
+
+    def table(self) -> dict[str, str]:
+        return {}
+
     def loss(self, arrays: Mapping[str, Tensor], feature: Tensor, labels: PictureLabels) -> Tensor:
         return (feature @ arrays[array_name(self.kind, "weight")]).square().mean()
 
