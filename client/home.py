@@ -271,6 +271,11 @@ class SiteHome:
         return self.trust / "releases.json"
 
     @property
+    def split_view(self) -> Path:
+        """Proof that the centre signed two histories, if it ever did: both entries."""
+        return self.trust / "split-view.json"
+
+    @property
     def fetched(self) -> Path:
         """Releases that the centre signed, each in a file of its digest."""
         return self.trust / "releases"

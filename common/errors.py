@@ -78,6 +78,24 @@ class OperatorError(ModelError):
     reason = "ONNX_OPERATOR_UNSUPPORTED"
 
 
+class ForbiddenError(MascaronError):
+    """A label, prompt or query is about what is never said of anybody here: ``category`` tells.
+
+    What was written is never repeated.
+    """
+
+    reason = "TOPIC_FORBIDDEN"
+
+    def __init__(self, category: str) -> None:
+        super().__init__(
+            f"words about {category} are neither labelled, said nor searched here: ask for what "
+            "can be seen, such as glasses, a beard or the colour of hair"
+            if category != "site"
+            else "this site's policy.toml denies one of these words"
+        )
+        self.category = category
+
+
 class PlanError(MascaronError):
     """A privacy plan is inconsistent, or this site's policy does not allow it."""
 
@@ -318,9 +336,17 @@ class HistoryError(ReleaseError):
 
 
 class SplitViewError(HistoryError):
-    """The centre signed two histories: another site was shown another one than this site."""
+    """The centre signed two histories: another site was shown another one than this site.
+
+    ``entries`` are the two that cannot both be, as the centre signed them; empty where only the
+    digest of one is known.
+    """
 
     reason = "SPLIT_VIEW"
+
+    def __init__(self, message: str, entries: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.entries = entries
 
 
 class UnsignedError(ReleaseError):

@@ -70,7 +70,7 @@ def test_every_command_of_a_unit_is_there_with_its_options() -> None:
             words = shlex.split(line.removeprefix("+"))
             check_command(words)
             told.append(words[1:2])
-    assert sorted(told) == [["admission"], ["join"], ["join"], ["serve"], ["serve"]]
+    assert sorted(told) == [["admission"], ["join"], ["join"], ["release"], ["serve"], ["serve"]]
 
 
 def test_users_differ_and_only_the_agents_reads_the_identity() -> None:

@@ -7,7 +7,9 @@ what was known stays. With every question this site states which history it was 
 Leaks: to the centre, that the site asked, when, and what it has; its statement goes to all members.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,7 +122,8 @@ def fetch_history(home: SiteHome, clock: Callable[[], float]) -> tuple[History, 
 
     Raises ``HistoryError`` or ``SplitViewError`` for one that is not the one known before, or not
     the one shown to others, ``SignatureError`` for what is not the centre's, ``AdmissionError`` and
-    ``DeploymentError`` as ``admission.fetch`` does. What was known stays then.
+    ``DeploymentError`` as ``admission.fetch`` does. What was known stays then, and the proof of two
+    histories is kept in trust/.
     """
     desk, roster = _desk(home, clock), known_roster(home)
     if roster is None:
@@ -129,13 +132,27 @@ def fetch_history(home: SiteHome, clock: Callable[[], float]) -> tuple[History, 
     history = kept_history(home, us)
     while True:
         news = desk.news(history)
-        longer = _longer(history, news, us)
-        if len(longer.entries) == news.number:
-            crossing = cross(longer, news.witnesses, roster, us.centre, clock())
+        with _keeping_proof(home, us):
+            longer = _longer(history, news, us)
+            whole = len(longer.entries) == news.number
+            crossing = cross(longer, news.witnesses if whole else {}, roster, us.centre, clock())
+        if whole:
             storing.replace(home.history, longer.to_json().encode(), storing.PUBLIC)
             if longer.head == history.head:  # and stated so in this very question
                 return longer, crossing
         history = longer
+
+
+@contextmanager
+def _keeping_proof(home: SiteHome, us: Trusted) -> Iterator[None]:
+    """Keeps the first proof that the centre signed two histories, for whoever is to judge it."""
+    try:
+        yield
+    except SplitViewError as found:
+        if found.entries and storing.read(home.split_view) is None:
+            proof = {"federation": us.federation, "entries": list(found.entries)}
+            storing.replace(home.split_view, json.dumps(proof).encode(), storing.PUBLIC)
+        raise
 
 
 def _desk(home: SiteHome, clock: Callable[[], float]) -> "_Desk":
@@ -220,8 +237,8 @@ def _check_overlap(history: History, news: News, us: Trusted) -> None:
     if (entry.number, entry.federation) != (len(history.entries), us.federation):
         raise HistoryError("the centre leaves out entries of its history")
     raise SplitViewError(
-        f"the centre signed two histories: entry {entry.number} is not the one this site was "
-        "shown; tell the other sites, and keep a copy of trust/"
+        f"the centre signed two histories: entry {entry.number} is not the one this site was shown",
+        (history.texts[-1].to_json(), shown.to_json()),
     )
 
 

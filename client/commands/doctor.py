@@ -13,6 +13,7 @@ from client.doctor.agent import check_agent, check_door
 from client.doctor.centre import check_centre
 from client.doctor.door import AT_THE_DOOR
 from client.doctor.findings import DoorTold, Finding, Machine, examine
+from client.doctor.releases import check_releases
 from client.doctor.site import ON_THIS_MACHINE, check_node
 from client.ends import channel_to
 from client.home import SiteConfig, SiteHome
@@ -22,7 +23,15 @@ from protos.gen import agent_pb2 as pb
 from protos.gen import agent_pb2_grpc as rpc
 
 SECONDS = 5.0
-CHECKS = (*ON_THIS_MACHINE, *AT_THE_DOOR, check_door, check_agent, check_node, check_centre)
+CHECKS = (
+    *ON_THIS_MACHINE,
+    *AT_THE_DOOR,
+    check_releases,
+    check_door,
+    check_agent,
+    check_node,
+    check_centre,
+)
 
 
 def doctor_command(home: SiteHome) -> list[Finding]:

@@ -102,7 +102,7 @@ def cross(
             continue
         if (witness.federation, witness.site) != (history.federation, site.name):
             continue
-        _compare(history, head, site.name)
+        _compare(history, head, witness)
         agreeing.append(site.name)
         if now - witness.time > OLD:
             old.append(site.name)
@@ -113,15 +113,18 @@ def cross(
     )
 
 
-def _compare(history: History, head: Head, site: str) -> None:
+def _compare(history: History, head: Head, witness: Witness) -> None:
     if head.number > len(history.entries):
         raise HistoryError(
-            f"{site} was shown {head.number} entries of the history, this site "
+            f"{witness.site} was shown {head.number} entries of the history, this site "
             f"{len(history.entries)}: the centre keeps news from this site, or lost them"
         )
     if history.head_at(head.number) != head:
+        ours, theirs = history.texts[head.number - 1], Signed(witness.content, witness.signature)
         raise SplitViewError(
-            f"the centre signed two histories: {site} was shown another entry {head.number}"
+            f"the centre signed two histories: {witness.site} was shown another entry "
+            f"{head.number}",
+            (ours.to_json(), theirs.to_json()),
         )
 
 

@@ -8,8 +8,18 @@ import pytest
 from client.centre.releases import kept_history, kept_release, trusted
 from client.commands.admission import admission_command
 from client.commands.evidence import content_of, fetch_command, show_command
-from common.errors import AdmissionError, ConfigError, HistoryError, NotDueError, WireError
-from common.evidence.history import History
+from client.doctor.findings import Machine
+from client.doctor.releases import check_releases
+from common.errors import (
+    AdmissionError,
+    ConfigError,
+    HistoryError,
+    NotDueError,
+    SplitViewError,
+    WireError,
+)
+from common.evidence.history import History, read_entry
+from common.trust.signed import Signed
 from tests.vouched_site import Vouched, biased
 
 
@@ -127,3 +137,44 @@ def test_who_is_not_admitted_has_nobody_to_believe(vouched: Vouched) -> None:
     vouched.home.centre_key.unlink()
     with pytest.raises(AdmissionError):
         vouched.fetch()
+
+
+def illness(vouched: Vouched) -> list[tuple[bool, str]]:
+    home = vouched.home
+    machine = Machine(now=vouched.centre.clock, space=lambda _: 0, ask_agent=lambda *_: "")
+    return [(one.ok, one.cause) for one in check_releases(home, home.config(), machine)]
+
+
+@pytest.mark.parametrize("who", ["another site", "this site"])
+def test_two_histories_are_kept_as_proof_in_the_centres_own_hand(
+    vouched: Vouched, who: str
+) -> None:
+    first = vouched.promote(2)
+    vouched.fetch()
+    assert illness(vouched) == [(True, "")]
+    ours = vouched.history
+    theirs = History(vouched.centre.federation)
+    vouched.put(theirs)
+    vouched.promote(4)
+    if who == "another site":
+        vouched.south_saw(vouched.history)
+        vouched.put(ours)
+    for _ in range(2):
+        with pytest.raises(SplitViewError):
+            vouched.fetch()
+    proof = json.loads(vouched.home.split_view.read_text("utf-8"))
+    us = trusted(vouched.home)
+    entries = [read_entry(Signed.from_json(text), us.centre) for text in proof["entries"]]
+    assert [entry.number for entry in entries] == [1, 1]
+    assert entries[0].release == first.digest != entries[1].release
+    assert {entry.federation for entry in entries} == {proof["federation"]}
+    [(ok, cause)] = illness(vouched)
+    assert not ok and "split-view.json" in cause
+
+
+def test_a_release_that_is_due_and_was_not_fetched_is_an_illness(vouched: Vouched) -> None:
+    made = vouched.promote(2)
+    vouched.fetch()
+    (vouched.home.fetched / f"{made.digest}.release").unlink()
+    [(ok, cause)] = illness(vouched)
+    assert not ok and made.digest[:12] in cause
