@@ -32,12 +32,17 @@ def parse_weights(data: bytes, manifest: TrunkManifest, where: str) -> nn.Module
     """
     if not manifest.architecture:
         raise ModelError(f"{where}: safetensors needs [trunk] architecture in {NAME}")
+    with torch.device("meta"):
+        model = build(manifest.architecture, manifest.embedding, 0, manifest.width)
+    return parse_into(data, model, where)
+
+
+def parse_into(data: bytes, model: nn.Module, where: str) -> nn.Module:
+    """As ``parse_weights``, into a freshly built ``model``, which may lie on the meta device."""
     try:
         arrays = safetensors.torch.load(data)
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, RuntimeError) as error:
         raise ModelError(f"{where}: not a safetensors file, or a truncated one") from error
-    with torch.device("meta"):
-        model: nn.Module = build(manifest.architecture, manifest.embedding, 0, manifest.width)
     trained = any(name.endswith("running_mean") for name in arrays)
     if not trained:
         model = fold_batchnorm(model)
