@@ -43,6 +43,7 @@ def port(own: CentreHome) -> Iterator[int]:
     task = loop.create_task(run())
     thread = threading.Thread(target=loop.run_until_complete, args=(task,))
     thread.start()
+    shown(own, number)  # what is on the disk changes only once it was read
     yield number
     loop.call_soon_threadsafe(task.cancel)
     thread.join(20)
