@@ -10,12 +10,14 @@ Central-limit approximations are used nowhere: they report less than was spent.
 
 import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from opacus.accountants.analysis.prv.prvs import DiscretePRV
 
 EPSILON_ERROR = 0.01  # what the convolution adds on top, so that it never reports too little
@@ -149,27 +151,51 @@ def _convolved_delta(history: tuple[Event, ...], epsilon: float) -> float:
     return min(1.0, estimate + 2 * _LEAST_DELTA) if math.isfinite(estimate) else 1.0
 
 
-def _renyi_epsilon(history: tuple[Event, ...], delta: float) -> float:
-    """Mironov 2017, arXiv:1702.07476: loose, and sound where the convolution cannot go."""
+def renyi(events: Iterable[Event], orders: Sequence[float]) -> "NDArray[np.float64]":
+    """The Renyi divergence of all ``events`` together, at most, at each of ``orders`` (K,) > 1.
+
+    Mironov 2017, arXiv:1702.07476. Infinite where it is unknown; nothing costs 0.
+    """
     import numpy as np
     from opacus.accountants.analysis import rdp
 
     def divergences(event: Event) -> Any:
         # The series of fractional orders hardly converges under much noise; order 2 bounds them.
         least = 2.0 if event.sigma > 20 else 1.0
-        orders = [max(order, least) for order in _ORDERS]
         return np.asarray(
             rdp.compute_rdp(
-                q=event.rate, noise_multiplier=event.sigma, steps=event.steps, orders=orders
+                q=event.rate,
+                noise_multiplier=event.sigma,
+                steps=event.steps,
+                orders=[max(order, least) for order in orders],
             )
         )
 
-    orders = np.array(_ORDERS)
+    total = np.zeros(len(orders))
     with np.errstate(all="ignore"):
-        spent = sum(divergences(event) for event in history)
-        converted = np.log1p(-1 / orders) - (math.log(delta) + np.log(orders)) / (orders - 1)
-        bounds = spent + converted
+        for event in canonical(events):
+            total += divergences(event) if event.sigma >= LEAST_SIGMA else math.inf
+    return np.where(np.isnan(total), math.inf, total)
+
+
+def renyi_epsilon(
+    divergences: "NDArray[np.float64]", orders: Sequence[float], delta: float
+) -> float:
+    """Epsilon at ``delta`` of what has these ``divergences`` (K,) at ``orders`` (K,): the best one.
+
+    Canonne, Kamath & Steinke 2020, arXiv:2004.00010, proposition 12.
+    """
+    import numpy as np
+
+    at = np.asarray(orders, np.float64)
+    with np.errstate(all="ignore"):
+        bounds = divergences + np.log1p(-1 / at) - (math.log(delta) + np.log(at)) / (at - 1)
     return max(0.0, float(np.min(bounds, where=np.isfinite(bounds), initial=math.inf)))
+
+
+def _renyi_epsilon(history: tuple[Event, ...], delta: float) -> float:
+    """Loose, and sound where the convolution cannot go."""
+    return renyi_epsilon(renyi(history, _ORDERS), _ORDERS, delta)
 
 
 @lru_cache(maxsize=4)  # up to 64 MB each, and whoever offers charters chooses how many there are
