@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from common.errors import ModelError
-from common.heads.head import PictureLabels, array_name, labelled_mean
+from common.heads.attributes import binary_loss
+from common.heads.head import MISSING, PictureLabels, array_name
 
 CUTS = tuple(range(20, 80, 5))
 YOUNGEST, OLDEST = 15.0, 90.0  # where what lies outside the cuts is taken to end
@@ -48,14 +49,20 @@ class AgeHead:
 
         ``labels.age`` (k,) years, or (k, 2): from, and below.
         """
-        logits = self.logits(arrays, feature)
+        logits, truth = self.logits(arrays, feature), self.truth(labels)
+        return logits.sum() * 0 if truth is None else binary_loss(logits, truth)
+
+    def truth(self, labels: PictureLabels) -> Tensor | None:
+        """What the logits are to say, (k, K) in {1, 0, MISSING}: at least each cut or below it."""
         if labels.age is None:
-            return logits.sum() * 0
-        above, below = self._levels(labels.age)
-        losses = F.binary_cross_entropy_with_logits(
-            logits, above.to(logits.dtype), reduction="none"
-        )
-        return labelled_mean(losses, above | below)
+            return None
+        age = labels.age
+        low, high = (age, age) if age.ndim == 1 else (age[:, 0], age[:, 1])
+        cuts = torch.tensor(self.cuts, dtype=age.dtype, device=age.device)
+        truth = torch.full((len(age), len(cuts)), MISSING, dtype=torch.int8, device=age.device)
+        truth[high[:, None] <= cuts] = 0
+        truth[low[:, None] >= cuts] = 1  # somebody of just that age is at least that old
+        return truth
 
     def logits(self, arrays: Mapping[str, Tensor], feature: Tensor) -> Tensor:
         """(k, D) -> (k, K), falling along the cuts where the offsets fall."""
@@ -84,13 +91,6 @@ class AgeHead:
         for row, share in zip(found, below, strict=True):
             row[:] = np.interp(shares, share, edges)
         return found
-
-    def _levels(self, age: Tensor) -> tuple[Tensor, Tensor]:
-        """(k, K) each: known to be at least a cut, known to be below it; neither where missing."""
-        low, high = (age, age) if age.ndim == 1 else (age[:, 0], age[:, 1])
-        cuts = torch.tensor(self.cuts, dtype=age.dtype, device=age.device)
-        above = low[:, None] >= cuts
-        return above, (high[:, None] <= cuts) & ~above
 
     def _name(self, array: str) -> str:
         return array_name(self.kind, array)

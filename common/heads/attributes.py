@@ -15,8 +15,12 @@ from torch.nn import functional as F  # noqa: N812
 
 from common.errors import ModelError
 from common.heads.head import MISSING, PictureLabels, array_name, labelled_mean
+from common.text.forbidden import refuse
+from common.text.words import words
 
 BETA = 0.999  # of the effective number: counts beyond about 1 / (1 - BETA) stop mattering
+
+_GENDERED = {*["gender", "sex", "male", "female", "man", "men", "woman", "women"], "男", "女", "性"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +28,8 @@ class AttributesHead:
     """Arrays ``weight`` (A, D) and ``bias`` (A,): logits of the A attributes in ``names``.
 
     ``shown`` and ``absent`` (A each) count public pictures with and without each; ``beta`` 0
-    weighs both sides alike, towards 1 by inverse frequency.
+    weighs both sides alike, towards 1 by inverse frequency. No head is made of what is forbidden
+    (``ForbiddenError``), nor of gender.
     """
 
     kind: ClassVar[str] = "attributes"
@@ -36,6 +41,9 @@ class AttributesHead:
     def __post_init__(self) -> None:
         if not self.names or len(set(self.names)) < len(self.names):
             raise ModelError("attributes of a head have names, each of them once")
+        refuse(self.names)
+        if any(_GENDERED & set(words(name)) for name in self.names):
+            raise ModelError("gender is no attribute: it has a head of its own, which is off")
         if not len(self.names) == len(self.shown) == len(self.absent):
             raise ModelError("public counts of attributes: two for every name")
         check_counts((*self.shown, *self.absent), self.beta)
@@ -49,9 +57,14 @@ class AttributesHead:
     def loss(self, arrays: Mapping[str, Tensor], feature: Tensor, labels: PictureLabels) -> Tensor:
         """Mean over labelled attributes of one person's ``feature`` (k, D)."""
         logits = self.logits(arrays, feature)
-        if labels.attributes is None:
+        truth = self.truth(labels)
+        if truth is None:
             return logits.sum() * 0
-        return binary_loss(logits, labels.attributes, class_weights(*self._counts()))
+        return binary_loss(logits, truth, class_weights(*self._counts()))
+
+    def truth(self, labels: PictureLabels) -> Tensor | None:
+        """What the logits are to say, (k, A) in {1, 0, MISSING}."""
+        return labels.attributes
 
     def logits(self, arrays: Mapping[str, Tensor], feature: Tensor) -> Tensor:
         """(k, D) -> (k, A), not calibrated."""
@@ -74,10 +87,10 @@ class AttributesHead:
         return array_name(self.kind, array)
 
 
-def binary_loss(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-    """Weighted cross entropy: logits (k, A), truth (k, A) in {1, 0, MISSING}, weights (2, A)."""
+def binary_loss(logits: Tensor, truth: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Cross entropy: logits (k, A), truth (k, A) in {1, 0, MISSING}, weights (2, A) of 0 and 1."""
     target = (truth == 1).to(logits.dtype)
-    each = torch.where(truth == 1, weights[1], weights[0]).to(logits)
+    each = None if weights is None else torch.where(truth == 1, weights[1], weights[0]).to(logits)
     losses = F.binary_cross_entropy_with_logits(logits, target, each, reduction="none")
     return labelled_mean(losses, truth != MISSING)
 

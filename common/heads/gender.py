@@ -39,10 +39,14 @@ class GenderHead:
     def loss(self, arrays: Mapping[str, Tensor], feature: Tensor, labels: PictureLabels) -> Tensor:
         """Mean over labelled pictures of one person's ``feature`` (k, D)."""
         logits = self.logits(arrays, feature)
-        if labels.gender is None:
+        truth = self.truth(labels)
+        if truth is None:
             return logits.sum() * 0
-        weights = class_weights((self.female,), (self.male,), self.beta)
-        return binary_loss(logits, labels.gender[:, None], weights)
+        return binary_loss(logits, truth, class_weights((self.female,), (self.male,), self.beta))
+
+    def truth(self, labels: PictureLabels) -> Tensor | None:
+        """What the logits are to say, (k, 1) in {1, 0, MISSING}."""
+        return None if labels.gender is None else labels.gender[:, None]
 
     def logits(self, arrays: Mapping[str, Tensor], feature: Tensor) -> Tensor:
         """(k, D) -> (k, 1), not calibrated."""

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from common.errors import ModelError
+from common.errors import ForbiddenError, ModelError
 from common.heads.attributes import AttributesHead, class_weights, prior
 from common.heads.gender import GenderHead
 from common.heads.head import PictureLabels
@@ -68,6 +68,18 @@ def test_heads_of_impossible_counts_are_refused() -> None:
         GenderHead(female=-1, male=2)
     with pytest.raises(ModelError, match="beta"):
         GenderHead(female=1, male=2, beta=1.0)
+
+
+@pytest.mark.parametrize("name", ["dark_skin", "headscarf", "angry", "Pale_Skin"])
+def test_no_head_is_made_of_what_is_forbidden(name: str) -> None:
+    with pytest.raises(ForbiddenError):
+        AttributesHead(names=("hat", name), shown=(1, 1), absent=(1, 1))
+
+
+@pytest.mark.parametrize("name", ["Male", "looks_like_a_woman", "女"])
+def test_gender_is_no_attribute_among_others(name: str) -> None:
+    with pytest.raises(ModelError, match="a head of its own"):
+        AttributesHead(names=(name,), shown=(1,), absent=(1,))
 
 
 def test_the_gender_head_is_an_attribute_head_of_one_line() -> None:
