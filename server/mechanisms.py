@@ -1,6 +1,6 @@
 """What a run releases for a budget: two moments, then gradients and evaluations if asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from common.errors import ConfigError
@@ -14,7 +14,7 @@ from common.privacy.plan import (
     MomentMechanism,
 )
 
-RATE, CLIP = 0.2, 0.5  # of the gradient phase
+RATE, CLIP = 0.2, 0.5  # of the gradient phase, unless a recipe says otherwise
 BEFORE, AFTER = "before", "after"  # names of evaluations: of the first tail, of the last one
 
 
@@ -35,6 +35,8 @@ class Recipe:
     learning_rate: float = 0.003
     objective: str = "contrast"
     proximal: float = 0.0
+    gradient_rate: float = RATE
+    gradient_clip: float = CLIP
     adversarial_steps: int = 0
     adversarial_eps: float = 0.0
     evaluation_share: float = 0.0
@@ -46,6 +48,8 @@ class Recipe:
             raise ConfigError(f"mean_share must be in (0, 1), got {self.mean_share}")
         if not 0 <= self.gradient_share < 1:
             raise ConfigError(f"gradient_share must be in [0, 1), got {self.gradient_share}")
+        if not (0 < self.gradient_rate <= 1 and 0 < self.gradient_clip <= 1000):
+            raise ConfigError("gradient_rate must be in (0, 1], gradient_clip in (0, 1000]")
         if not 0 <= self.evaluation_share < 1 - self.gradient_share:
             raise ConfigError(
                 "the evaluation's share must leave something to learn from: in "
@@ -78,7 +82,8 @@ def make_mechanisms(recipe: Recipe, radius: float, epsilon: float | None) -> tup
     gradient, mean, scatter, *evaluated = (0.0,) * len(recipe.shares)
     if epsilon is not None:
         steps = recipe.gradient_rounds * recipe.local_steps
-        gradient, mean, scatter, *evaluated = _sigmas(recipe.shares, epsilon, recipe.delta, steps)
+        drawn = Event(0.0, recipe.gradient_rate, steps)
+        gradient, mean, scatter, *evaluated = _sigmas(recipe.shares, epsilon, recipe.delta, drawn)
     evaluations = {
         name: EvaluationMechanism(name=name, sigma=sigma, thresholds=recipe.thresholds)
         for name, sigma in zip(recipe.evaluations, evaluated, strict=True)
@@ -97,8 +102,8 @@ def make_mechanisms(recipe: Recipe, radius: float, epsilon: float | None) -> tup
 def _gradients(recipe: Recipe, sigma: float) -> GradientMechanism:
     return GradientMechanism(
         sigma=sigma,
-        clip=CLIP,
-        rate=RATE,
+        clip=recipe.gradient_clip,
+        rate=recipe.gradient_rate,
         rounds=recipe.gradient_rounds,
         learning_rate=recipe.learning_rate,
         objective=recipe.objective,
@@ -111,16 +116,16 @@ def _gradients(recipe: Recipe, sigma: float) -> GradientMechanism:
 
 @lru_cache(maxsize=64)
 def _sigmas(
-    shares: tuple[float, ...], epsilon: float, delta: float, steps: int
+    shares: tuple[float, ...], epsilon: float, delta: float, drawn: Event
 ) -> tuple[float, ...]:
-    """Of gradients over ``steps`` and of every release without sampling, whose ``shares`` of the
-    budget add up to 1."""
+    """Of gradients, sampled as often as in ``drawn``, and of every release without sampling, whose
+    ``shares`` of the budget add up to 1."""
     gradients, *rest = shares
     whole = sum(rest)
     sigmas = split_budget((1 - gradients) * epsilon, delta, [share / whole for share in rest])
     if not gradients:
         return 0.0, *sigmas
-    sampled = sigma_for(gradients * epsilon, delta, RATE, steps)
-    events = (*(Event(sigma) for sigma in sigmas), Event(sampled, RATE, steps))
+    sampled = sigma_for(gradients * epsilon, delta, drawn.rate, drawn.steps)
+    events = (*(Event(sigma) for sigma in sigmas), replace(drawn, sigma=sampled))
     factor = scaled_to_budget(events, epsilon, delta)
     return tuple(factor * sigma for sigma in (sampled, *sigmas))

@@ -17,6 +17,8 @@ def mechanisms(scenario: Scenario, radius: float, epsilon: float | None) -> tupl
         gradient_rounds=scenario.gradient_rounds,
         local_steps=scenario.local_steps,
         learning_rate=scenario.learning_rate,
+        gradient_rate=scenario.gradient_rate,
+        gradient_clip=scenario.gradient_clip,
         objective=scenario.objective,
         proximal=scenario.proximal if scenario.strategy == "fedprox" else 0.0,
     )

@@ -5,6 +5,7 @@ from typing import Literal
 
 from common.errors import ConfigError, ScenarioError
 from common.moments.reference import MEAN_SHARE, OWN_SHRINK, RIDGE, Reference
+from server.mechanisms import CLIP, RATE
 from server.strategies.choice import StrategyChoice
 
 Partition = Literal["equal", "dirichlet", "camera", "attribute"]
@@ -47,7 +48,8 @@ class Combining:
 
     ``malicious``, ``selected``, ``trim``, ``server_rate`` and ``tau`` are those of
     ``StrategyChoice``, each read by the strategies it belongs to. ``learning_rate`` is that of a
-    step at a site. ``proximal`` is the mu of fedprox, read by it alone; it pulls from the second
+    step at a site, ``gradient_clip`` the clip norm of a person's gradient, ``gradient_rate`` the
+    probability with which a step draws each person. ``proximal`` is the mu of fedprox, read by it alone; it pulls from the second
     of the ``local_steps`` of a round on, so fedprox needs two.
     """
 
@@ -59,6 +61,8 @@ class Combining:
     tau: float = 1e-3
     proximal: float = 0.0
     learning_rate: float = 0.003
+    gradient_clip: float = CLIP
+    gradient_rate: float = RATE
     local_steps: int = 1
     pooling: Literal["camera_type", "all"] = "camera_type"
     secure_sums: bool = False  # whether shared noise goes through the whole protocol: slower
@@ -90,6 +94,10 @@ class Combining:
             raise ScenarioError(f"{self.strategy} acts on gradients: set gradient_share above 0")
         if not 0 < self.learning_rate <= 10:
             raise ScenarioError(f"learning_rate must be in (0, 10], got {self.learning_rate}")
+        if not 0 < self.gradient_clip <= 1000:
+            raise ScenarioError(f"gradient_clip must be in (0, 1000], got {self.gradient_clip}")
+        if not 0 < self.gradient_rate <= 1:
+            raise ScenarioError(f"gradient_rate must be in (0, 1], got {self.gradient_rate}")
         if self.strategy == "fedprox" and not 0 < self.proximal * self.learning_rate <= 1:
             most = 1 / self.learning_rate
             raise ScenarioError(f"fedprox needs proximal in (0, {most:.0f}], got {self.proximal}")
@@ -103,7 +111,7 @@ class Combining:
 class Estimating:
     """What every arm with moments makes of them, own people's moments included.
 
-    ``ridge``, ``mean_share`` and ``own_shrink`` are constants of a trunk, chosen on public or
+    ``ridge``, ``mean_share``, ``own_shrink`` and ``scatter_clip`` are constants of a trunk, chosen on public or
     development people: a large ridge leaves directions as they are, and then the mean deserves the
     larger share; where cameras move faces far, a site's own mean should soon be believed.
     With ``own_tuning`` a site's own part, in every arm, begins with tuning the tail on its people.
@@ -112,11 +120,13 @@ class Estimating:
     ridge: float = RIDGE  # of the whitening, in mean eigenvalues
     mean_share: float = MEAN_SHARE  # of the moments' budget, spent on the mean
     own_shrink: float = OWN_SHRINK  # people whose mean counts as much as not centring at all
+    scatter_clip: float = 1.0  # clip norm of a scatter, in that which public people suggest
     own_tuning: bool = True
 
     def trusting(self, reference: Reference) -> Reference:
         """``reference`` with the constants of this scenario."""
-        return replace(reference, ridge=self.ridge, own_shrink=self.own_shrink)
+        radius = reference.radius * self.scatter_clip
+        return replace(reference, ridge=self.ridge, own_shrink=self.own_shrink, radius=radius)
 
     def check_estimating(self) -> None:
         """Raises ``ScenarioError`` for a number outside its range."""
@@ -124,5 +134,7 @@ class Estimating:
             raise ScenarioError(f"ridge must be in (0, 1e6], got {self.ridge}")
         if not 0 < self.own_shrink <= 1e6:
             raise ScenarioError(f"own_shrink must be in (0, 1e6], got {self.own_shrink}")
+        if not 0 < self.scatter_clip <= 1e3:
+            raise ScenarioError(f"scatter_clip must be in (0, 1000], got {self.scatter_clip}")
         if not 0 < self.mean_share < 1:
             raise ScenarioError(f"mean_share must be in (0, 1), got {self.mean_share}")
