@@ -12,6 +12,9 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # where a test imports onnxruntime by
 MEMORY, PLENTY = "/dev/shm", 8 * 2**30  # noqa: S108  bytes
 
 
+import pytest
+from hypothesis import HealthCheck, settings
+
 def scratch_in_memory() -> None:
     """Files of tests lie in memory where there is plenty: they wait for disks more than they work.
 
@@ -27,9 +30,6 @@ def scratch_in_memory() -> None:
 
 
 scratch_in_memory()
-
-import pytest
-from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "fast", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
