@@ -1,9 +1,13 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 
-from common.heads.margin import Centres, arc_margin, cos_margin, margin_loss
+from common.heads.margin import Centres, arc_margin, cos_margin, margin_loss, softmax_loss
+
+Harden = Callable[[Tensor, Tensor, float], Tensor]
 
 
 def test_the_arc_margin_turns_the_angle_of_the_true_person_only() -> None:
@@ -48,3 +52,24 @@ def test_impossible_margins_are_refused() -> None:
         arc_margin(torch.zeros(1, 1), torch.tensor([0]), 2.0)
     with pytest.raises(ValueError, match="margin"):
         cos_margin(torch.zeros(1, 1), torch.tensor([0]), -0.1)
+
+
+def test_the_plain_softmax_is_the_formula_written_by_hand_and_its_gradient_is_right() -> None:
+    centres = Centres(3, 4, torch.Generator().manual_seed(0)).double()
+    drawn = torch.randn(2, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    person = torch.tensor([3, 1])
+    products = (drawn @ centres.weight.T).exp()
+    by_hand = -(products[[0, 1], person] / products.sum(1)).log().mean()
+    assert torch.allclose(softmax_loss(drawn, centres, person), by_hand)
+    given = drawn.requires_grad_()
+    assert torch.autograd.gradcheck(lambda e: softmax_loss(e, centres, person), (given,))
+
+
+@pytest.mark.parametrize("harden", [arc_margin, cos_margin])
+def test_gradients_of_margins_are_those_of_differences(harden: Harden) -> None:
+    drawn = torch.rand(3, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    person = torch.tensor([0, 2, 3])
+    given = (1.6 * drawn - 0.8).requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda cosine: margin_loss(harden(cosine, person, 0.3), person, 4.0), (given,)
+    )
