@@ -182,6 +182,17 @@ def _gather(a: dict[str, Any], v: Values) -> Tensor:
     return flat.reshape([*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]])
 
 
+def _slice(a: dict[str, Any], v: Values) -> Tensor:
+    x: Tensor = v[0]
+    axes = v[3] if len(v) > 3 else range(len(v[1]))
+    if len(v) > 4 and any(int(step) != 1 for step in v[4]):
+        raise ValueError("a Slice that skips or reverses")
+    index = [slice(None)] * x.dim()
+    for axis, start, end in zip(axes, v[1], v[2], strict=True):
+        index[int(axis)] = slice(int(start), int(end))
+    return x[tuple(index)]
+
+
 def _steps(a: dict[str, Any], v: Values) -> tuple[Tensor, Tensor]:
     """Scale and zero point, shaped to go along the axis of channels where there is one for each."""
     scale = v[1]
@@ -253,6 +264,10 @@ OPERATORS: dict[str, Operator] = {
     "Reshape": Operator(_reshape, frozenset({"allowzero"}), inputs=2),
     "Shape": Operator(lambda a, v: torch.tensor(v[0].shape, dtype=torch.int64)),
     "Sigmoid": Operator(lambda a, v: v[0].sigmoid()),
+    "Slice": Operator(_slice, inputs=3),
+    "Softmax": Operator(  # over another axis it meant something else before opset 13
+        lambda a, v: v[0].softmax(a["axis"]), fixed={"axis": (-1,)}
+    ),
     "Sqrt": Operator(lambda a, v: v[0].sqrt()),
     "Squeeze": Operator(_squeeze, frozenset({"axes"})),
     "Sub": Operator(lambda a, v: v[0] - v[1], inputs=2),

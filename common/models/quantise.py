@@ -148,6 +148,7 @@ class _Work:
         self._exact = self._embed(front.graph)
         self.graph = levelled(front.graph, self._planes, single=self.single)
         self._last = _last_convolution(self.graph)
+        self._weighing = _without_weights(self.graph)
 
     def alike_enough(self, likeness: float) -> tuple[Graph, int]:
         """The graph in int8 with as few layers in float32 as keep embeddings alike."""
@@ -155,7 +156,7 @@ class _Work:
         if self._likeness(made) >= likeness:
             return made, len(self._last)
         names = [node.name for node in self.graph.nodes if node.op in LAYERS]
-        layers = [name for name in names if name not in self._last]
+        layers = [name for name in names if name not in (*self._last, *self._weighing)]
         alone = {name: self._likeness(self._static(self._probe, only=name)) for name in layers}
         suffering = sorted(layers, key=lambda name: alone[name])
         count = 1
@@ -202,7 +203,7 @@ class _Work:
                     quant_format=QuantFormat.QDQ,
                     op_types_to_quantize=OPERATORS,
                     nodes_to_quantize=self._with_activations([only]) if only else None,
-                    nodes_to_exclude=self._with_activations(kept),
+                    nodes_to_exclude=self._with_activations([*kept, *self._weighing]),
                     per_channel=True,
                     activation_type=QuantType.QUInt8,
                     weight_type=QuantType.QInt8,
@@ -262,6 +263,12 @@ def _last_convolution(graph: Graph) -> list[str]:
     while at.op in _SHAPING and at.inputs[0] in made:
         at = made[at.inputs[0]]
     return [at.name] if at.op == "Conv" else []
+
+
+def _without_weights(graph: Graph) -> list[str]:
+    """Products of two maps, as attention makes them: rounding them costs much and saves little."""
+    products = [node for node in graph.nodes if node.op in ("Gemm", "MatMul")]
+    return [n.name for n in products if not any(name in graph.tensors for name in n.inputs[:2])]
 
 
 def _end(renamed: dict[str, str], name: str) -> str:

@@ -10,15 +10,24 @@ from collections.abc import Callable
 import torch
 
 from common.errors import ModelError
+from common.models import iresnet, resnet
+from common.models.densenet import densenet
+from common.models.edge_attention import edge_attention
 from common.models.embedder import Architecture, Embedder
-from common.models.iresnet import DEPTHS, iresnet
+from common.models.inception_resnet import inception_resnet
 from common.models.mobilefacenet import mobilefacenet
 from common.models.tiny import tiny
+from common.models.vgg import vgg16
 
 _MAKERS: dict[str, Callable[[Architecture], Embedder]] = {
     "mobilefacenet": mobilefacenet,
-    **dict.fromkeys(DEPTHS, iresnet),
+    **dict.fromkeys(iresnet.DEPTHS, iresnet.iresnet),
     "tiny": tiny,
+    **dict.fromkeys(resnet.DEPTHS, resnet.resnet),
+    "vgg16": vgg16,
+    "inception_resnet_v1": inception_resnet,
+    "densenet121": densenet,
+    "edge_attention": edge_attention,
 }
 
 NAMES = tuple(_MAKERS)

@@ -44,7 +44,8 @@ def settle(model: nn.Module) -> nn.Module:
 @pytest.mark.parametrize("name", NAMES)
 @torch.no_grad()
 def test_folding_changes_nothing(name: str) -> None:
-    model = randomise(build(name))
+    deep = name in ("iresnet100", "resnet101", "resnet152")
+    model = randomise(build(name, width=0.05 if deep else 0.25))  # all at full width: slow tests
     folded = fold_batchnorm(model)
     refuse_batch_dependence(folded)
     before, after = model(pictures(3)), folded(pictures(3))

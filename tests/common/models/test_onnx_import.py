@@ -16,7 +16,7 @@ from onnx import helper, numpy_helper
 from common.errors import ModelError, OperatorError
 from common.models.onnx_graph import parse_graph
 from common.models.onnx_import import build_module, import_onnx
-from common.models.onnx_operators import OPERATORS, Node, apply
+from common.models.onnx_operators import OPERATORS, Node, apply, check
 from common.models.runtime import Runtime
 
 Make = Callable[..., onnx.ModelProto]
@@ -85,6 +85,7 @@ CASES: dict[str, tuple[list[tuple[list[int], bool]], dict[str, Any]]] = {
     "ReduceMean": ([([2, 4, 5, 5], False)], {"axes": [2, 3]}),
     "Relu": ([([2, 4], False)], {}),
     "Sigmoid": ([([2, 4], False)], {}),
+    "Softmax": ([([2, 3, 4], False)], {"axis": -1}),
     "Sqrt": ([([2, 4], True)], {}),
     "Sub": ([([2, 4], False), ([4], True)], {}),
     "Tanh": ([([2, 4], False)], {}),
@@ -110,13 +111,16 @@ def test_each_operator_means_what_onnxruntime_means(op: str) -> None:
 
 
 def run_operator(
-    op: str, arrays: Mapping[str, NDArray[np.float32]], attributes: dict[str, Any]
+    op: str, arrays: Mapping[str, NDArray[Any]], attributes: dict[str, Any]
 ) -> NDArray[np.float32]:
     import onnxruntime
 
     kind = onnx.TensorProto.FLOAT
     node = helper.make_node(op, list(arrays), ["y"], "node", **attributes)
-    inputs = [helper.make_tensor_value_info(n, kind, a.shape) for n, a in arrays.items()]
+    inputs = [
+        helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
+        for n, a in arrays.items()
+    ]
     output = helper.make_tensor_value_info("y", kind, None)
     graph = helper.make_graph([node], "one", inputs, [output])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
@@ -294,7 +298,35 @@ def test_quantising_means_what_onnxruntime_means(kind: type, channels: bool) -> 
     assert np.abs(made.numpy() - session.run(None, {"x": x})[0]).max() < 1e-6
 
 
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        ([1], [3], [1]),
+        ([-3, 1], [2**63 - 1, -1], [1, -1]),
+        ([0, 1], [2, 4]),
+        ([1], [3], [2], [1]),
+    ],
+)
+def test_a_slice_means_what_onnxruntime_means(bounds: tuple[list[int], ...]) -> None:
+    x = np.random.default_rng(8).normal(size=(2, 5, 6)).astype(np.float32)
+    indices = {f"i{n}": np.array(values, np.int64) for n, values in enumerate(bounds, start=1)}
+    expected = run_operator("Slice", {"i0": x, **indices}, {})
+    node = Node("Slice", "node", ("i0", *indices), ("y",))
+    values = [torch.tensor(x), *(torch.tensor(array) for array in indices.values())]
+    assert np.array_equal(apply(node, values).numpy(), expected)
+
+
+def test_a_slice_that_skips_and_a_softmax_over_another_axis_are_refused() -> None:
+    numbers = [torch.tensor([n]) for n in (0, 4, 0, 2)]
+    with pytest.raises(ValueError, match="skips"):
+        apply(Node("Slice", "s", (), ("y",)), [torch.zeros(4), *numbers])
+    for attributes in ({"axis": 1}, {}):
+        with pytest.raises((OperatorError, KeyError)):
+            check(Node("Softmax", "s", ("x",), ("y",), attributes), "x.onnx")
+            apply(Node("Softmax", "s", ("x",), ("y",), attributes), [torch.zeros(2, 3, 4)])
+
+
 def test_every_operator_is_tried_somewhere() -> None:
     elsewhere = {"Concat", "Constant", "Gather", "Reshape", "Shape", "Squeeze", "Unsqueeze"}
-    elsewhere |= {"QuantizeLinear", "DequantizeLinear"}
+    elsewhere |= {"QuantizeLinear", "DequantizeLinear", "Slice"}
     assert set(OPERATORS) == set(CASES) | elsewhere
