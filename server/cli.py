@@ -1,15 +1,11 @@
 """`mascaron-admin`: what the centre's administrator types."""
 
-from pathlib import Path
-
 import click
 
 from common.console import result, told
-from server import cli_members, cli_release, cli_runs, cli_serve, cli_trunk
+from server import cli_detector, cli_members, cli_pretrain, cli_release, cli_runs, cli_serve, cli_trunk
 
-FILE = click.Path(path_type=Path)
 MANY = click.IntRange(min=1)
-SEED = click.IntRange(min=0)
 
 
 @click.group()
@@ -23,51 +19,8 @@ cli_members.add_to(main)
 main.add_command(cli_serve.serve)
 main.add_command(cli_release.release)
 main.add_command(cli_trunk.trunk)
-
-
-@main.command()
-@click.option(
-    "--faces", type=FILE, help="Pack or folder of public people, aligned; else synthetic."
-)
-@click.option("--licence", help="Terms of the weights; needed with --faces.")
-@click.option(
-    "--people", type=MANY, default=600, show_default=True, help="Synthetic people without --faces."
-)
-@click.option("--pictures", type=MANY, default=8, show_default=True, help="Of each of them.")
-@click.option("--seed", type=SEED, default=7001, show_default=True, help="Of the synthetic people.")
-@click.option("--training-seed", type=SEED, default=0, show_default=True)
-@click.option("--steps", type=MANY, default=1200, show_default=True, help="Of training, at most.")
-@click.option(
-    "--camera", type=FILE, help="TOML of cameras: half of the pictures pass its first one."
-)
-@click.option(
-    "--adversarial-steps",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Of an attack on a share of the pictures, before they are learned; 0: none.",
-)
-@click.option(
-    "--adversarial-eps",
-    type=click.FloatRange(0, 255),
-    default=4.0,
-    show_default=True,
-    help="Levels of 255 by which pixels are moved at most.",
-)
-@click.option(
-    "--adversarial-share",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=0.5,
-    show_default=True,
-    help="Of each batch that is attacked.",
-)
-@click.option("--out", type=FILE, required=True, help="Folder for the trunk and its manifest.")
-@told
-def pretrain(out: Path, **options: object) -> None:
-    """Train a trunk on public or synthetic faces and write it with its manifest to OUT."""
-    from server.commands.pretrain import pretrain_command
-
-    result(pretrain_command(out, **options))
+main.add_command(cli_detector.detector)
+main.add_command(cli_pretrain.pretrain)
 
 
 @main.group()

@@ -57,7 +57,8 @@ class Adversary:
     ) -> Tensor:
         radius = 2 * self.eps  # the pixels here are twice as wide
         low, high = (clean - radius).clamp(-1, 1), (clean + radius).clamp(-1, 1)
-        start = clean + radius * (2 * torch.rand(clean.shape, generator=generator) - 1)
+        noise = torch.rand(clean.shape, generator=generator).to(clean.device)
+        start = clean + radius * (2 * noise - 1)
         at = start.clamp(-1, 1)
         for _ in range(self.steps):
             at = at.detach().requires_grad_()
