@@ -9,11 +9,11 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # where a test imports onnxruntime by itself
 
-MEMORY, PLENTY = "/dev/shm", 8 * 2**30  # noqa: S108  bytes
-
-
 import pytest
 from hypothesis import HealthCheck, settings
+
+MEMORY, PLENTY = "/dev/shm", 8 * 2**30  # noqa: S108  bytes
+
 
 def scratch_in_memory() -> None:
     """Files of tests lie in memory where there is plenty: they wait for disks more than they work.
