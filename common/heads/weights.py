@@ -2,14 +2,12 @@
 
 A head whose loss stays high says less per unit of loss, and would drown the others in a sum that
 is clipped once. Kendall et al. 2018 (arXiv:1705.07115) give each loss a log-variance s and minimise
-sum exp(-s) L + s: the weight exp(-s) tends to one over the loss. It is tuned on PUBLIC faces and
-then fixed; under noise it would be one more released parameter, and cost.
+sum exp(-s) L + s. Heads on a frozen trunk share no number, so that minimum is known: each head at
+the least loss it can have, and the weight exp(-s) = 1 / L. It is taken on PUBLIC faces and then
+fixed; learnt in private it would be one more released parameter, and cost.
 """
 
 from collections.abc import Mapping, Sequence
-
-import torch
-from torch import Tensor, nn
 
 from common.errors import ModelError
 from common.heads.head import Head
@@ -26,23 +24,9 @@ def checked_weights(weights: Mapping[str, float], heads: Sequence[Head]) -> dict
     return {kind: float(weight) for kind, weight in weights.items()}
 
 
-class Uncertainty(nn.Module):
-    """A log-variance for each head, learnt with the heads on public faces."""
+def uncertainty_weights(losses: Mapping[str, float]) -> dict[str, float]:
+    """The weight of each head by kind, one over its loss on public people who taught it nothing.
 
-    def __init__(self, heads: Sequence[Head]) -> None:
-        super().__init__()
-        self.log_variance = nn.ParameterDict({h.kind: nn.Parameter(torch.zeros(())) for h in heads})
-
-    def forward(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """The scalar sum exp(-s) L + s over the heads that ``losses`` names."""
-        total = torch.zeros(())
-        for kind, loss in losses.items():
-            s = self.log_variance[kind]
-            total = total + torch.exp(-s) * loss + s
-        return total
-
-    def fixed(self) -> dict[str, float]:
-        """The weights to fix, exp(-s), to three digits and within bounds."""
-        with torch.no_grad():
-            found = {kind: float(torch.exp(-s)) for kind, s in self.log_variance.items()}
-        return {kind: float(f"{min(max(w, 1 / MOST), MOST):.3g}") for kind, w in found.items()}
+    To three digits, so that it can be written down, and at most ``MOST``.
+    """
+    return {kind: float(f"{1 / max(loss, 1 / MOST):.3g}") for kind, loss in losses.items()}
