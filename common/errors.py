@@ -96,6 +96,12 @@ class ForbiddenError(MascaronError):
         self.category = category
 
 
+class QueryError(MascaronError):
+    """A query contradicts itself or asks for what cannot be searched; it is never repeated."""
+
+    reason = "QUERY_UNCLEAR"
+
+
 class PlanError(MascaronError):
     """A privacy plan is inconsistent, or this site's policy does not allow it."""
 

@@ -2,22 +2,17 @@
 
 Attributes are physical and can be seen; nothing is said of who somebody is or what they feel. A
 picture is labelled by what it was made from, so a label is right even where the picture is dark.
+Skin and headscarves are labelled for audits of what leaks, and never said.
 """
 
+import functools
 from dataclasses import dataclass
 
 from common.synthetic.people import Person
 from common.synthetic.variation import Variation, on_the_day
-
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty")
-_CUTS = {"long": "long", "bob": "chin-length", "curly": "curly", "crew": "cropped", "tied": "tied"}
-_TALKED = {
-    "hand": "a hand before the face",
-    "microphone": "a microphone before the mouth",
-    "telephone": "a telephone at an ear",
-    "mask": "a mask",
-    "scarf": "a scarf up to the mouth",
-}
+from common.text.forbidden import category
+from common.text.grammar import sentence
+from common.text.vocabulary import canonical
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +31,7 @@ def label(person: Person, variation: Variation) -> Label:
     return Label(
         attributes=tuple(found[name] for name in ATTRIBUTES),
         age=round(today.years, 1),
-        text=_sentence(today, variation, found),
+        text=_sentence(today, found),
     )
 
 
@@ -86,49 +81,24 @@ def _worn(variation: Variation) -> dict[str, bool]:
     }
 
 
-def _sentence(today: Person, variation: Variation, found: dict[str, bool]) -> str:
-    """``A person of about forty with short brown hair, glasses and a full beard, smiling.``"""
-    tens = min(max(round(today.years / 10), 2), 8)
-    worn = [part for part in (_hair(today, found), _beard(today, found)) if part]
-    looks = variation.looks
-    if looks.eyewear != "none":
-        worn.append(looks.eyewear)
-    if looks.hat != "none":
-        worn.append(f"a {looks.hat}")
-    if variation.obstacle != "none":
-        worn.append(_TALKED[variation.obstacle])
-    text = f"A person of about {_TENS[tens - 2]}"
-    if worn:
-        text += " with " + " and ".join(filter(None, (", ".join(worn[:-1]), worn[-1])))
-    doing = [
-        word
-        for name, word in (
-            ("smiling", "smiling"),
-            ("eyes_closed", "eyes closed"),
-            ("turned_away", "looking away"),
-        )
-        if found[name]
-    ]
-    hidden = found["mouth_covered"]
-    doing = [word for word in doing if not (hidden and word == "smiling")]
-    return ", ".join([text, *doing]) + "."
-
-
-def _hair(today: Person, found: dict[str, bool]) -> str:
-    h = today.hair
-    if found["headscarf"]:
-        return ""
-    if found["bald"]:
-        return "a bald head"
-    colour = "grey" if found["grey_hair"] else h.colour_name
-    return f"{_CUTS.get(h.style, 'short')} {colour} hair"
-
-
-def _beard(today: Person, found: dict[str, bool]) -> str:
+def _sentence(today: Person, found: dict[str, bool]) -> str:
+    """What is there and can be seen; an age stands for being young or old."""
+    hidden = {"young", "elderly"}
     if found["mouth_covered"]:
-        return ""
-    words = {"full": "a full beard", "goatee": "a goatee", "moustache": "a moustache"}
-    return words.get(today.hair.beard, "stubble" if found["stubble"] else "")
+        hidden |= {"beard", "moustache", "stubble", "smiling", "mouth_open"}
+    if found["sunglasses"]:
+        hidden |= {"eyes_closed"}
+    names = _sayable()
+    shown = {names[name]: True for name, so in found.items() if so and name in names}
+    return sentence({name: so for name, so in shown.items() if name not in hidden}, today.years)
+
+
+@functools.cache
+def _sayable() -> dict[str, str]:
+    """The canonical names of attributes that may be said."""
+    allowed = (name for name in ATTRIBUTES if category(name) is None)
+    named = ((name, canonical(name)) for name in allowed)
+    return {name: meant[0] for name, meant in named if meant is not None}
 
 
 ATTRIBUTES: tuple[str, ...] = (

@@ -8,6 +8,7 @@ from common.faces.align import TEMPLATE
 from common.faces.faceset import FaceSet
 from common.synthetic.generate import numbered_person, numbered_variation, synthetic_faces
 from common.synthetic.labels import ATTRIBUTES, label
+from common.text.forbidden import category
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +51,10 @@ def test_descriptions_are_sentences_that_say_what_is_seen(faces: FaceSet) -> Non
     assert faces.description is not None
     assert faces.attributes is not None
     for text, truths in zip(faces.description, faces.attributes, strict=True):
-        assert re.fullmatch(r"A person of about [a-z]+( with [a-z ,-]+)?(, [a-z ]+)*\.", text)
+        assert re.fullmatch(r"A person of about [a-z-]+( with [a-z ,-]+)?(, [a-z ]+)*\.", text)
         found = dict(zip(ATTRIBUTES, truths.tolist(), strict=True))
         assert ("sunglasses" in text) == found["sunglasses"]
-        assert ("headscarf" in text) == found["headscarf"]
+        assert category(text) is None
         assert not (found["mouth_covered"] and ("beard" in text or "smiling" in text))
 
 
@@ -71,6 +72,6 @@ def test_a_description_of_one_known_picture() -> None:
         drawn, looks=looks, expression=smile, pose=pose, obstacle="none", cut=0.0
     )
     assert label(person, seen).text == (
-        "A person of about forty with short brown hair, a full beard and glasses, smiling."
+        "A person of about forty with glasses, a beard and brown hair, smiling."
     )
     assert label(person, seen).age == pytest.approx(40.3)

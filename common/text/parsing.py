@@ -1,0 +1,142 @@
+"""A query in free text becomes what is wanted, before anything of it is embedded.
+
+Small text encoders hardly see a negation ("no glasses" lies beside "glasses"), so polarity and how
+far it reaches are read by grammar, in English and Chinese; only what is left over is embedded.
+
+Guarantee: a query that holds a forbidden word is refused whole; no message repeats a query.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from common.errors import QueryError
+from common.text.ages import find_age
+from common.text.forbidden import refuse
+from common.text.lexicon import Entry, Role, lexicon, longest
+from common.text.query import Query
+from common.text.scope import Piece, Said, Scope
+from common.text.vocabulary import FEMALE, contradiction
+from common.text.words import LONGEST, plain
+
+_TOKEN = re.compile(r"[a-z]+|[0-9]+|[\u4e00-\u9fff]|[@,.;!?。、/&():]")
+_WITHIN = (Role.OF_HAIR, Role.AND, Role.OR, Role.STOP, Role.SKIPPED, Role.NEGATION, Role.BUT)
+_BEHIND = (Role.OF_HAIR, Role.AND, Role.OR, Role.SKIPPED, Role.NEGATION, Role.ANEW)
+
+
+def parse(text: str, *, gender: bool = False, also: Iterable[str] = ()) -> Query:
+    """What ``text`` asks for.
+
+    ``gender`` says whether the gender head is on: else gender words are understood and left out,
+    and ``unasked`` tells so. ``also`` are words that this site denies. Raises ``ForbiddenError``,
+    or ``QueryError`` where the query contradicts itself or is too long.
+    """
+    refuse(text, also)
+    if len(text) > LONGEST:
+        raise QueryError(f"a query has at most {LONGEST} characters, this one has {len(text)}")
+    age, left = find_age(plain(text).replace("@", " "))
+    scope = Scope(_of_hair(_pieces(left)))
+    wanted, either = _collect(_chains(scope.said))
+    female = wanted.pop(FEMALE, None)
+    spoken = any(name == FEMALE for said in scope.said for name, _ in said.names)
+    if gender and female is not None:
+        wanted = {FEMALE: female, **wanted}
+    return Query(
+        wanted=wanted,
+        either=either,
+        age=age,
+        remainder=" ".join(scope.remainder),
+        unasked=("gender",) if spoken and not gender else (),
+    )
+
+
+def _pieces(text: str) -> list[Piece]:
+    """The longest known phrase at each place."""
+    tokens, known = tuple(_TOKEN.findall(text)), lexicon()
+    pieces, place = [], 0
+    while place < len(tokens):
+        for length in range(min(longest(), len(tokens) - place), 0, -1):
+            phrase = tokens[place : place + length]
+            if phrase in known or length == 1:
+                pieces.append(Piece(entry=known.get(phrase), phrase=phrase))
+                place += length
+                break
+    return pieces
+
+
+def _of_hair(pieces: Sequence[Piece]) -> list[Piece]:
+    """Colours and shapes become attributes where they are of hair, and unknown elsewhere."""
+    heads: set[int] = set()
+    done = list(pieces)
+    for place, piece in enumerate(pieces):
+        if piece.entry is None or piece.role is not Role.OF_HAIR:
+            continue
+        head = _head(pieces, range(place + 1, len(pieces)), _WITHIN)
+        head = _head(pieces, range(place - 1, -1, -1), _BEHIND) if head is None else head
+        if head is None:
+            done[place] = Piece(entry=None, phrase=piece.phrase)
+        else:
+            entry = Entry(role=Role.ATTRIBUTE, names=piece.entry.names)
+            done[place] = Piece(entry=entry, phrase=piece.phrase, of_hair=True)
+            heads.add(head)
+    for place, piece in enumerate(pieces):
+        if piece.role is Role.HAIR:
+            of_colour = place > 0 and _is_hair(done[place - 1])
+            entry = Entry(role=Role.SKIPPED) if place in heads or of_colour else None
+            done[place] = Piece(entry=entry, phrase=piece.phrase)
+    return done
+
+
+def _head(pieces: Sequence[Piece], way: range, passed: tuple[Role, ...]) -> int | None:
+    """Where the word for hair is on ``way``, if nothing else comes between."""
+    for place in way:
+        role = pieces[place].role
+        if role is Role.HAIR:
+            return place
+        if role not in passed and not _is_hair(pieces[place]):
+            return None
+    return None
+
+
+def _is_hair(piece: Piece) -> bool:
+    names = piece.entry.names if piece.entry else ()
+    return bool(names) and all(name.endswith("_hair") for name, _ in names)
+
+
+def _chains(said: Sequence[Said]) -> list[list[Said]]:
+    """What an "or" joins stands in one list, alone what nothing does."""
+    chains: list[list[Said]] = []
+    for one in said:
+        ended = bool(chains) and any(other.joint is Role.OR for other in chains[-1][1:])
+        if chains and (one.joint is Role.OR or (one.joint is Role.STOP and not ended)):
+            chains[-1].append(one)
+        else:
+            chains.append([one])
+    return chains
+
+
+def _collect(
+    chains: Sequence[Sequence[Said]],
+) -> tuple[dict[str, bool], tuple[tuple[str, ...], ...]]:
+    """What is wanted for certain, and groups of which one is enough."""
+    wanted: dict[str, bool] = {}
+    either: list[tuple[str, ...]] = []
+    for chain in chains:
+        if _alternative(chain):
+            group = tuple(dict.fromkeys(said.names[0][0] for said in chain))
+            either.append(group)
+            continue
+        if len(chain) > 1 and all(name == FEMALE for said in chain for name, _ in said.names):
+            continue  # a man or a woman: anybody
+        for name, so in (pair for said in chain for pair in said.names):
+            if wanted.setdefault(name, so) is not so:
+                raise QueryError(f"the query asks for {name} and for its absence")
+    both = contradiction(wanted)
+    if both is not None:
+        raise QueryError(f"nobody has {both[0]} and {both[1]} at once: join them by 'or'")
+    return wanted, tuple(either)
+
+
+def _alternative(chain: Sequence[Said]) -> bool:
+    """Whether an "or" joins single attributes, all of them to be there."""
+    plain_or = len(chain) > 1 and any(said.joint is Role.OR for said in chain[1:])
+    return plain_or and all(len(s.names) == 1 and s.names[0][1] and not s.negated for s in chain)
