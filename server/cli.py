@@ -3,7 +3,15 @@
 import click
 
 from common.console import result, told
-from server import cli_detector, cli_members, cli_pretrain, cli_release, cli_runs, cli_serve, cli_trunk
+from server import (
+    cli_detector,
+    cli_members,
+    cli_pretrain,
+    cli_release,
+    cli_runs,
+    cli_serve,
+    cli_trunk,
+)
 
 MANY = click.IntRange(min=1)
 

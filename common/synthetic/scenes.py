@@ -93,7 +93,7 @@ def draw_scene(number: int, seed: int, size: SceneSize | None = None) -> Scene:
     for i, (place, person) in enumerate(zip(places, numbers, strict=True)):
         someone = draw_person(np.random.default_rng([seed, person, 0]))
         seen = _in_scene(draw_variation(someone, rng), light, rng)
-        face, cover = _painted(picture, someone, seen, place)
+        face, cover = paint_someone(picture, someone, seen, place)
         faces.append(dataclasses.replace(face, person=person))
         np.maximum(hidden[:i], cover, out=hidden[:i])
     blur, noise = float(rng.uniform(0.3, 0.6)), float(rng.uniform(0.5, 3))
@@ -149,7 +149,7 @@ def _places(rng: np.random.Generator, size: SceneSize) -> list[tuple[float, floa
     return sorted(found, key=lambda place: place[2])
 
 
-def _painted(
+def paint_someone(
     picture: Colours, someone: Person, seen: Variation, place: tuple[float, float, float]
 ) -> tuple[SceneFace, Map]:
     """Paints one person; returns the face, and what of the scene (H, W) the person covers."""
