@@ -124,13 +124,17 @@ def _dealt_cameras(faces: FaceSet, cameras: int) -> NDArray[np.int64]:
 
 
 def _groups(attribute: str, faces: FaceSet) -> NDArray[np.int64] | None:
-    """(N,) 1 where a picture shows ``attribute`` and 0 elsewhere; None where none is asked for."""
+    """(N,) 1 where a picture shows ``attribute``, 0 where not and 2 where nobody said.
+
+    None where none is asked for.
+    """
     if not attribute:
         return None
     if faces.attributes is None or attribute not in faces.attribute_names:
         known = ", ".join(faces.attribute_names) or "none"
         raise ScenarioError(f"no attribute {attribute!r}; these faces have {known}")
-    return faces.attributes[:, faces.attribute_names.index(attribute)].astype(np.int64)
+    said = faces.attributes[:, faces.attribute_names.index(attribute)].astype(np.int64)
+    return np.where(said < 0, 2, said)
 
 
 def _public(scenario: Scenario, public: FaceSet, studio: Studio) -> PublicViews:

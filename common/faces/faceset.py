@@ -34,8 +34,9 @@ class FaceSet:
     subsets can be compared for overlap. Optional, per picture: ``picture`` (a file name), ``fold``
     (N,) from 0, ``site`` (N,) with -1 for report people, ``camera_type`` (N,) as the operator
     declared it, ``landmarks`` (N, 5, 2) in pixels of the *original* picture, ``attributes`` (N, A)
-    true where the picture shows what ``attribute_names`` (A) says, ``age`` (N,) in years, and
-    ``description``, a sentence each.
+    int8, 1 where the picture shows what ``attribute_names`` (A) says, 0 where not and -1 where
+    nobody said (truths are taken for 1 and 0), ``age`` (N,) in years or NaN, and ``description``,
+    a sentence each or nothing.
 
     Leaks: names and file names are personal data; ``repr`` and every error show counts only.
     """
@@ -48,7 +49,7 @@ class FaceSet:
     site: NDArray[np.int64] | None = None
     camera_type: tuple[str, ...] | None = None
     landmarks: NDArray[np.float32] | None = None
-    attributes: NDArray[np.bool_] | None = None
+    attributes: NDArray[np.int8] | None = None
     attribute_names: tuple[str, ...] = ()
     age: NDArray[np.float32] | None = None
     description: tuple[str, ...] | None = None
@@ -60,6 +61,8 @@ class FaceSet:
                 raise DataSetError(f"{key} has {len(values)} entries, not {len(self.source)}")
         if len(self.person) and not 0 <= self.person.min() <= self.person.max() < len(self.names):
             raise DataSetError("person: an id is not in names")
+        if self.attributes is not None:
+            object.__setattr__(self, "attributes", shown(self.attributes))
         given = 0 if self.attributes is None else self.attributes.shape[1]
         if given != len(self.attribute_names):
             raise DataSetError(f"{given} attributes have {len(self.attribute_names)} names")
@@ -116,6 +119,15 @@ class FaceSet:
     def of_people(self, people: Iterable[int]) -> "FaceSet":
         """All pictures of ``people``, in their order here."""
         return self.subset(np.flatnonzero(np.isin(self.person, np.fromiter(people, np.int64))))
+
+
+def shown(attributes: NDArray[Any]) -> NDArray[np.int8]:
+    """``attributes`` (N, A), truths or 1, 0 and -1, as int8; ``DataSetError`` for anything else."""
+    if attributes.ndim != 2 or attributes.dtype.kind not in "bi":
+        raise DataSetError("attributes: expected truths, or 1, 0 and -1, (N, A)")
+    if attributes.size and not -1 <= attributes.min() <= attributes.max() <= 1:
+        raise DataSetError("attributes: 1, 0 or -1 where nobody said")
+    return attributes.astype(np.int8, copy=False)
 
 
 def _indices(chosen: Sequence[int] | NDArray[Any], length: int) -> Indices:

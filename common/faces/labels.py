@@ -2,7 +2,7 @@
 
 One line a picture with the columns ``picture`` (``<person>/<picture>``), optionally ``age`` in
 years and ``text``, a sentence; every other column is an attribute, 1 where the picture shows it
-and 0 where not.
+and 0 where not. An empty cell means that nobody said: nothing is learnt from it, nor counted.
 
 Leaks: the file holds people's names; errors name lines and columns only.
 """
@@ -20,15 +20,21 @@ from common.errors import DataSetError
 
 FILE = "labels.csv"
 _PICTURE, _AGE, _TEXT = "picture", "age", "text"
-_TRUTH = {"0": False, "1": True}
+MISSING = -1  # an attribute that nobody labelled
+_TRUTH = {"0": 0, "1": 1, "": MISSING}
+_CELL = {1: "1", 0: "0", MISSING: ""}
 _Row = dict[str | None, str | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class Labels:
-    """What is said of N pictures, in their order; ``attributes`` (N, A), ``age`` (N,)."""
+    """What is said of N pictures, in their order.
 
-    attributes: NDArray[np.bool_] | None
+    ``attributes`` (N, A) int8 in {1, 0, MISSING}, ``age`` (N,) years or NaN, ``description`` a
+    sentence or nothing.
+    """
+
+    attributes: NDArray[np.int8] | None
     attribute_names: tuple[str, ...]
     age: NDArray[np.float32] | None
     description: tuple[str, ...] | None
@@ -65,9 +71,9 @@ def write_labels(folder: Path, pictures: Sequence[str], labels: Labels) -> None:
         for i, picture in enumerate(pictures):
             row: list[object] = [picture]
             if labels.attributes is not None:
-                row += labels.attributes[i].astype(int).tolist()
+                row += [_CELL[shown] for shown in labels.attributes[i].tolist()]
             if labels.age is not None:
-                row.append(f"{labels.age[i]:g}")
+                row.append("" if math.isnan(labels.age[i]) else f"{labels.age[i]:g}")
             if labels.description is not None:
                 row.append(labels.description[i])
             writer.writerow(row)
@@ -91,25 +97,28 @@ def _labels(rows: list[_Row], columns: list[str], pictures: Sequence[str]) -> La
     ages = [_years(rows[i], i) for i in wanted] if _AGE in columns else None
     texts = tuple(str(rows[i][_TEXT]) for i in wanted) if _TEXT in columns else None
     return Labels(
-        attributes=np.array(truths, np.bool_) if names else None,
+        attributes=np.array(truths, np.int8) if names else None,
         attribute_names=names,
         age=None if ages is None else np.array(ages, np.float32),
         description=texts,
     )
 
 
-def _truth(row: _Row, index: int, name: str) -> bool:
+def _truth(row: _Row, index: int, name: str) -> int:
     value = _TRUTH.get(str(row[name]).strip())
     if value is None:
-        raise DataSetError(f"line {index + 2}, column {name!r}: expected 0 or 1")
+        raise DataSetError(f"line {index + 2}, column {name!r}: expected 0, 1 or nothing")
     return value
 
 
 def _years(row: _Row, index: int) -> float:
+    said = str(row[_AGE]).strip()
+    if not said:
+        return math.nan
     try:
-        years = float(str(row[_AGE]))
+        years = float(said)
     except ValueError:
-        years = math.nan
+        years = math.inf
     if not math.isfinite(years):
         raise DataSetError(f"line {index + 2}, column {_AGE!r}: expected a number of years")
     return years

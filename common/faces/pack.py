@@ -1,9 +1,10 @@
 """Packs: a whole data set of aligned faces in one ``.npz``, read without trusting it.
 
 Layout: ``jpeg`` (a uint8 blob), ``offsets`` (N+1,), ``person`` (N,), and optionally ``picture``,
-``fold``, ``site``, ``camera_type``, ``landmarks``, ``attributes`` (N, A) with ``attribute_names``
-(A,), ``age`` and ``description``. Other arrays are left unread. Nothing is unpickled; every
-mistake is a ``DataSetError`` naming the file and the array.
+``fold``, ``site``, ``camera_type``, ``landmarks``, ``attributes`` (N, A) booleans, or 1, 0 and -1
+where nobody said, with ``attribute_names`` (A,), ``age`` or NaN, and ``description``. Other arrays
+are left unread. Nothing is unpickled; every mistake is a ``DataSetError`` naming the file and the
+array.
 """
 
 import warnings
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from common.errors import DataSetError
 from common.faces.crops import EncodedCrops, Indices
-from common.faces.faceset import REPORT_SITE, FaceSet
+from common.faces.faceset import REPORT_SITE, FaceSet, shown
 from common.faces.splits import check_one_site
 
 Array = NDArray[Any]
@@ -165,15 +166,16 @@ def _landmarks(key: str, values: Array) -> NDArray[np.float32]:
     return values.astype(np.float32)
 
 
-def _truths(key: str, values: Array) -> NDArray[np.bool_]:
-    if values.ndim != 2 or values.dtype.kind != "b":
-        raise DataSetError(f"{key}: expected booleans (N, A), got {_kind(values)}")
-    return values.astype(np.bool_)
+def _shown(_: str, values: Array) -> NDArray[np.int8]:
+    try:
+        return shown(values)
+    except DataSetError as error:
+        raise DataSetError(f"{error}, got {_kind(values)}") from None
 
 
 def _years(key: str, values: Array) -> NDArray[np.float32]:
-    if values.ndim != 1 or values.dtype.kind not in "fiu" or not np.isfinite(values).all():
-        raise DataSetError(f"{key}: expected finite numbers (N,), got {_kind(values)}")
+    if values.ndim != 1 or values.dtype.kind not in "fiu" or np.isinf(values).any():
+        raise DataSetError(f"{key}: expected numbers (N,), NaN where missing, got {_kind(values)}")
     return values.astype(np.float32)
 
 
@@ -194,7 +196,7 @@ _COLUMNS: dict[str, Callable[[str, Array], Any]] = {
     "site": _sites,
     "camera_type": _texts,
     "landmarks": _landmarks,
-    "attributes": _truths,
+    "attributes": _shown,
     "age": _years,
     "description": _texts,
 }

@@ -38,7 +38,9 @@ def marks_of(faces: FaceSet, table: Path | None, rng: np.random.Generator) -> Ma
     if table is not None:
         known = read_marks(table, faces)
     elif faces.attributes is not None:
-        known = Marks(np.arange(len(faces)), faces.attributes, faces.attribute_names)
+        said = np.asarray((faces.attributes >= 0).all(axis=0))  # others are not judged
+        names = tuple(n for n, known in zip(faces.attribute_names, said, strict=True) if known)
+        known = Marks(np.arange(len(faces)), faces.attributes[:, said] == 1, names)
     else:
         raise ScenarioError("nothing is known of these faces: name a table with --labels")
     person = faces.person[known.picture]

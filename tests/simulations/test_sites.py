@@ -260,6 +260,11 @@ def test_people_are_grouped_by_an_attribute_of_their_faces() -> None:
     known = labels_of(scenario, faces)
     for people in people_of(known, open_sites(known, scenario, TURN, 0)):
         assert len({person % 2 for person in people}) == 1
+    assert faces.attributes is not None
+    unsaid = np.where(person[:, None] < 2, -1, faces.attributes)
+    partly = labels_of(scenario, dataclasses.replace(faces, attributes=unsaid))
+    assert partly.attribute is not None and known.attribute is not None
+    assert partly.attribute.tolist() == [2] * 6 + known.attribute[6:].tolist()
     with pytest.raises(ScenarioError, match="no attribute 'hat'; these faces have beard, glasses"):
         labels_of(dataclasses.replace(scenario, attribute="hat"), faces)
 

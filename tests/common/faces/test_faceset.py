@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,16 @@ def faces() -> FaceSet:
 
 def test_neither_repr_nor_str_shows_a_name_or_a_file_name(faces: FaceSet) -> None:
     assert repr(faces) == str(faces) == f"{faces}" == "FaceSet(5 pictures of 2 people)"
+
+
+def test_truths_about_pictures_are_ones_and_zeros(faces: FaceSet) -> None:
+    truths = np.array([[True], [False], [True], [True], [False]])
+    said = dataclasses.replace(faces, attributes=truths, attribute_names=("hat",))
+    assert said.attributes is not None and said.attributes.dtype == np.int8
+    assert said.subset([1, 2]).attributes.tolist() == [[0], [1]]  # type: ignore[union-attr]
+    for wrong in (np.full((5, 1), 2), np.zeros((5, 1)), np.zeros(5, np.bool_)):
+        with pytest.raises(DataSetError, match="attributes"):
+            dataclasses.replace(faces, attributes=wrong, attribute_names=("hat",))
 
 
 def test_people_are_those_with_a_picture_and_counts_follow_them(faces: FaceSet) -> None:

@@ -75,6 +75,10 @@ BAD: dict[str, dict[str, Any]] = {
     "numbers as landmarks": {"landmarks": np.zeros((18, 10))},
     "undefined landmarks": {"landmarks": np.full((18, 5, 2), np.nan)},
     "floats as camera_type": {"camera_type": np.zeros(18)},
+    "floats as attributes": {"attributes": np.zeros((18, 1))},
+    "a two among attributes": {"attributes": np.full((18, 1), 2, np.int8)},
+    "attributes in a row": {"attributes": np.zeros(18, np.bool_)},
+    "an endless age": {"age": np.full(18, np.inf)},
     "too few picture": {"picture": np.array(["a"])},
     "objects as picture": {"picture": np.array([None] * 18)},
 }

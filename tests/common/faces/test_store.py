@@ -39,6 +39,20 @@ def test_a_pack_keeps_everything(tmp_path: Path, faces: FaceSet) -> None:
     assert np.array_equal(again.landmarks, faces.landmarks)  # type: ignore[arg-type]
 
 
+def test_what_nobody_said_is_kept_as_unsaid(tmp_path: Path, faces: FaceSet) -> None:
+    assert faces.attributes is not None and faces.age is not None
+    attributes, age = faces.attributes.copy(), faces.age.copy()
+    attributes[0, 0], age[1] = -1, np.nan
+    partly = dataclasses.replace(faces, attributes=attributes, age=age)
+    save_pack(tmp_path / "p.npz", partly)
+    save_folder(tmp_path / "f", partly)
+    folder, _ = load_folder(tmp_path / "f", FolderOptions(aligned=True))
+    for again in (load_pack(tmp_path / "p.npz"), folder):
+        assert again.age is not None
+        assert np.array_equal(again.attributes, attributes)  # type: ignore[arg-type]
+        assert np.array_equal(again.age, age, equal_nan=True)
+
+
 def test_a_part_of_a_set_is_stored_with_its_own_people_only(tmp_path: Path, faces: FaceSet) -> None:
     save_pack(tmp_path / "p.npz", faces.subset([5, 0]))
     again = load_pack(tmp_path / "p.npz")

@@ -111,6 +111,10 @@ def test_faces_of_whom_nothing_is_known_are_refused(subject: Subject) -> None:
     bare = replace(subject.tested, attributes=None, attribute_names=())
     with pytest.raises(ScenarioError, match="--labels"):
         marks_of(bare, None, rng)
+    unsaid = np.full((len(subject.tested), 1), -1, np.int8)
+    for partly in (unsaid, np.where(np.arange(len(unsaid))[:, None] == 0, -1, 1).astype(np.int8)):
+        with pytest.raises(ScenarioError, match="10 people"):
+            marks_of(replace(bare, attributes=partly, attribute_names=("hat",)), None, rng)
     with pytest.raises(ScenarioError, match="10 people"):
         marks_of(subject.tested.of_people(range(12)), None, rng)
 
