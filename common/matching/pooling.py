@@ -8,7 +8,7 @@ pictures has a template.
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from common.errors import ModelError
 from common.metrics.verification import Floats, unit_rows
@@ -34,7 +34,21 @@ def pooled(embeddings: ArrayLike, quality: ArrayLike, power: float = POWER) -> F
         raise ModelError("a quality must be in [0, 1]")
     if not power >= 0:
         raise ValueError(f"power must not be negative, got {power}")
-    weight = worth.clip(LEAST) ** power
+    return _mean(unit, worth.clip(LEAST) ** power)
+
+
+def pooled_by(embeddings: ArrayLike, weights: ArrayLike) -> Floats:
+    """One unit embedding (E,) of ``embeddings`` (k, E) that count as ``weights`` (k,) say.
+
+    Raises ``ModelError`` for weights that cannot be, and where the pictures cancel each other out.
+    """
+    unit, weight = unit_rows(embeddings).astype(np.float64), np.asarray(weights, np.float64)
+    if weight.shape != (len(unit),) or not weight.sum() > 0 or not (weight >= 0).all():
+        raise ModelError(f"{len(unit)} embeddings have weights of shape {weight.shape}, or none")
+    return _mean(unit, weight)
+
+
+def _mean(unit: NDArray[np.float64], weight: NDArray[np.float64]) -> Floats:
     mean = (weight[:, None] * unit).sum(axis=0) / weight.sum()  # row by row: always the same bits
     length = float(np.linalg.norm(mean))
     if length < 1e-6:
