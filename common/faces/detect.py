@@ -1,8 +1,8 @@
-"""Finding faces in a photograph: YuNet where its weights are configured, Haar cascades otherwise.
+"""Finding faces in a photograph: a network where its weights are configured, else Haar cascades.
 
-Both answer with the same ``Face``. YuNet sees its five landmarks; the cascades see a box and, with
-luck, two eyes, and the other points are placed where an average face has them, so crops aligned
-that way are coarser.
+All answer with the same ``Face``. YuNet and our own network (``common.detection``) see five
+landmarks; the cascades see a box and, with luck, two eyes, and the other points are placed where an
+average face has them, so crops aligned that way are coarser.
 """
 
 import math
@@ -21,6 +21,7 @@ from common.faces.crops import SIDE
 from common.faces.pictures import Picture
 
 LONGEST = 1280  # pixels; larger photographs are shrunk before searching
+OWN = "own"  # our own detector, where weights of one could be named
 _CERTAIN = 0.8  # YuNet's score from which it has no doubts
 _SMALL = 320  # pixels; faces that fill a large photograph are only found in a small copy
 
@@ -52,8 +53,18 @@ class Detector(Protocol):
 
 
 def make_detector(weights: Path | None) -> Detector:
-    """YuNet with the ``weights`` given, else the cascades that OpenCV brings."""
-    return HaarDetector() if weights is None else YuNetDetector(weights)
+    """What the ``weights`` are of: a folder or safetensors file our own detector's, ONNX YuNet's.
+
+    Without any, the cascades that OpenCV brings. A file called ``own`` that is not there means our
+    own detector with the weights it is shipped with.
+    """
+    if weights is None:
+        return HaarDetector()
+    if weights.is_dir() or weights.suffix == ".safetensors" or _shipped(weights):
+        from common.detection.detector import OwnDetector
+
+        return OwnDetector() if _shipped(weights) else OwnDetector(weights)
+    return YuNetDetector(weights)
 
 
 def largest(faces: tuple[Face, ...]) -> Face:
@@ -164,6 +175,10 @@ class WholePicture:
             return ()
         points = (TEMPLATE + 0.5) * (width / SIDE) - 0.5  # of pixels' centres
         return (Face((0.0, 0.0, width, height), 1.0, points.astype(np.float32)),)
+
+
+def _shipped(weights: Path) -> bool:
+    return weights.name == OWN and not weights.exists()
 
 
 def _cascade(name: str) -> Any:

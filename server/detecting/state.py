@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from common.detection.weights import NAME, DetectorManifest
 from common.errors import ModelError, RunError
-from server.detecting.options import DetectorOptions
 
 STATE = "training.safetensors"
+Settings = Any  # a dataclass of plain values: what a training was told
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # of AdamW
 
 
@@ -39,7 +39,7 @@ class State:
 
 def store(
     folder: Path,
-    options: DetectorOptions,
+    options: Settings,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     state: State,
@@ -65,7 +65,7 @@ def store(
 
 
 def restore(
-    folder: Path, options: DetectorOptions, model: nn.Module, optimizer: torch.optim.Optimizer
+    folder: Path, options: Settings, model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> State:
     """Puts ``model`` and ``optimizer`` where they were; a new ``State`` if nothing was begun.
 
@@ -77,7 +77,7 @@ def restore(
             raise RunError(f"{folder} holds a detector already; choose another folder with --out")
         return State()
     told, arrays = _read(path)
-    if told["options"] != dataclasses.asdict(options):
+    if told["options"] != json.loads(json.dumps(dataclasses.asdict(options))):
         raise RunError(f"{folder} holds a training with other options; choose another --out")
     own = {k.removeprefix("model."): v for k, v in arrays.items() if k.startswith("model.")}
     model.load_state_dict(own)
