@@ -1,52 +1,19 @@
 """`mascaron-lab`: what a researcher types. Heavy libraries load inside the commands only."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import click
 
 from common.console import quiet_logs, told
-from simulations import cli_audit, cli_evidence, cli_robust
-
-FILE = click.Path(path_type=Path)
-MANY = click.IntRange(min=1)
-P = ParamSpec("P")
+from simulations import cli_audit, cli_evidence, cli_robust, cli_tune
+from simulations.cli_sources import FILE, MANY, sourced
 
 
 @click.group()
 @click.version_option(package_name="mascaron")
 def main() -> None:
     """Run whole federations on one machine, with the code that production runs."""
-
-
-def sourced(command: Callable[P, None]) -> Callable[P, None]:
-    """The options that say on whose faces something is measured."""
-    for option in reversed(_SOURCES):
-        command = option(command)
-    return command
-
-
-_SOURCES = (
-    click.option("--faces", type=FILE, help="Pack (.npz) or folder of faces; default: synthetic."),
-    click.option(
-        "--public", type=FILE, help="Pack or folder of public people; default: synthetic."
-    ),
-    click.option("--trunk", type=FILE, help="ONNX or safetensors embedder; default: the starter."),
-    click.option("--train-folds", default="1-6", show_default=True, help="People who train."),
-    click.option("--choose-folds", default="7", show_default=True, help="Development people."),
-    click.option(
-        "--report-folds", default="8", show_default=True, help="People none of the arms saw."
-    ),
-    click.option("--cross-fit", metavar="FOLDS", help="Report every one of FOLDS in turn instead."),
-    click.option("--cache", type=FILE, help="Folder for features (as sensitive as the faces)."),
-    click.option(
-        "--entropy", type=click.Choice(["seeded", "os"]), default="seeded", show_default=True
-    ),
-    click.option("--keep-going", is_flag=True, help="Skip and count pictures that cannot be used."),
-    click.option("--aligned", is_flag=True, help="Pictures of folders are aligned 112x112 crops."),
-    click.option("--detector", type=FILE, help="YuNet weights for pictures that are not aligned."),
-)
 
 
 @main.command()
@@ -217,6 +184,7 @@ def measure(**options: object) -> None:
     help="Photographs of several people, in OUT-scenes.",
 )
 @click.option("--gallery", type=FILE, help="PNG that shows people and how they vary.")
+@click.option("--augmented", type=FILE, help="PNG that shows what training does to pictures.")
 @click.option("--processes", type=click.IntRange(1), default=1, show_default=True)
 @told
 def faces(**options: object) -> None:
@@ -236,18 +204,22 @@ def faces(**options: object) -> None:
     type=click.Choice(
         [
             "attacks",
+            "backbones",
             "calibration",
             "door",
             "dp-step",
             "embed",
             "gallery",
+            "losses",
             "measures",
+            "pooling",
             "quality",
             "recovery",
             "rounds",
             "secagg",
             "simulate",
             "start",
+            "train",
             "vault",
         ]
     ),
@@ -269,5 +241,6 @@ main.add_command(cli_audit.audit)
 main.add_command(cli_evidence.fairness)
 main.add_command(cli_evidence.byzantine)
 main.add_command(cli_robust.robust)
+main.add_command(cli_tune.tune)
 main.add_command(cli_evidence.attack)
 main.add_command(cli_evidence.evidence)

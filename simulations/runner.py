@@ -92,8 +92,15 @@ class Run:
 
     def opened(self) -> Experiment:
         """The first repetition, with nothing measured."""
-        folds = self.turns[0]
-        return self._experiment(*self._opening(), folds, (min(folds.report), 0))
+        return next(self.repetitions())[1]
+
+    def repetitions(self) -> Iterator[tuple[Folds, Experiment]]:
+        """Every dealing of people, turn by turn and seed by seed, with nothing measured."""
+        public, reference = self._opening()
+        for folds in self.turns:
+            for seed in range(self.scenario.seeds):
+                cell = (min(folds.report), seed)
+                yield folds, self._experiment(public, reference, folds, cell)
 
     @property
     def identity(self) -> str:

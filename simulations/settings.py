@@ -49,8 +49,8 @@ class Combining:
     ``malicious``, ``selected``, ``trim``, ``server_rate`` and ``tau`` are those of
     ``StrategyChoice``, each read by the strategies it belongs to. ``learning_rate`` is that of a
     step at a site, ``gradient_clip`` the clip norm of a person's gradient, ``gradient_rate`` the
-    probability with which a step draws each person. ``proximal`` is the mu of fedprox, read by it alone; it pulls from the second
-    of the ``local_steps`` of a round on, so fedprox needs two.
+    probability with which a step draws each person. ``proximal`` is the mu of fedprox, read by it
+    alone; it pulls from the second of the ``local_steps`` of a round on, so fedprox needs two.
     """
 
     strategy: str = "fedavg"
@@ -111,9 +111,10 @@ class Combining:
 class Estimating:
     """What every arm with moments makes of them, own people's moments included.
 
-    ``ridge``, ``mean_share``, ``own_shrink`` and ``scatter_clip`` are constants of a trunk, chosen on public or
-    development people: a large ridge leaves directions as they are, and then the mean deserves the
-    larger share; where cameras move faces far, a site's own mean should soon be believed.
+    ``ridge``, ``mean_share``, ``own_shrink`` and ``scatter_clip`` are constants of a trunk, chosen
+    on public or development people: a large ridge leaves directions as they are, and then the mean
+    deserves the larger share; where cameras move faces far, a site's own mean should soon be
+    believed.
     With ``own_tuning`` a site's own part, in every arm, begins with tuning the tail on its people.
     """
 
