@@ -18,8 +18,8 @@ def detector() -> None:
 
 @detector.command()
 @click.option("--people", type=MANY, default=500, show_default=True, help="Invented, cut out once.")
-@click.option("--steps", type=MANY, default=2400, show_default=True, help="Of training, at most.")
-@click.option("--batch", type=MANY, default=20, show_default=True, help="Collages of a step.")
+@click.option("--steps", type=MANY, default=1200, show_default=True, help="Of training, at most.")
+@click.option("--batch", type=MANY, default=16, show_default=True, help="Collages of a step.")
 @click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option(
     "--width",

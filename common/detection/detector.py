@@ -17,15 +17,15 @@ from common.models.onnx_graph import Graph
 from common.models.runtime import Runtime
 
 LONGEST = 1024  # pixels; larger photographs are shrunk before searching
-SMALL = 256  # pixels; a second look for faces that fill a large photograph
+SMALLER = (320, 112)  # pixels; more looks for faces that fill a large photograph
+_LARGE = 36.0  # pixels; what is smaller in a small copy was seen better in a larger one
 _STEP = STRIDES[-1]
-_FILLS = 0.25  # share of the longest side from which a face is large enough for the second look
 
 
 class OwnDetector:
     """Finds faces from about 12 pixels to all of the picture.
 
-    Looks once at the picture and once at a small copy, in which the largest faces fit the network.
+    Looks at the picture, and at small copies, in which the largest faces fit the network.
     """
 
     def __init__(
@@ -50,12 +50,14 @@ class OwnDetector:
     def look(self, picture: Picture) -> Found:
         """As ``find``, as arrays, the surest first."""
         longest = max(picture.shape[:2])
-        near = self._look_at(picture, min(1.0, LONGEST / longest))
-        if longest <= SMALL:
-            return near
-        far = self._look_at(picture, SMALL / longest)
-        large = np.sqrt(far.boxes[:, 2] * far.boxes[:, 3]) >= _FILLS * longest
-        return _merged(near, Found(far.score[large], far.boxes[large], far.landmarks[large]))
+        found = [self._look_at(picture, min(1.0, LONGEST / longest))]
+        for side in SMALLER:
+            if side < longest:
+                scale = side / longest
+                look = self._look_at(picture, scale)
+                large = np.sqrt(look.boxes[:, 2] * look.boxes[:, 3]) * scale >= _LARGE
+                found.append(Found(look.score[large], look.boxes[large], look.landmarks[large]))
+        return _merged(found)
 
     def _look_at(self, picture: Picture, scale: float) -> Found:
         planes = _planes(_scaled(picture, scale))
@@ -81,11 +83,12 @@ class _AnySize(Graph):
         return bytes(model.SerializeToString())
 
 
-def _merged(one: Found, other: Found) -> Found:
-    score = np.concatenate([one.score, other.score])
+def _merged(looks: list[Found]) -> Found:
+    """The surest of what several looks found of the same face."""
+    score = np.concatenate([one.score for one in looks])
     order = np.argsort(-score, kind="stable")
-    boxes = np.concatenate([one.boxes, other.boxes])[order]
-    landmarks = np.concatenate([one.landmarks, other.landmarks])[order]
+    boxes = np.concatenate([one.boxes for one in looks])[order]
+    landmarks = np.concatenate([one.landmarks for one in looks])[order]
     kept = suppress(boxes, 0.4)
     return Found(score[order][kept], boxes[kept], landmarks[kept])
 

@@ -30,7 +30,7 @@ from server.detecting.state import STATE, restore, store
 from server.detecting.training import Lessons, pixels, truth_of
 
 WEIGHTS = {"detection": 1.0, "identity": 1.0, "attributes": 1.0, "age": 1.0}
-COLLAGES = DetectorOptions(people=120, batch=12, side=160)
+COLLAGES = DetectorOptions(people=120, batch=16, side=128)
 _SCALE, _MARGIN = 24.0, 0.3
 _SHIFT = 4  # pixels a crop is moved, at most
 _EVERY = 20  # steps between looks at the clock

@@ -23,7 +23,7 @@ from server.detecting.options import CHECKED, DetectorOptions, scene_camera
 
 PEOPLE = "people.npz"
 _PLACE = (240, 320)  # height and width of a place
-CHECK_SIZE = SceneSize(width=288, height=192, fewest=1, most=5, smallest=16, largest=120)
+CHECK_SIZE = SceneSize(width=288, height=192, fewest=1, most=5, smallest=16, largest=110)
 
 Told = Callable[[str, int, int], None]  # what is being made, how many are, how many shall be
 
@@ -50,7 +50,9 @@ def make_collages(options: DetectorOptions, folder: Path, told: Told) -> Collage
             told("people", number + 1, options.people)
         _keep(people, kept)
     places = [_place(rng) for _ in range(options.places)]
-    return Collages(people, places, CollageSize(side=options.side, largest=0.85 * options.side))
+    return Collages(
+        people, places, CollageSize(side=options.side, largest=0.85 * options.side, most=4)
+    )
 
 
 def _keep(people: list[Cutout], path: Path) -> None:

@@ -14,13 +14,13 @@ class DetectorOptions:
 
     people: int = 500  # invented, cut out once
     places: int = 40
-    side: int = 192  # pixels of a collage
-    batch: int = 20
-    steps: int = 2400
-    learning_rate: float = 2e-3
+    side: int = 128  # pixels of a collage
+    batch: int = 16
+    steps: int = 1200
+    learning_rate: float = 3e-3
     weight_decay: float = 1e-4
     width: float = 1.0
-    scenes: int = 24  # held out, by which training is judged
+    scenes: int = 16  # held out, by which training is judged
     check_every: int = 300  # steps
     patience: int = 5  # checks without improvement before training stops
     seed: int = 0
