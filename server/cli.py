@@ -5,6 +5,7 @@ import click
 from common.console import result, told
 from server import (
     cli_detector,
+    cli_heads,
     cli_members,
     cli_pretrain,
     cli_release,
@@ -27,6 +28,7 @@ cli_members.add_to(main)
 main.add_command(cli_serve.serve)
 main.add_command(cli_release.release)
 main.add_command(cli_trunk.trunk)
+main.add_command(cli_heads.heads)
 main.add_command(cli_detector.detector)
 main.add_command(cli_pretrain.pretrain)
 

@@ -90,6 +90,10 @@ class Heads:
     def kinds(self) -> tuple[str, ...]:
         return tuple(head.kind for head in self.heads)
 
+    def line(self, kind: str) -> Platt:
+        """What makes the scores of that head probabilities."""
+        return self.calibration.get(kind) or Platt.identity(_lines(self.head(kind)))
+
     def read(self, features: NDArray[np.float32]) -> Readings:
         """What is said of the pictures with ``features`` (N, D), as the trunk gives them.
 
@@ -109,8 +113,7 @@ class Heads:
             return {"words": head.embed(arrays, seen).numpy()}
         if not isinstance(head, AttributesHead | AgeHead | GenderHead):
             raise ModelError(f"nobody knows how to read a head of kind {head.kind}")
-        line = self.calibration.get(head.kind) or Platt.identity(_lines(head))
-        said = line(head.logits(arrays, seen).numpy())
+        said = self.line(head.kind)(head.logits(arrays, seen).numpy())
         if isinstance(head, AttributesHead):
             return {"attributes": said, "names": head.names}
         if isinstance(head, GenderHead):

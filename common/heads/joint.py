@@ -30,10 +30,10 @@ class HeadTraining:
     """Adam on the whole lesson. ``decays`` are weights of the squared coefficients to choose from;
     training ends when the held-out loss has not fallen for ``patience`` steps."""
 
-    steps: int = 400
+    steps: int = 500
     learning_rate: float = 0.2
     decays: tuple[float, ...] = (1e-5, 1e-4, 1e-3)
-    patience: int = 40
+    patience: int = 100  # the first steps of Adam lead astray
     seed: int = 0
 
 

@@ -1,0 +1,141 @@
+"""How right heads are on people who taught them nothing: a figure a head, and one an attribute.
+
+Balanced accuracy and F1 are of the balanced line itself, which asks where the odds turn when both
+sides count alike; the calibration error is of the probabilities that readings show.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from common.heads.age import AgeHead
+from common.heads.attributes import AttributesHead
+from common.heads.calibration import Platt
+from common.heads.gender import GenderHead
+from common.heads.head import MISSING, Head, PictureLabels
+from common.heads.heads import RANGE, Heads
+from common.metrics.classification import share
+from common.metrics.reliability import expected_calibration_error, ranking
+
+Figures = dict[str, Any]
+
+
+def scores_of(
+    head: Head, arrays: Mapping[str, NDArray[np.float32]], seen: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """(N, A) logits of a head of lines, of features as heads see them."""
+    if not isinstance(head, AttributesHead | AgeHead | GenderHead):
+        raise TypeError(f"a head of kind {head.kind} gives no scores")
+    given = {name: torch.tensor(array) for name, array in arrays.items()}
+    return np.asarray(head.logits(given, torch.tensor(seen)).numpy(), np.float64)
+
+
+def truth_of(head: Head, labels: PictureLabels) -> NDArray[np.int8] | None:
+    """(N, A) what those scores should say, in {1, 0, MISSING}."""
+    truth: Tensor | None = None
+    if isinstance(head, AttributesHead | AgeHead | GenderHead):
+        truth = head.truth(labels)
+    return None if truth is None else np.asarray(truth.numpy(), np.int8)
+
+
+def calibrate(
+    head: Head,
+    arrays: Mapping[str, NDArray[np.float32]],
+    seen: NDArray[np.float32],
+    labels: PictureLabels,
+) -> Platt | None:
+    """The calibration of ``head`` by public ``labels``; ages share one line. None for words."""
+    truth = truth_of(head, labels)
+    if truth is None:
+        return None
+    scores = scores_of(head, arrays, seen)
+    if isinstance(head, AgeHead):
+        return Platt.fit(scores.reshape(-1, 1), truth.reshape(-1, 1))
+    return Platt.fit(scores, truth)
+
+
+def judge(heads: Heads, features: NDArray[np.float32], labels: PictureLabels) -> Figures:
+    """Figures of each head by kind, on ``features`` (N, D) with ``labels``."""
+    found: Figures = {}
+    seen = heads.scaling(features)
+    given = {name: torch.tensor(array) for name, array in heads.arrays.items()}
+    for head in heads.heads:
+        with torch.no_grad():
+            loss = float(head.loss(given, torch.tensor(seen), labels))
+        found[head.kind] = {"loss": round(loss, 4)}
+        truth = truth_of(head, labels)
+        if truth is None:
+            continue
+        scores = scores_of(head, heads.arrays, seen)
+        said = heads.line(head.kind)(scores)
+        if isinstance(head, AgeHead) and labels.age is not None:
+            found[head.kind] |= age_figures(head, said, labels.age.numpy())
+        else:
+            names = head.names if isinstance(head, AttributesHead) else (head.kind,)
+            found[head.kind] |= line_figures(names, scores, said, truth)
+    return found
+
+
+def line_figures(
+    names: tuple[str, ...],
+    scores: NDArray[np.float64],
+    probability: NDArray[np.float64],
+    truth: NDArray[np.int8],
+) -> Figures:
+    """Balanced accuracy, F1 and AUC of each name and their means; the calibration error of all."""
+    each = {
+        name: _line(scores[:, i], truth[:, i]) | {"shown": int((truth[:, i] == 1).sum())}
+        for i, name in enumerate(names)
+    }
+    means = {
+        figure: _mean([one[figure] for one in each.values()])
+        for figure in ("balanced_accuracy", "f1", "auc")
+    }
+    error = expected_calibration_error(probability, truth)
+    return {**means, "calibration_error": _rounded(error), "each": each}
+
+
+def age_figures(
+    head: AgeHead, reached: NDArray[np.float64], truth: NDArray[np.floating]
+) -> Figures:
+    """Mean absolute error in years, and how often a label lies in the range that should hold 80 %.
+
+    ``reached`` (N, K) are calibrated probabilities; of labels that are ranges the middle counts.
+    """
+    low, age, high = head.quantiles(reached, (RANGE[0], 0.5, RANGE[1])).T
+    years = truth if truth.ndim == 1 else truth.mean(axis=1)
+    known = np.isfinite(years)
+    off = np.abs(age[known] - years[known])
+    inside = (low[known] <= years[known]) & (years[known] <= high[known])
+    return {
+        "mean_absolute_error": _rounded(float(off.mean()) if known.any() else None),
+        "within_range": _rounded(float(inside.mean()) if known.any() else None),
+        "pictures": int(known.sum()),
+    }
+
+
+def _line(score: NDArray[np.float64], truth: NDArray[np.int8]) -> Figures:
+    known = truth != MISSING
+    told, so = score[known] > 0, truth[known] == 1
+    hits, passed = int((told & so).sum()), int((~told & ~so).sum())
+    positive, negative = int(so.sum()), int((~so).sum())
+    both = positive > 0 and negative > 0
+    balanced = (hits / positive + passed / negative) / 2 if both else None
+    return {
+        "balanced_accuracy": _rounded(balanced),
+        "f1": _rounded(share(2 * hits, int(told.sum()) + positive)),
+        "auc": _rounded(ranking(score, truth, np.ones(len(score)))),
+    }
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return _rounded(float(np.mean(known))) if known else None
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -1,0 +1,127 @@
+"""`mascaron-admin heads train`: heads on a frozen trunk, from public or invented people."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bars
+
+from common.errors import ConfigError
+from common.outputs import check_file, check_folder
+
+if TYPE_CHECKING:
+    from common.faces.faceset import FaceSet
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainRequest:
+    """What ``mascaron-admin heads train`` may be told; ``faces`` are public people or nobody."""
+
+    trunk: Path
+    faces: Path | None = None
+    heads: str = "attributes,age"
+    weights: str = ""
+    people: int = 400
+    pictures: int = 4
+    encoder: str = "built-in"
+    cache: Path | None = None
+    seed: int = 0
+
+
+def train_command(out: Path, **options: Any) -> dict[str, Any]:
+    """Trains heads into the file ``out`` and returns how right they are on people who judge.
+
+    ``ConfigError`` for heads or weights there are none of, ``DataSetError`` for faces that say
+    nothing of use.
+    """
+    asked = TrainRequest(**options)
+    check_file(out, new=True)
+    if asked.cache is not None:
+        check_folder(asked.cache, "--cache")
+    kinds, weights = parse_kinds(asked.heads), parse_weights(asked.weights)
+    from common.heads.heads_file import heads_bytes
+    from common.heads.labelled import labelled
+    from common.models.cache import FeatureCache
+    from common.models.safetensors_import import write_whole
+    from common.models.studio import Lens, Studio
+    from common.models.trunk import load_trunk
+    from common.text.encoding import open_encoder
+    from server.heads import HeadsRequest, Pupils, train_public
+
+    request = HeadsRequest(kinds=kinds, weights=weights, seed=asked.seed)
+    encoder = open_encoder(asked.encoder) if "words" in kinds else None
+    trunk, tail = load_trunk(asked.trunk)
+    with _bars() as bars, TemporaryDirectory() as scratch:
+        faces = _faces(asked, bars)
+        told = labelled(faces, kinds, encoder)
+        studio = Studio(trunk, FeatureCache(asked.cache or Path(scratch)), _Started(bars))
+        features = studio.shoot(faces, Lens(), "features")
+    pupils = Pupils(
+        trunk=trunk.hash,
+        features=features,
+        person=faces.person,
+        labels=told.labels,
+        names=told.names,
+    )
+    made, figures = train_public(pupils, request, tail, encoder)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(out, heads_bytes(made))
+    return {
+        "heads": str(out),
+        "kinds": list(made.kinds),
+        "trunk": made.trunk,
+        "columns_refused": told.refused,
+        "columns_unknown": told.unknown,
+        **figures,
+    }
+
+
+def parse_kinds(text: str) -> tuple[str, ...]:
+    """``attributes,age`` as a tuple."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def parse_weights(text: str) -> dict[str, float]:
+    """``age=0.5,attributes=2`` by kind; empty for nothing. ``ConfigError`` for anything else."""
+    found: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        kind, sign, number = part.partition("=")
+        try:
+            found[kind.strip()] = float(number)
+        except ValueError:
+            sign = ""
+        if not sign:
+            raise ConfigError("--weights: expected kind=number, parted by commas")
+    return found
+
+
+def _faces(asked: TrainRequest, bars: Bars) -> "FaceSet":
+    if asked.faces is not None:
+        from common.faces.load import load_usable
+
+        return load_usable(asked.faces, aligned=True)[0]
+    from common.synthetic.generate import synthetic_faces
+
+    task = bars.add_task("inventing people", total=asked.people * asked.pictures)
+    return synthetic_faces(
+        asked.people, asked.pictures, 9300, lambda done: bars.update(task, completed=done)
+    )
+
+
+class _Started:
+    """Progress of the studio as bars on stderr."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+
+    def start(self, what: str, total: int) -> Any:
+        task = self._bars.add_task(what, total=total)
+        return lambda steps: self._bars.advance(task, steps)
+
+
+def _bars() -> Bars:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    return Bars(*columns, console=Console(stderr=True))
