@@ -26,6 +26,7 @@ ONLY_IN = {
     "opacus": ("client/privacy", "common/privacy", "simulations/benchmarks"),
     "matplotlib": ("simulations",),
     "httpx": ("server/serving",),
+    "optuna": ("simulations/tuning", "simulations/commands/tune.py"),
     "uvicorn": ("server/serving",),
     "grpc": ("client", "server", "simulations/stub.py"),
 }
@@ -39,6 +40,7 @@ HEAVY = (
     "matplotlib",
     "scipy",
     "httpx",
+    "optuna",
     "uvicorn",
 )
 
