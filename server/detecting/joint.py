@@ -42,7 +42,7 @@ class JointOptions:
 
     tasks: tuple[Task, ...]
     width: float = 1.0
-    steps: int = 800
+    steps: int = 500
     batch: int = 48  # crops
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
