@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from common.console import quiet_logs, told
-from simulations import cli_audit, cli_evidence, cli_robust, cli_tune
+from simulations import cli_audit, cli_evidence, cli_robust, cli_text, cli_tune
 from simulations.cli_sources import FILE, MANY, sourced
 
 
@@ -244,5 +244,6 @@ main.add_command(cli_evidence.fairness)
 main.add_command(cli_evidence.byzantine)
 main.add_command(cli_robust.robust)
 main.add_command(cli_tune.tune)
+main.add_command(cli_text.text)
 main.add_command(cli_evidence.attack)
 main.add_command(cli_evidence.evidence)

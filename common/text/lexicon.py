@@ -94,24 +94,22 @@ def _add_attribute(known: dict[Phrase, Entry], attribute: Attribute) -> None:
         _add(known, phrases.of_hair, of_hair)
         _add(known, phrases.words, present)
         if not phrases.of_hair:
-            _add(known, [phrases.present], present)
+            _add(known, [_core(known, phrases.present)], present)
             if not _negated(known, words(phrases.absent)):
                 _add(known, [phrases.absent], absent)
 
 
 def _add(known: dict[Phrase, Entry], phrases: Iterable[str], entry: Entry) -> None:
     for phrase in phrases:
-        spoken = words(phrase)
-        while entry.names and len(spoken) > 1 and _idle(known, spoken[0]):
-            spoken = spoken[1:]  # "a beard", "戴眼镜": the verb keeps its own meaning
-        known[spoken] = entry
+        known[words(phrase)] = entry
 
 
-def _idle(known: Mapping[Phrase, Entry], word: str) -> bool:
-    """An article, or a Chinese verb before the word that counts."""
-    if not chinese(word):
-        return word in ("a", "an", "the")
-    return (word,) in known and known[word,].role is Role.ANEW
+def _core(known: Mapping[Phrase, Entry], phrase: str) -> str:
+    """``phrase`` without its article, or the Chinese verb, which keeps its own meaning."""
+    first, *others = words(phrase)
+    verb = chinese(first) and (first,) in known and known[first,].role is Role.ANEW
+    idle = verb or first in ("a", "an")
+    return ("" if verb else " ").join(others) if idle and others else phrase
 
 
 def _negated(known: Mapping[Phrase, Entry], spoken: Phrase) -> bool:

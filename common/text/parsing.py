@@ -81,8 +81,8 @@ def _of_hair(pieces: Sequence[Piece]) -> list[Piece]:
     for place, piece in enumerate(pieces):
         if piece.role is Role.HAIR:
             of_colour = place > 0 and _is_hair(done[place - 1])
-            entry = Entry(role=Role.SKIPPED) if place in heads or of_colour else None
-            done[place] = Piece(entry=entry, phrase=piece.phrase)
+            meant = Entry(role=Role.SKIPPED) if place in heads or of_colour else None
+            done[place] = Piece(entry=meant, phrase=piece.phrase)
     return done
 
 

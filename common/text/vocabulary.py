@@ -16,10 +16,10 @@ from common.errors import ConfigError
 from common.text.forbidden import refuse
 
 LISTED = Path(__file__).with_name("vocabulary.toml")
-LANGUAGES = ("en", "zh")
 FEMALE = "female"  # of the gender head: no attribute, and off unless asked for
 
 Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
 EXCLUSIVE: tuple[tuple[str, ...], ...] = (  # at most one of each is true
     ("glasses", "sunglasses"),
@@ -111,6 +111,7 @@ def vocabulary() -> Mapping[str, Attribute]:
     }
 
 
+@functools.cache
 def names() -> tuple[str, ...]:
     """The names of all attributes, in the order in which they are said."""
     return tuple(vocabulary())
