@@ -45,7 +45,11 @@ class Arm:
 
 @dataclass(eq=False, kw_only=True)
 class Experiment:
-    """One dealing of people to sites, and all arms on it. ``seed`` is (fold, seed)."""
+    """One dealing of people to sites, and all arms on it. ``seed`` is (fold, seed).
+
+    Without ``own_parts`` every tail is what a site without people would match with: made of public
+    people and of what was released, and of nothing else.
+    """
 
     scenario: Scenario
     material: Material
@@ -54,6 +58,7 @@ class Experiment:
     sites: list[SimulatedSite]
     seed: tuple[int, int]
     entropy: str = "seeded"
+    own_parts: bool = True
 
     def base(self) -> Arm:
         """The embedder as it came."""
@@ -121,6 +126,8 @@ class Experiment:
 
     def _own_part(self, site: SimulatedSite, reference: Reference, tail: Tail) -> OwnPart:
         """What a site knows by itself, from ``tail`` on, of which ``reference`` is."""
+        if not self.own_parts:
+            return own_part(reference, ())
         bags = self._bags[site.name]
         if self.scenario.own_tuning:
             reference = retuned(reference, tail, own_tail(tail, bags, self._rng_of(site)))

@@ -27,7 +27,7 @@ from simulations.tuning.asked import Asked, load_search
 from simulations.tuning.charging import EveryTrial, Free, Payment, Selected, trials_epsilon
 from simulations.tuning.contest import Contest
 from simulations.tuning.outcome import outcome
-from simulations.tuning.space import PRICED
+from simulations.tuning.space import PUBLIC_ONLY
 from simulations.tuning.study import How, Study
 
 RESULT = "tuned.json"
@@ -65,7 +65,7 @@ def tune_command(search: str, told: TuneCommand, **sources: Any) -> None:
     begun = time.monotonic()
     with Bars(console) as bars:
         laboratory = Laboratory(given, given.cache or told.out / "features", bars)
-        contest = Contest(asked=asked, laboratory=laboratory, folder=told.out)
+        contest = Contest(asked=asked, laboratory=laboratory, folder=told.out, private=private)
         contest.check()
         with _payment(contest, told, runs, private=private) as payment:
             for line in costs(contest, payment, how):
@@ -126,7 +126,7 @@ def costs(contest: Contest, payment: Payment, how: How) -> Iterator[str]:
     yield (
         f"Every trial is charged before it runs, stopped ones too: {how.trials} of them come to "
         f"epsilon {trials_epsilon(events, how.trials, past, delta):.3g}; {fits} fit into the "
-        f"budget (settings of {', '.join(PRICED)} move that a little)."
+        "budget."
     )
     if asked.scenario.seeds > 1:
         yield "A search with one seed costs as many times less: seeds = 1 under [set]."
@@ -164,11 +164,10 @@ def _check(given: Given, asked: Asked, told: TuneCommand, *, private: bool) -> N
         raise ScenarioError("--ledger and --key belong together")
     if told.random and told.trials:
         raise ScenarioError("--random draws how many trials there are: leave --trials out")
-    moved = [name for name in PRICED if name in asked.space.knobs]
-    if told.random and moved:
+    free = [name for name in PUBLIC_ONLY if name in asked.space.knobs]
+    if free:
         raise ScenarioError(
-            f"--random is priced for runs of one cost: leave {', '.join(moved)} out of [space], or "
-            "charge every trial"
+            f"leave {', '.join(free)} out of [space]: to be chosen on public people only"
         )
 
 

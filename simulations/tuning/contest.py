@@ -4,6 +4,7 @@ Who trains, who chooses and who reports are three different groups; a score here
 report people, and what report people say of the chosen setting is asked once, at the end.
 """
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,11 +58,16 @@ class Rehearsal:
 
 @dataclass(eq=False, kw_only=True)
 class Contest:
-    """Settings of one search, in one laboratory."""
+    """Settings of one search, in one laboratory.
+
+    Where its people are ``private``, tails are judged without the sites' own parts: those are made
+    of exact moments of these people, which nothing was paid for, and a score would tell of them.
+    """
 
     asked: Asked
     laboratory: Laboratory
     folder: Path
+    private: bool = False
     _juries: dict[frozenset[int], Jury] = field(default_factory=dict, init=False)
 
     def check(self) -> None:
@@ -96,7 +102,8 @@ class Contest:
     def rehearsals(self, setting: Setting) -> Iterator[Rehearsal]:
         """The repetitions of ``setting``, one after the other."""
         run = self.laboratory.run(self.asked.space.at(setting), self.folder)
-        for folds, experiment in run.repetitions():
+        for folds, dealt in run.repetitions():
+            experiment = dataclasses.replace(dealt, own_parts=not self.private)
             plan = experiment.plan(self.asked.noise, self.asked.epsilon)
             yield Rehearsal(experiment, self._jury(experiment, folds.choose), plan, self.asked)
 

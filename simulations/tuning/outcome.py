@@ -56,15 +56,17 @@ def statement(payment: Payment, found: Found) -> str:
         return (
             f"Every trial was charged before it was run, those that were stopped too: everything "
             f"these people's ledger holds costs one person epsilon {payment.spent():.4g} at delta "
-            f"{budget.delta:g}, whoever sees all {len(found.tried)} trials. {judges}"
+            f"{budget.delta:g} (that person's pictures taken away, everybody else's place kept), "
+            f"whoever sees all {len(found.tried)} trials. {judges}"
         )
     if isinstance(payment, Selected):
         budget = payment.ledger.budget
         return (
             f"The best of a random number of independent runs was let out and nothing of the "
             f"others; with all that these people's ledger held before, that costs one person at "
-            f"most epsilon {budget.epsilon:.4g} at delta {budget.delta:g} (Papernot and Steinke "
-            f"2022), as long as nobody learns how many runs there were. {judges}"
+            f"most epsilon {budget.epsilon:.4g} at delta {budget.delta:g} (that person's pictures "
+            f"taken away, everybody else's place kept; Papernot and Steinke 2022), as long as "
+            f"nobody learns how many runs there were. {judges}"
         )
     return "Public or invented people only: nobody's privacy was spent."
 

@@ -27,8 +27,10 @@ KNOBS = (
     *("local_steps", "objective", "proximal", "public_steps"),
     *("strategy", "malicious", "trim", "server_rate", "tau", "pooling"),
 )
-PRICED = ("gradient_share", "gradient_rounds", "gradient_rate", "local_steps")  # move what one run
-# costs at other deltas; the others leave it as it is
+# Not to be turned on private people: the first four change the kind of what a trial releases, and
+# a price that follows from what earlier trials showed is not what a ledger adds up; own_tuning
+# acts on what never leaves a site, which no trial on private people is judged with.
+PUBLIC_ONLY = ("gradient_share", "gradient_rounds", "gradient_rate", "local_steps", "own_tuning")
 MOST_CORNERS = 4096
 
 _HINTS = typing.get_type_hints(Scenario)

@@ -9,7 +9,7 @@ from common.errors import ConfigError, ScenarioError
 from simulations.laboratory import AFTER_FEATURES
 from simulations.scenario import Scenario
 from simulations.tuning.asked import SEARCHES, load_search
-from simulations.tuning.space import KNOBS, PRICED, Between, OneOf, read_space
+from simulations.tuning.space import KNOBS, PUBLIC_ONLY, Between, OneOf, read_space
 
 BASE = Scenario(name="base", sites=3, epsilon=(8.0,))
 RIDGE = {"low": 1.0, "high": 100.0, "log": True}
@@ -36,7 +36,7 @@ def test_every_shipped_search_can_be_read(path: Path) -> None:
 
 
 def test_no_knob_moves_a_picture_and_every_one_is_a_setting() -> None:
-    assert set(KNOBS) <= AFTER_FEATURES and set(PRICED) <= set(KNOBS)
+    assert set(KNOBS) <= AFTER_FEATURES and set(PUBLIC_ONLY) <= set(KNOBS)
     questions = {"epsilon", "delta", "sites", "people", "seeds", "judged", "report_pictures"}
     assert not set(KNOBS) & questions
 

@@ -10,7 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from client.privacy.ledger import Budget, Ledger
+from common.moments.own import own_part
 from common.privacy.accountant import Event, epsilon
+from simulations import arms
 from simulations import laboratory as room
 from simulations.arms import Experiment
 from simulations.cli import main
@@ -106,7 +108,16 @@ def test_the_same_command_again_tries_nothing_again(
     assert json.loads(again.stdout) == json.loads(before.stdout)
 
 
-def test_private_people_are_charged_for_every_trial_and_told_before(tmp_path: Path) -> None:
+def test_private_people_are_charged_for_every_trial_and_told_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own: list[int] = []
+
+    def watched(reference: Any, bags: Any) -> Any:
+        own.append(len(bags))
+        return own_part(reference, bags)
+
+    monkeypatch.setattr(arms, "own_part", watched)
     result = tune(tmp_path, *PRIVATE, "--budget", 20)
     assert result.exit_code == 0, result.stderr
     told = json.loads(result.stdout)
@@ -120,6 +131,7 @@ def test_private_people_are_charged_for_every_trial_and_told_before(tmp_path: Pa
     spent, rows = ledger.epsilon(), ledger.entries()
     ledger.close()
     assert told["spent"]["epsilon"] == spent <= 20
+    assert own and not any(own)  # no exact moment of a private person was looked at
     one = epsilon(ledger_events(rows[:3]), 1e-4)
     assert one == pytest.approx(8.0, abs=1e-3) and spent > 12
     assert f"epsilon {spent:.4g}" in told["statement"]
@@ -186,10 +198,10 @@ def test_faces_of_unknown_standing_are_not_searched_over(tmp_path: Path) -> None
     assert "needs --budget" in tune(tmp_path, text=declared).stderr
 
 
-def test_knobs_that_move_the_price_are_no_part_of_a_selection(tmp_path: Path) -> None:
-    text = SEARCH + "gradient_share = [0.0, 0.3]\n"
-    asked = [*PRIVATE, "--budget", "90", "--random", "geometric:3"]
-    assert "leave gradient_share out" in tune(tmp_path, *asked, text=text).stderr
+@pytest.mark.parametrize("knob", ["gradient_share = [0.0, 0.3]", "own_tuning = [true, false]"])
+def test_what_is_for_public_people_is_not_turned_on_private_ones(tmp_path: Path, knob: str) -> None:
+    text = SEARCH + f"{knob}\n"
+    assert "public people only" in tune(tmp_path, *PRIVATE, "--budget", 90, text=text).stderr
 
 
 def test_without_a_yes_nothing_is_spent(tmp_path: Path) -> None:
