@@ -7,11 +7,11 @@ from typing import Any
 
 from client.privacy.ledger import Budget
 from common.config import build, read_toml
-from common.errors import CohortError, ConfigError, PlanError, TrunkError
+from common.errors import CohortError, ConfigError, ForbiddenError, PlanError, TrunkError
 from common.evidence.limits import SHIPPED, Gates
-from common.models.tail import BIAS, WEIGHT
 from common.moments.names import EVALUATION, GRADIENT, evaluation_sum, sum_name
 from common.privacy import accountant
+from common.privacy.heads import GENDER, HeadTerms
 from common.privacy.plan import (
     SHIPPED_OBJECTIVES,
     EvaluationMechanism,
@@ -20,6 +20,7 @@ from common.privacy.plan import (
     PrivacyPlan,
 )
 from common.secagg.terms import LEAST_SITES, MOST_SITES
+from common.text.forbidden import refuse
 
 MOST_EPSILON = 50.0
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -74,7 +75,8 @@ class SitePolicy:
     release_slot: float = 600.0  # seconds an answer may be held back, at most
     trunks: tuple[str, ...] = ()  # SHA-256 of those that may be used; empty: the site's own
     tensors: tuple[str, ...] = ("moments.", GRADIENT, EVALUATION)  # may leave: names or beginnings
-    denied_attributes: tuple[str, ...] = ()  # no mechanism may be about them
+    heads: tuple[str, ...] = ()  # kinds that may learn from labels: people agreed to that, too
+    denied_attributes: tuple[str, ...] = ()  # no mechanism may be about them, nor any label
     cohort: int = 1  # fewest sites a charter must ask for
     least_sites: int = LEAST_SITES  # fewest sites in a secure sum that this one is part of
     yearly_refresh: bool = False  # whether epsilon is for a calendar year
@@ -99,6 +101,8 @@ class SitePolicy:
             )
         if any(not _HASH.fullmatch(trunk) for trunk in self.trunks):
             raise ConfigError("trunks are SHA-256 hashes: 64 of 0-9 and a-f")
+        if unknown := set(self.heads) - {"attributes", "age", GENDER}:
+            raise ConfigError(f"heads: there is no {', '.join(sorted(unknown))}")
         if "" in self.tensors:
             raise ConfigError("tensors must not hold an empty name, which would allow any")
         if self.rounds < 1:
@@ -125,6 +129,10 @@ class SitePolicy:
     def allows_objective(self, name: str) -> bool:
         """Whether people may be trained on objective ``name``: the reviewed ones only."""
         return name in SHIPPED_OBJECTIVES
+
+    def allows_head(self, kind: str) -> bool:
+        """Whether labels of this kind may be learnt from: only where the operator says so."""
+        return kind in self.heads
 
     def check_means(self, budget: Budget, entropy: str, durable: bool) -> None:
         """Raises ``ConfigError`` if an agent's ledger or source of noise promises less than this.
@@ -172,8 +180,10 @@ class SitePolicy:
                     "adversarial_on = 'crops' needs pictures, and this site keeps features only: "
                     "ask the centre for adversarial_on = 'features'"
                 )
+            for head in mechanism.heads:
+                self._check_head(head)
             words = [*words, mechanism.objective]
-            released = [GRADIENT + name for name in (WEIGHT, BIAS)]
+            released = [GRADIENT + name for name in mechanism.trained]
         elif isinstance(mechanism, EvaluationMechanism):
             released = [evaluation_sum(mechanism.name)]
         else:
@@ -182,3 +192,16 @@ class SitePolicy:
             raise PlanError(f"{', '.join(sorted(denied))}: denied by policy.toml")
         for name in released:
             self.check_tensor(name)
+
+    def _check_head(self, head: HeadTerms) -> None:
+        """Raises ``PlanError`` for a head that this site does not switch on, or whose labels are
+        about what is forbidden everywhere or denied here. The error names the category alone."""
+        if not self.allows_head(head.kind):
+            raise PlanError(
+                f"a head for {head.kind} learns from labels, and this site switches none on: "
+                f'heads = ["{head.kind}"] in policy.toml, if the people agreed to it'
+            )
+        try:
+            refuse(head.words, also=self.denied_attributes)
+        except ForbiddenError as error:
+            raise PlanError(f"the labels of a head: {error}") from None

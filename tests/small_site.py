@@ -10,13 +10,17 @@ import numpy as np
 
 from client.agent.charters import Offer
 from client.agent.facts import Approvals, Membership, Participants, SiteFacts
+from client.agent.labels import SiteLabels
 from client.agent.people import SitePeople
 from client.agent.training import Training
 from client.policy import AutoAccept, SitePolicy
 from client.privacy.entropy import OsEntropy
 from client.privacy.ledger import Budget, Ledger
+from common.heads.planned import planned_shapes
 from common.models.tail import BIAS, WEIGHT
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT, SHIFT, THRESHOLD
+from common.privacy.heads import CENTRE as CENTRED
+from common.privacy.heads import SCALE, HeadTerms
 from common.privacy.plan import (
     EvaluationMechanism,
     GradientMechanism,
@@ -49,6 +53,7 @@ class Site:
     identity: SigningKey = field(default_factory=SigningKey.generate)
     approvals: Approvals | None = None
     people: Participants | None = None  # in place of ``features``
+    labels: SiteLabels | None = None  # of ``features``
     _ledger: Ledger | None = None
 
     @property
@@ -62,7 +67,7 @@ class Site:
         facts = SiteFacts(
             camera_type="door",
             trunk=TRUNK,
-            people=self.people or SitePeople(self.features, self.person),
+            people=self.people or SitePeople(self.features, self.person, self.labels),
             negatives=np.random.default_rng(9).normal(size=(8, D)).astype(np.float32),
             membership=Membership(
                 federation=FEDERATION, site="north", identity=self.identity, centre=CENTRE.public
@@ -155,6 +160,41 @@ def accepted(site: Site, plan: PrivacyPlan) -> Training:
     asked = offer(plan)
     assert room.accept(asked) == charter_digest(Signed.from_json(asked.charter))
     return room
+
+
+HEADS = (
+    HeadTerms(kind="attributes", weight=0.5, names=("beard", "hat"), shown=(5, 2), absent=(5, 8)),
+    HeadTerms(kind="age", weight=0.25),
+)
+
+
+def head_plan(identity: float = 1.0, heads: tuple[HeadTerms, ...] = HEADS, **terms: Any) -> Any:
+    """Two rounds of gradients for tail and heads at once."""
+    steps = GradientMechanism(
+        sigma=3.0, clip=1.0, rate=0.5, rounds=2, negatives=4, heads=heads, identity=identity
+    )
+    return PrivacyPlan(**{**_terms((steps,)), **terms})
+
+
+def heads(given: tuple[HeadTerms, ...] = HEADS, seed: int = 3) -> Arrays:
+    """What a charter begins with of ``given``, and how they see a feature."""
+    rng = np.random.default_rng(seed)
+    shapes = {**planned_shapes(given, D), CENTRED: (D,)}
+    drawn = {n: rng.normal(size=shape).astype(np.float32) for n, shape in shapes.items()}
+    return {**drawn, SCALE: np.linspace(0.5, 1.5, D).astype(np.float32)}
+
+
+def labels(people: int, pictures: int, seed: int = 4) -> SiteLabels:
+    """Random ones, some of them missing; with columns that no plan here names."""
+    rng, count = np.random.default_rng(seed), people * pictures
+    age = rng.uniform(15, 80, count).astype(np.float32)
+    age[::4] = np.nan
+    return SiteLabels(
+        names=("hat", "earrings", "beard"),
+        attributes=rng.integers(-1, 2, (count, 3)).astype(np.int8),
+        age=age,
+        gender=rng.integers(0, 2, count).astype(np.int8),
+    )
 
 
 def request(number: int) -> Arrays:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.agent.facts import SiteFacts
+from client.agent.mechanisms import check_initial
 from client.policy import SitePolicy
 from client.privacy.account import Accepted
 from client.privacy.chain import Head
@@ -29,6 +30,7 @@ from common.errors import (
 from common.models.tail import BIAS, WEIGHT
 from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
 from common.privacy import accountant
+from common.privacy.heads import CENTRE, SCALE
 from common.privacy.plan import EvaluationMechanism, GradientMechanism, PrivacyPlan, Round
 from common.secagg.terms import terms_of
 from common.trust.charter import (
@@ -171,6 +173,7 @@ class Charters:
         if digest_of(offer.initial) != terms.initial:
             raise CharterError("the digests of the initial arrays are not those of the charter")
         self._policy.check(terms.plan, self._facts.trunk)
+        check_initial(terms.plan, offer.initial, self._facts.negatives.shape[1])
         if not self._policy.allows_plain(terms.plan):
             self._check_sums(terms)
         known, named = self._facts.public, terms.plan.public
@@ -209,19 +212,23 @@ def check_start(
 ) -> None:
     """Raises ``CharterError`` if ``shared`` moves what the charter fixed.
 
-    Guarantee: moments are released in the coordinates that the charter named, and the first
-    gradient round starts from the charter's tail: neither can be chosen after the acceptance.
-    Leaks: later tails depend on other sites' releases, which a site cannot see: a dishonest
-    centre chooses them, and learns no more than the plan's noise and clip allow for any tail. So
-    it does the tail that is evaluated, and the thresholds.
+    Guarantee: moments are released in the coordinates that the charter named; every array that is
+    trained is the charter's until a round has trained it, and how heads see a feature is the
+    charter's in every round: none of it can be chosen after the acceptance.
+    Leaks: later tails and heads depend on other sites' releases, which a site cannot see: a
+    dishonest centre chooses them, and learns no more than the plan's noise and clip allow for any.
+    So it does the tail that is evaluated, and the thresholds.
     """
-    if isinstance(current.mechanism, EvaluationMechanism):
+    mechanism = current.mechanism
+    if isinstance(mechanism, EvaluationMechanism):
         return
-    if isinstance(current.mechanism, GradientMechanism):
-        names = (WEIGHT, BIAS) if current.number == _first_gradient(accepted.plan) else ()
-    else:
-        names = (FRAME_WEIGHT, FRAME_BIAS)
-    for name in names:
+    fixed: tuple[str, ...] = (FRAME_WEIGHT, FRAME_BIAS)
+    if isinstance(mechanism, GradientMechanism):
+        begun = _trained_before(accepted.plan, current)
+        named = dict.fromkeys((WEIGHT, BIAS, *mechanism.trained))
+        fixed = tuple(name for name in named if name not in begun)
+        fixed += (CENTRE, SCALE) if mechanism.heads else ()
+    for name in fixed:
         if array_digests({name: shared[name]})[name] != accepted.arrays.get(name):
             raise CharterError(f"{name} is not the one of the charter")
 
@@ -232,10 +239,13 @@ def _terms(signed: Signed, centre: PublicKey, federation: str) -> CharterTerms:
     return read_charter(signed, centre, federation, -math.inf)
 
 
-def _first_gradient(plan: PrivacyPlan) -> int:
-    number = 1
+def _trained_before(plan: PrivacyPlan, current: Round) -> set[str]:
+    """What some earlier round of ``plan`` has moved."""
+    begun: set[str] = set()
     for mechanism in plan.mechanisms:
-        if isinstance(mechanism, GradientMechanism):
+        mine = mechanism == current.mechanism
+        if isinstance(mechanism, GradientMechanism) and not (mine and current.steps.start == 0):
+            begun |= set(mechanism.trained)
+        if mine:
             break
-        number += mechanism.rounds
-    return number
+    return begun

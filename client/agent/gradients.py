@@ -1,7 +1,7 @@
-"""A gradient round: DP-SGD over the site's people on the linear tail, through Opacus.
+"""A gradient round: DP-SGD over the site's people on tail and heads at once, through Opacus.
 
-What leaves is how far the tail moved over the round's steps, divided by the learning rate: one
-step gives the noised sum over rate * people. Pictures, losses and sample sizes stay.
+What leaves is how far they moved over the round's steps, divided by the learning rate: one step
+gives the noised sum over rate * people. Pictures, labels, losses and sample sizes stay.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,15 +11,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from client.agent.labels import SiteLabels
 from client.agent.people import SitePeople
 from client.privacy.adversary import FeatureAdversary, Hardened
 from client.privacy.entropy import Entropy
+from client.privacy.joint import Joint, Person, Reading, Trained
 from client.privacy.objective import OBJECTIVES, Objective
 from client.privacy.sampler import choose, poisson
 from client.privacy.step import private_step, sgd
 from common.errors import PlanError
+from common.heads.head import PictureLabels
+from common.heads.planned import planned_head
 from common.models.tail import BIAS, WEIGHT, Tail
 from common.moments.names import GRADIENT, SHIFT
+from common.privacy.heads import CENTRE, GENDER, SCALE
 from common.privacy.plan import GradientMechanism
 
 if TYPE_CHECKING:
@@ -35,34 +40,34 @@ def gradient_update(
     negatives: NDArray[np.float32],
     terms: "Terms",
 ) -> Arrays:
-    """Start minus end of the tail over ``steps_per_round`` private steps / learning rate.
+    """Start minus end of what is trained over ``steps_per_round`` private steps / learning rate.
 
     Public negatives are moved by the shift the centre sends, which comes from an earlier release:
     negatives that look like another camera teach the tail to tell cameras apart. Sums are divided
     by rate * the plan's people, a public constant, never by how many took part. The proximal pull
     comes outside clip and noise: it is a function of noised steps and public constants alone.
     """
-    module = Tail(shared[WEIGHT], shared[BIAS]).module()
+    module = _module(mechanism, shared)
     rate = mechanism.learning_rate / (mechanism.rate * terms.people)
     optimizer = sgd(
         module, rate=rate, sigma=terms.sigma, clip=mechanism.clip, entropy=terms.entropy
     )
     for _ in range(mechanism.steps_per_round):
         public = _some(negatives + shared[SHIFT], mechanism.negatives, terms.entropy)
-        objective = _objective(mechanism, module, public)
+        loss = _loss(mechanism, shared, module, public)
         sampled = poisson(len(people), mechanism.rate, terms.entropy)
-        bags = [_views(people.bag(i), mechanism.views, terms.entropy) for i in sampled]
+        persons = [_person(people, i, mechanism, terms.entropy) for i in sampled]
         pull = _pull(module, shared, mechanism)
-        private_step(module, objective, bags, optimizer)
+        private_step(module, loss, persons, optimizer)
         with torch.no_grad():
             for p, back in pull:
                 p.sub_(back)
-    after = {WEIGHT: module.weight, BIAS: module.bias}
+    after = module.named()
     return {
         GRADIENT + name: np.asarray(
-            (shared[name] - value.detach().numpy()) / mechanism.learning_rate, np.float32
+            (shared[name] - after[name].detach().numpy()) / mechanism.learning_rate, np.float32
         )
-        for name, value in after.items()
+        for name in mechanism.trained
     }
 
 
@@ -73,20 +78,49 @@ def gradient_rows(
     negatives: NDArray[np.float32],
     entropy: Entropy,
 ) -> Iterator[NDArray[np.float32]]:
-    """One row (1, K) a sampled person: the gradient over weight and bias, not yet clipped.
+    """One row (1, K) a sampled person: the gradient over all that is trained, not yet clipped.
 
     What one private step looks at, for a plan of one step a round, which is all that distributed
     noise allows; there is nothing to pull back then. Guarantee: a row depends on that person's own
-    pictures, public features and the shared tail only.
+    pictures and labels, public features and the shared arrays only.
     """
-    module = Tail(shared[WEIGHT], shared[BIAS]).module()
+    module = _module(mechanism, shared)
     public = _some(negatives + shared[SHIFT], mechanism.negatives, entropy)
-    objective = _objective(mechanism, module, public)
+    loss = _loss(mechanism, shared, module, public)
+    values = module.named()
+    trained = [values[name] for name in mechanism.trained]
     for number in poisson(len(people), mechanism.rate, entropy):
-        bag = _views(people.bag(number), mechanism.views, entropy)
-        loss, trained = objective(module, bag), [module.weight, module.bias]
-        parts = torch.autograd.grad(loss, trained, materialize_grads=True)
+        person = _person(people, number, mechanism, entropy)
+        parts = torch.autograd.grad(loss(module, person), trained, materialize_grads=True)
         yield torch.cat([part.flatten() for part in parts]).numpy()[None]
+
+
+def _module(mechanism: GradientMechanism, shared: Mapping[str, NDArray[Any]]) -> Trained:
+    """Tail and heads as they begin the round; of both, what the plan trains is trainable."""
+    names = [name for head in mechanism.heads for name in head.arrays]
+    heads = {name: torch.tensor(shared[name], dtype=torch.float32) for name in names}
+    tail = Tail(shared[WEIGHT], shared[BIAS]).module()
+    return Trained(tail, heads, frozen=mechanism.identity == 0)
+
+
+def _loss(
+    mechanism: GradientMechanism,
+    shared: Mapping[str, NDArray[Any]],
+    module: Trained,
+    public: torch.Tensor,
+) -> Joint:
+    """The plan's loss of one person: identity and heads, weighed by the plan."""
+    objective = _objective(mechanism, module, public)
+    if not mechanism.heads:
+        return Joint(objective)
+    reading = Reading(
+        heads=[planned_head(terms) for terms in mechanism.heads],
+        weights={terms.kind: terms.weight for terms in mechanism.heads},
+        arrays=module.arrays,
+        centre=torch.tensor(shared[CENTRE] + shared[SHIFT]),  # where the public ones were moved to
+        scale=torch.tensor(shared[SCALE]),
+    )
+    return Joint(objective, mechanism.identity, reading)
 
 
 def _objective(
@@ -105,19 +139,41 @@ def _objective(
 
 
 def _pull(
-    module: torch.nn.Linear, shared: Mapping[str, NDArray[Any]], mechanism: GradientMechanism
+    module: Trained, shared: Mapping[str, NDArray[Any]], mechanism: GradientMechanism
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """How far each parameter goes back towards the start of the round: FedProx's step."""
     share = mechanism.learning_rate * mechanism.proximal
     if share == 0:
         return []
-    start = {WEIGHT: module.weight, BIAS: module.bias}
-    return [(p, share * (p.detach() - torch.from_numpy(shared[n]))) for n, p in start.items()]
+    now = module.named()
+    return [
+        (now[n], share * (now[n].detach() - torch.from_numpy(shared[n]))) for n in mechanism.trained
+    ]
 
 
 def _some(negatives: NDArray[np.float32], most: int, entropy: Entropy) -> torch.Tensor:
     return torch.from_numpy(negatives[choose(len(negatives), most, entropy)])
 
 
-def _views(bag: NDArray[np.float32], most: int, entropy: Entropy) -> torch.Tensor:
-    return torch.from_numpy(bag[choose(len(bag), most, entropy)])
+def _person(
+    people: SitePeople, number: int, mechanism: GradientMechanism, entropy: Entropy
+) -> Person:
+    """At most ``views`` pictures of one person, and what is said of those very pictures."""
+    bag = people.bag(number)
+    rows = choose(len(bag), mechanism.views, entropy)
+    said = people.labels(number) if mechanism.heads else None
+    labels = PictureLabels() if said is None else _said(said.at(rows), mechanism)
+    return Person(torch.from_numpy(bag[rows]), labels)
+
+
+def _said(said: SiteLabels, mechanism: GradientMechanism) -> PictureLabels:
+    """What the plan's heads ask for, and nothing else."""
+    wanted = {head.kind: head for head in mechanism.heads}
+    named = said.named(wanted["attributes"].names) if "attributes" in wanted else None
+    return PictureLabels(
+        attributes=None if named is None else torch.from_numpy(named),
+        age=torch.from_numpy(said.age) if "age" in wanted and said.age is not None else None,
+        gender=(
+            torch.from_numpy(said.gender) if GENDER in wanted and said.gender is not None else None
+        ),
+    )

@@ -15,7 +15,7 @@ from client.privacy.evaluation import evaluations
 from client.privacy.gate import Entry, release_bound
 from client.privacy.integer_noise import private_steps, steps_of_blocks
 from client.privacy.moments import private_sum
-from common.errors import PlanError, WireError
+from common.errors import CharterError, PlanError, WireError
 from common.models.tail import BIAS, WEIGHT, Tail
 from common.moments.names import (
     FRAME_BIAS,
@@ -28,14 +28,17 @@ from common.moments.names import (
     sum_size,
 )
 from common.privacy.cells import cells_of
+from common.privacy.heads import CENTRE, SCALE
 from common.privacy.plan import (
     EvaluationMechanism,
     GradientMechanism,
     Mechanism,
     MomentMechanism,
+    PrivacyPlan,
     Round,
 )
 from common.secagg.fixed_point import FixedPoint
+from common.trust.charter import shape_of
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -69,8 +72,9 @@ def check_request(current: Round, arrays: Mapping[str, NDArray[Any]], features: 
     paid for.
     """
     weight, bias, *more = _names(current.mechanism)
-    if set(arrays) != {weight, bias, *more}:
-        raise WireError(f"expected exactly {', '.join((weight, bias, *more))}")
+    wanted = _shapes_of_heads(current.mechanism, features)
+    if set(arrays) != {weight, bias, *more, *wanted}:
+        raise WireError(f"expected exactly {', '.join((weight, bias, *more, *wanted))}")
     matrix, offset = arrays[weight], arrays[bias]
     if matrix.ndim != 2 or matrix.shape[1] != features or offset.shape != matrix.shape[:1]:
         raise WireError(f"{weight} or {bias} has the wrong shape")
@@ -87,7 +91,24 @@ def check_request(current: Round, arrays: Mapping[str, NDArray[Any]], features: 
         raise WireError(f"{THRESHOLD} must be cosines, in [-1, 1]")
     if any(arrays[name].shape != (length,) for name in more):
         raise WireError(f"{', '.join(more)} has the wrong shape")
-    return {name: arrays[name] for name in (weight, bias, *more)}
+    for name, shape in wanted.items():
+        if arrays[name].shape != shape:
+            raise WireError(f"{name} has the wrong shape")
+    return {name: arrays[name] for name in (weight, bias, *more, *wanted)}
+
+
+def check_initial(plan: PrivacyPlan, initial: Mapping[str, str], features: int) -> None:
+    """Raises unless the charter begins with the arrays of all heads that ``plan`` trains.
+
+    ``initial`` are digests by name. ``CharterError`` for one that lacks or is of another shape or
+    type; ``PlanError`` for a head that nobody makes, such as one of what is forbidden.
+    """
+    for mechanism in plan.mechanisms:
+        for name, shape in _shapes_of_heads(mechanism, features).items():
+            if not initial.get(name, "").startswith("float32["):
+                raise CharterError(f"the charter begins without {name}, which its plan trains")
+            if shape_of(initial[name]) != shape:
+                raise CharterError(f"{name} of the charter has another shape than its plan says")
 
 
 def entries(current: Round, shared: Arrays, people: int) -> tuple[Entry, ...]:
@@ -100,7 +121,7 @@ def entries(current: Round, shared: Arrays, people: int) -> tuple[Entry, ...]:
         name, size = _sum_of(mechanism, _shapes(shared))
         bound = release_bound(MOST_PEOPLE, mechanism.clip, mechanism.sigma, size)
         return (Entry(name, (size,), "float32", bound),)
-    trained = {name: shared[name] for name in (WEIGHT, BIAS)}
+    trained = {name: shared[name] for name in mechanism.trained}
     size = sum(array.size for array in trained.values())
     bound = release_bound(MOST_PEOPLE, mechanism.clip, mechanism.sigma, size)
     bound *= mechanism.steps_per_round / (mechanism.rate * people)
@@ -114,7 +135,7 @@ def size_of(current: Round, shapes: Mapping[str, tuple[int, ...]]) -> int:
     mechanism = current.mechanism
     try:
         if isinstance(mechanism, GradientMechanism):
-            return sum(math.prod(shapes[name]) for name in (WEIGHT, BIAS))
+            return sum(math.prod(shapes[name]) for name in mechanism.trained)
         return _sum_of(mechanism, shapes)[1]
     except (KeyError, IndexError):
         raise PlanError("the charter's initial arrays do not say how large a release is") from None
@@ -136,7 +157,7 @@ def steps(
     if isinstance(mechanism, GradientMechanism):
         from client.agent.gradients import gradient_rows
 
-        size = shared[WEIGHT].size + shared[BIAS].size
+        size = sum(shared[name].size for name in mechanism.trained)
         blocks = gradient_rows(mechanism, shared, people, negatives, terms.entropy)
         return steps_of_blocks(blocks, size, terms.grid, terms.entropy)
     rows = _rows(mechanism, shared, people, negatives)
@@ -190,6 +211,15 @@ def _sum_of(
 
 def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:
     return {name: array.shape for name, array in arrays.items()}
+
+
+def _shapes_of_heads(mechanism: Mechanism, features: int) -> dict[str, tuple[int, ...]]:
+    """Of all shared arrays that ``mechanism`` needs for its heads, in their order; often none."""
+    if not isinstance(mechanism, GradientMechanism) or not mechanism.heads:
+        return {}
+    from common.heads.planned import planned_shapes  # torch, only where used
+
+    return {**planned_shapes(mechanism.heads, features), CENTRE: (features,), SCALE: (features,)}
 
 
 def _names(mechanism: Mechanism) -> tuple[str, ...]:

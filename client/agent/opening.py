@@ -1,7 +1,10 @@
 """What an agent works with, opened from its site's folder: keys, people, ledger, policy.
 
 Who is trained on: where `site.toml` names a folder of faces everybody in it, so the operator may
-put only those there who are willing; otherwise who agreed to it, as the vault knows.
+put only those there who are willing; otherwise who agreed to it, as the vault knows. What
+`labels.csv` says of a folder's pictures heads may learn, if `heads` of `policy.toml` switches their
+kind on: the operator leaves empty what somebody did not agree to. Of the vault's people nothing is
+said, so heads learn nothing of them.
 """
 
 import json
@@ -14,6 +17,7 @@ from client.agent.attempts import Attempts
 from client.agent.desk import Desk, Price
 from client.agent.faces import KnownFaces
 from client.agent.facts import Membership, Participants, SiteFacts
+from client.agent.labels import labels_of
 from client.agent.participants import RunsPlace, VaultPeople
 from client.agent.people import SitePeople
 from client.agent.rosters import Rosters
@@ -175,7 +179,7 @@ def _people(
 ) -> Participants:
     if config.faces is not None:
         features, faces = known.features("faces", config.faces)
-        return SitePeople(features, faces.person)
+        return SitePeople(features, faces.person, labels_of(faces))
     if vault is None:
         raise ConfigError(f"{home.settings} names no faces to train on, and no vault is open")
     trunk = known.trunk

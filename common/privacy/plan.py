@@ -15,8 +15,10 @@ from typing import Any, Literal, NoReturn, TypeAlias
 
 from common.config import build
 from common.errors import ConfigError, PlanError
+from common.models.tail import BIAS, WEIGHT
 from common.privacy.accountant import Event
 from common.privacy.cells import MOST_THRESHOLDS, sensitivity
+from common.privacy.heads import HeadTerms, check_heads
 
 NoiseModel = Literal["local", "distributed", "none"]
 
@@ -70,6 +72,10 @@ class GradientMechanism:
     their pictures attacked: own pictures, the tail as it is, public negatives, nothing else. Its
     one gradient is clipped once, so it costs no more. ``adversarial_eps`` is the radius: L2 of a
     feature, or L-inf of pixels in [0, 1] where the attack is on ``crops``.
+
+    With ``heads`` it is ``identity`` times that loss plus each head's weight times its loss of the
+    same pictures, as they are and not attacked: still one scalar, one gradient, one clip. At
+    ``identity`` 0 the heads alone are trained, and the tail neither moves nor is released.
     """
 
     kind: Literal["gradient"] = "gradient"
@@ -88,11 +94,14 @@ class GradientMechanism:
     adversarial_steps: int = 0  # 0: nothing is attacked
     adversarial_eps: float = 0.0
     adversarial_on: Literal["features", "crops"] = "features"  # crops: where a site keeps them
+    heads: tuple[HeadTerms, ...] = ()
+    identity: float = 1.0  # weight of the objective beside the heads
 
     def __post_init__(self) -> None:
         _make_plain(self)
         _check_noise(self.name, self.sigma, self.clip)
         _check_adversary(self)
+        check_heads(self.name, self.heads, self.identity)
         if not 0 < self.rate <= 1:
             raise PlanError(f"{self.name}: rate must be in (0, 1], got {self.rate}")
         if not is_objective(self.objective):
@@ -112,6 +121,12 @@ class GradientMechanism:
     def event(self) -> Event:
         """What one round costs."""
         return Event(self.sigma, self.rate, self.steps_per_round)
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The shared arrays that a round moves, in the order in which their sums are put."""
+        tail = (WEIGHT, BIAS) if self.identity > 0 else ()
+        return (*tail, *(name for head in self.heads for name in head.arrays))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -238,6 +253,12 @@ class PrivacyPlan(Terms):
                 done.append(Round(len(done) + 1, mechanism, range(first, first + each)))
         return tuple(done)
 
+    @property
+    def heads(self) -> tuple[HeadTerms, ...]:
+        """Every head that some mechanism trains; none in most plans."""
+        gradients = [m for m in self.mechanisms if isinstance(m, GradientMechanism)]
+        return tuple(head for mechanism in gradients for head in mechanism.heads)
+
     def events(self) -> tuple[Event, ...]:
         """The whole plan as the accountant sees it, one event a mechanism."""
         return tuple(
@@ -254,8 +275,8 @@ class PrivacyPlan(Terms):
     def to_json(self) -> str:
         """Canonical JSON: equal plans give equal text, and so equal digests.
 
-        A proximal term of 0 and an attack of no steps are left out, as in plans from before
-        there were any.
+        A proximal term of 0, an attack of no steps and an empty list of heads are left out, as in
+        plans from before there were any.
         """
         table = dataclasses.asdict(self)
         for entry in table["mechanisms"]:
@@ -264,6 +285,8 @@ class PrivacyPlan(Terms):
             if entry.get("adversarial_steps") == 0:
                 for key in _ADVERSARIAL:
                     del entry[key]
+            if not entry.get("heads", True):
+                del entry["heads"], entry["identity"]
         return json.dumps(table, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod
@@ -344,3 +367,5 @@ def _check_adversary(mechanism: GradientMechanism) -> None:
     told = (mechanism.adversarial_steps > 0, mechanism.adversarial_eps > 0)
     if any(told) != all(told) or (on == "crops" and not all(told)):
         raise PlanError(f"{name}: adversarial_steps and adversarial_eps go together")
+    if any(told) and mechanism.identity == 0:
+        raise PlanError(f"{name}: attacks are on identity, and identity = 0 trains none")

@@ -94,7 +94,17 @@ def _mechanism(mechanism: Mechanism) -> dict[str, Any]:
             "eps": mechanism.adversarial_eps,
             "on": mechanism.adversarial_on,
         }
+    if isinstance(mechanism, GradientMechanism) and mechanism.heads:
+        told["heads"] = heads_of(mechanism)
     return told
+
+
+def heads_of(mechanism: GradientMechanism) -> dict[str, Any]:
+    """How much each head counts beside identity, and which attributes are learnt."""
+    told: dict[str, Any] = {"identity": mechanism.identity}
+    told |= {head.kind: head.weight for head in mechanism.heads}
+    names = [name for head in mechanism.heads for name in head.names]
+    return {**told, **({"names": names} if names else {})}
 
 
 def _everywhere(plan: PrivacyPlan, spent: Mapping[str, Sequence[Event]]) -> tuple[Event, ...]:

@@ -1,0 +1,78 @@
+"""What a plan says of a head that private steps train beside the tail: all of it is public.
+
+A head reads the feature of the frozen trunk and says something of a picture; its loss joins that of
+the tail in one person's ONE loss, so it costs no further epsilon. Which words no plan may name is
+a site's to say (``client.policy``): here is only what makes a plan whole.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from common.errors import PlanError
+
+GENDER = "gender"
+CENTRE, SCALE = "heads.scaling.centre", "heads.scaling.scale"  # (D,): how heads see a feature
+MOST_ATTRIBUTES = 64
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+_MOST = 10**9
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeadTerms:
+    """One head of a gradient mechanism. ``weight`` multiplies its part of a person's loss.
+
+    ``names`` are the attributes, in the order of the head's rows; no other head has any. ``shown``
+    and ``absent`` count PUBLIC pictures with and without each, by which rare sides are weighed up;
+    those of a gender head count women and men, and an age head has none. ``PlanError`` for
+    anything else.
+    """
+
+    kind: Literal["attributes", "age", "gender"]
+    weight: float
+    names: tuple[str, ...] = ()
+    shown: tuple[int, ...] = ()
+    absent: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", float(self.weight))
+        if self.kind not in ("attributes", "age", GENDER):
+            raise PlanError(f"no plan trains a head called {str(self.kind)[:20]!r}")
+        if not 0 < self.weight <= _MOST:
+            raise PlanError(f"head {self.kind}: weight must be in (0, {_MOST}]")
+        self._check_names()
+        counted = {"attributes": len(self.names), "age": 0, GENDER: 1}[self.kind]
+        if not len(self.shown) == len(self.absent) == counted:
+            raise PlanError(f"head {self.kind}: {counted} public counts of either side are wanted")
+        if any(type(n) is not int or not 0 <= n <= _MOST for n in (*self.shown, *self.absent)):
+            raise PlanError(f"head {self.kind}: a public count is a whole number from 0")
+
+    @property
+    def arrays(self) -> tuple[str, str]:
+        """The names of the head's two arrays, in the order in which they are summed."""
+        return f"heads.{self.kind}.weight", f"heads.{self.kind}.bias"
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What the head is about, for whoever denies topics."""
+        return (self.kind, *self.names)
+
+    def _check_names(self) -> None:
+        if (self.kind == "attributes") != bool(self.names) or len(self.names) > MOST_ATTRIBUTES:
+            raise PlanError(f"an attributes head, and no other, names 1-{MOST_ATTRIBUTES} of them")
+        if len(set(self.names)) < len(self.names):
+            raise PlanError("an attribute is named twice")
+        if not all(_NAME.fullmatch(name) for name in self.names):
+            raise PlanError("an attribute is called by 1-48 of a-z, 0-9 and '_', a letter first")
+
+
+def check_heads(name: str, heads: tuple[HeadTerms, ...], identity: float) -> None:
+    """Raises ``PlanError`` unless one mechanism called ``name`` can train ``heads`` as one loss."""
+    kinds = [head.kind for head in heads]
+    if len(set(kinds)) < len(kinds):
+        raise PlanError(f"{name}: two heads of one kind")
+    if not (math.isfinite(identity) and 0 <= identity <= _MOST):
+        raise PlanError(f"{name}: identity is the weight of the objective, in [0, {_MOST}]")
+    if not heads and identity != 1:  # one plan has one text
+        raise PlanError(f"{name}: without heads there is nothing to weigh identity against")
