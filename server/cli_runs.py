@@ -43,6 +43,13 @@ def charter() -> None:
     help="Against each person's features in a gradient round; 0: none.",
 )
 @click.option("--adversarial-eps", type=float, default=0.0, help="L2 radius of that in features.")
+@click.option("--heads", type=FILE, help="Public heads that gradient rounds train on as well.")
+@click.option(
+    "--head",
+    multiple=True,
+    metavar="KIND[:WEIGHT]",
+    help="attributes, age, gender or identity, and how much it counts; by default the file says.",
+)
 @click.option("--noise", type=click.Choice(["local", "distributed"]), default="local")
 @click.option("--honest-sites", type=MANY, default=1, help="That share distributed noise.")
 @click.option("--pooling", type=click.Choice(["camera_type", "all"]), default="camera_type")

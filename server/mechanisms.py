@@ -7,6 +7,7 @@ from common.errors import ConfigError
 from common.moments.reference import MEAN_RADIUS, MEAN_SHARE
 from common.privacy.accountant import Event
 from common.privacy.calibrate import scaled_to_budget, sigma_for, split_budget
+from common.privacy.heads import HeadTerms
 from common.privacy.plan import (
     EvaluationMechanism,
     GradientMechanism,
@@ -39,6 +40,8 @@ class Recipe:
     gradient_clip: float = CLIP
     adversarial_steps: int = 0
     adversarial_eps: float = 0.0
+    heads: tuple[HeadTerms, ...] = ()  # trained in the gradient rounds
+    identity: float = 1.0  # weight of identity beside them
     evaluation_share: float = 0.0
     evaluate_before: bool = False
     thresholds: int = 1
@@ -111,6 +114,8 @@ def _gradients(recipe: Recipe, sigma: float) -> GradientMechanism:
         proximal=recipe.proximal,
         adversarial_steps=recipe.adversarial_steps,
         adversarial_eps=recipe.adversarial_eps,
+        heads=recipe.heads,
+        identity=recipe.identity,
     )
 
 

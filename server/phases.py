@@ -29,6 +29,7 @@ from common.moments.names import (
     sum_size,
 )
 from common.privacy.cells import cells_of
+from common.privacy.heads import CENTRE, SCALE
 from common.privacy.plan import (
     EvaluationMechanism,
     GradientMechanism,
@@ -65,9 +66,12 @@ class SumTerms:
     people: int
 
 
-def opening(initial: Mapping[str, NDArray[Any]]) -> Arrays:
+def opening(initial: Mapping[str, NDArray[Any]], plan: PrivacyPlan) -> Arrays:
     """The shared arrays a pool starts from; ``RunError`` if the charter left one out."""
     missing = {WEIGHT, BIAS, FRAME_WEIGHT, FRAME_BIAS} - set(initial)
+    for mechanism in plan.mechanisms:
+        if isinstance(mechanism, GradientMechanism):
+            missing |= {*mechanism.trained, *_scaling(mechanism)} - set(initial)
     if missing:
         raise RunError(f"the charter's initial arrays lack {sorted(missing)}")
     return dict(initial)
@@ -77,14 +81,15 @@ def request(current: Round, shared: Mapping[str, NDArray[Any]]) -> Arrays:
     """The arrays a site needs for ``current``, and no others."""
     mechanism = current.mechanism
     if isinstance(mechanism, GradientMechanism):
-        return {WEIGHT: shared[WEIGHT], BIAS: shared[BIAS], SHIFT: _shift(shared)}
+        names = (WEIGHT, BIAS, *mechanism.trained, *_scaling(mechanism))
+        return {SHIFT: shift_of(shared), **{name: shared[name] for name in names}}
     if isinstance(mechanism, EvaluationMechanism):  # what ``Judge.prepared`` put there
         names = (WEIGHT, BIAS, THRESHOLD)
         return {name: shared[asked_name(mechanism.name, name)] for name in names}
     return {name: shared[name] for name in (FRAME_WEIGHT, FRAME_BIAS)}
 
 
-def _shift(shared: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+def shift_of(shared: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
     """The smallest move of public features that puts their mean where the pool released its own."""
     size = shared[FRAME_WEIGHT].shape[1]
     if MEAN not in shared:
@@ -99,7 +104,7 @@ def expected(
     """Shape and dtype of every array of a proper reply."""
     mechanism = current.mechanism
     if isinstance(mechanism, GradientMechanism):
-        return {GRADIENT + name: (shared[name].shape, "float32") for name in (WEIGHT, BIAS)}
+        return {GRADIENT + name: (shared[name].shape, "float32") for name in mechanism.trained}
     if isinstance(mechanism, EvaluationMechanism):
         return {evaluation_sum(mechanism.name): ((cells_of(mechanism.thresholds),), "float32")}
     size = sum_size(mechanism.kind, len(shared[FRAME_BIAS]))
@@ -164,12 +169,17 @@ def absorb(
         after[count] = np.array([pooled.people, pooled.sites], np.float32)
         after[noise] = np.array([pooled.noise_factor], np.float32)
         return after
-    for name in (WEIGHT, BIAS):
+    for name in mechanism.trained:
         velocity = shared.get(VELOCITY + name, np.zeros_like(shared[name]))
         velocity = pooled.momentum * velocity + average[GRADIENT + name]
         after[VELOCITY + name] = np.asarray(velocity, np.float32)
         after[name] = np.asarray(shared[name] - mechanism.learning_rate * velocity, np.float32)
     return after
+
+
+def _scaling(mechanism: GradientMechanism) -> tuple[str, ...]:
+    """How heads see a feature: constants that go along with them and are never trained."""
+    return (CENTRE, SCALE) if mechanism.heads else ()
 
 
 def _pooled_names(mechanism: MomentMechanism | EvaluationMechanism) -> tuple[str, str, str]:

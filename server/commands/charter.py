@@ -35,22 +35,27 @@ from server.strategies.choice import StrategyChoice
 
 if TYPE_CHECKING:
     from server.public import Opening
+    from server.runs.reading import Chosen
 
 PICTURES = 250  # between two lines of progress
 EVER = 0.0  # a moment at which no charter has expired yet: to look at an old one
-_SOURCES = ("public", "trunk", "aligned", "steps", "cache")
+_SOURCES = ("public", "trunk", "aligned", "steps", "cache", "heads")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Where public people and trunk are; ``steps`` of tuning the tail on those people, at most."""
+    """Where public people and trunk are; ``steps`` of tuning the tail on those people, at most.
+
+    ``heads`` are those of public pictures that the run goes on training; None: only the tail.
+    """
 
     public: Path
     trunk: Path
     aligned: bool = False
     steps: int = 600
     cache: Path | None = None
+    heads: "Chosen | None" = None
 
 
 class Lines:
@@ -66,6 +71,17 @@ def asked_of(options: dict[str, Any]) -> tuple[Asked, Sources]:
     """The options of ``charter propose``; ``ConfigError`` for what nobody can mean."""
     given = {key: value for key, value in options.items() if value is not None}
     told = {key: given.pop(key) for key in _SOURCES if key in given}
+    asked = given.pop("head", ())
+    if asked and "heads" not in told:
+        raise ConfigError(
+            "--head chooses among the heads of a file: give --heads FILE, as made by "
+            "`mascaron-admin heads train`"
+        )
+    if "heads" in told:
+        from server.runs.reading import choose_heads
+
+        chosen = told["heads"] = choose_heads(told["heads"], asked)
+        given |= {"heads": chosen.terms, "identity": chosen.identity}
     for key in ("expires", "timeout"):
         given[key] = seconds_of(given[key])
     given["strategy"] = StrategyChoice(name=given["strategy"])
@@ -81,13 +97,16 @@ def propose_command(home: CentreHome, asked: Asked, sources: Sources, now: float
     if (folder / CHARTER).exists():
         raise CharterError(f"{asked.run} is signed already, and stays: choose another --run")
     ground, opening, people = _ground(sources, federation)
-    terms = propose(asked, ground, opening.arrays, now)
-    write_proposal(folder, terms, opening.arrays)
+    initial: dict[str, NDArray[Any]] = dict(opening.arrays)
+    if sources.heads is not None:
+        initial |= _heads(sources.heads, ground, folder)
+    terms = propose(asked, ground, initial, now)
+    write_proposal(folder, terms, initial)
     if asked.rounds or asked.evaluation:
         from server.monitor import save_public
 
         save_public(folder, *people, opening.reference)
-    told = _proposed(terms, opening.arrays, roster_of(home))
+    told = _proposed(terms, initial, roster_of(home))
     return {"state": "proposed", "folder": str(folder), **told, "next": _next(asked.run)}
 
 
@@ -205,6 +224,17 @@ def _ground(sources: Sources, federation: str) -> "tuple[Ground, Opening, tuple[
         thresholds=len(rates_of(person)),
     )
     return ground, opening, (features, person)
+
+
+def _heads(chosen: "Chosen", ground: Ground, folder: Path) -> dict[str, NDArray[Any]]:
+    """What the charter begins with of ``chosen``, which is kept beside it."""
+    from server.runs.reading import keep_public
+
+    if chosen.public.trunk != ground.trunk:
+        raise ConfigError("--heads: these heads read the features of another trunk")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keep_public(folder, chosen.public)
+    return dict(chosen.arrays)
 
 
 def _proposed(

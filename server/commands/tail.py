@@ -1,7 +1,7 @@
 """`mascaron-admin tail`: what a run was for, as a file that its sites stage at their doors."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ def made_by(home: CentreHome, name: str) -> Made:
 
 
 def tail_command(home: CentreHome, name: str, out: Path) -> dict[str, Any]:
-    """Writes the tail of each pool of the run ``name`` into the folder ``out``.
+    """Writes the tail of each pool of the run ``name`` into the folder ``out``, and its heads.
 
     Made of what the sites released and of public people alone, so it tells no more of anybody than
     they did; a site adds what its own people teach it by itself. Raises ``RunError`` before the
@@ -60,12 +60,15 @@ def tail_command(home: CentreHome, name: str, out: Path) -> dict[str, Any]:
     terms, state = made.terms, made.state
     check_folder(out)
     out.mkdir(parents=True, exist_ok=True)
+    write_heads = _writer_of_heads(home.charter(name), made)
     written = []
     for number, (pool, tail) in enumerate(sorted(made.tails.items()), start=1):
         plain = _PLAIN.sub("-", pool).strip("-") or "pool"
         path = out / f"{name}-{number}-{plain}{ENDING}"
         write_whole(path, tail_bytes(tail, terms.plan.trunk))
-        written.append({"pool": pool, "tail": tail.hash, "file": str(path)})
+        told = {"pool": pool, "tail": tail.hash, "file": str(path)}
+        told |= write_heads(pool, path)
+        written.append(told)
     return {
         "run": name,
         "round": state.round,
@@ -74,3 +77,24 @@ def tail_command(home: CentreHome, name: str, out: Path) -> dict[str, Any]:
         "tails": written,
         "next": "at each site: mascaron-site release stage FILE, of the pool it belongs to",
     }
+
+
+def _writer_of_heads(charter: Path, made: Made) -> Callable[[str, Path], dict[str, str]]:
+    """What puts the heads of a pool beside its tail, and tells where; nothing where there are none.
+
+    Raises ``ModelError`` if the public heads, which theirs began as, are not beside the charter.
+    """
+    if not made.terms.plan.heads:
+        return lambda pool, tail: {}
+    from common.heads.heads_file import ENDING as HEADS
+    from common.heads.heads_file import heads_bytes
+    from server.runs.reading import trained_heads
+
+    trained = trained_heads(charter, made.state.pools)
+
+    def write(pool: str, tail: Path) -> dict[str, str]:
+        path = tail.with_name(tail.name.removesuffix(ENDING) + HEADS)
+        write_whole(path, heads_bytes(trained[pool]))
+        return {"heads": str(path)}
+
+    return write

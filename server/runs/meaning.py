@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from common.privacy.accountant import epsilon
 from common.privacy.cells import expected_error
 from common.privacy.plan import EvaluationMechanism, GradientMechanism, Mechanism, PrivacyPlan
-from common.privacy.statement import statement
+from common.privacy.statement import heads_of, statement
 from common.trust.charter import CharterTerms
 from server import phases
 from server.runs.members import words_of
@@ -97,6 +97,8 @@ def _release(plan: PrivacyPlan, mechanism: Mechanism, sent: int) -> dict[str, An
             "eps": mechanism.adversarial_eps,
             "on": mechanism.adversarial_on,
         }
+    if isinstance(mechanism, GradientMechanism) and mechanism.heads:
+        told["heads"] = heads_of(mechanism)
     return told
 
 
@@ -132,7 +134,8 @@ def _words(terms: CharterTerms, facts: Mapping[str, Any]) -> list[str]:
             "Gradient rounds take budget from the averages, which have always paid better in what "
             "we measured (docs/utility.md); --rounds 0 leaves them out."
         )
-    return [*words, *_words_of_attacks(plan), *_words_of_evaluations(plan)]
+    words += [*_words_of_attacks(plan), *_words_of_heads(plan)]
+    return [*words, *_words_of_evaluations(plan)]
 
 
 def _words_of_attacks(plan: PrivacyPlan) -> list[str]:
@@ -143,6 +146,21 @@ def _words_of_attacks(plan: PrivacyPlan) -> list[str]:
         "That costs no privacy; what it brings is in docs/robustness.md."
         for m in plan.mechanisms
         if isinstance(m, GradientMechanism) and m.adversarial_steps
+    ]
+
+
+def _words_of_heads(plan: PrivacyPlan) -> list[str]:
+    """What heads learn from, and what they make easier to read."""
+    kinds = dict.fromkeys(head.kind for head in plan.heads)
+    names = dict.fromkeys(name for head in plan.heads for name in head.names)
+    if not kinds:
+        return []
+    named = f" ({', '.join(names)})" if names else ""
+    return [
+        f"The same rounds train heads for {', '.join(kinds)}{named} on labels of the sites' own "
+        "pictures. One person's losses are summed before they are clipped once, so the heads cost "
+        "no further epsilon. Only sites that switch these kinds on take part, with labels people "
+        "agreed to; whoever has such a head reads these things from any face."
     ]
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from common.config import build
 from common.errors import CharterError, ConfigError, PlanError
 from common.moments.reference import MEAN_SHARE
+from common.privacy.heads import HeadTerms
 from common.privacy.plan import PrivacyPlan
 from common.trust.charter import CharterTerms, arrays_digest
 from common.trust.storing import read, replace
@@ -62,6 +63,8 @@ class Asked:
     strategy: StrategyChoice = FEDAVG
     adversarial_steps: int = 0  # against features, inside the gradient rounds
     adversarial_eps: float = 0.0
+    heads: tuple[HeadTerms, ...] = ()  # trained there too, in the same step
+    identity: float = 1.0
 
     def __post_init__(self) -> None:
         check_run(self.run)
@@ -71,6 +74,8 @@ class Asked:
             raise ConfigError(f"rounds must be in [0, 1000], got {self.rounds}")
         if (self.adversarial_steps or self.adversarial_eps) and not self.rounds:
             raise ConfigError("attacks are trained against in gradient rounds: give --rounds")
+        if self.heads and not self.rounds:
+            raise ConfigError("heads are trained in gradient rounds: give --rounds")
         if not 60 <= self.expires <= MOST_EXPIRY:
             raise ConfigError("expires must be between a minute and 366 days")
         if self.noise == "distributed" and self.honest_sites < 2:
@@ -93,6 +98,8 @@ class Asked:
             evaluate_before=self.evaluate_before,
             adversarial_steps=self.adversarial_steps,
             adversarial_eps=self.adversarial_eps,
+            heads=self.heads,
+            identity=self.identity,
         )
 
 

@@ -23,7 +23,6 @@ from flwr.serverapp.strategy.fedopt import FedOpt
 from numpy.typing import NDArray
 
 from common import wire
-from common.models.tail import BIAS, WEIGHT
 from common.moments.names import GRADIENT
 from server.strategies.choice import StrategyChoice
 
@@ -85,9 +84,13 @@ def averaging(choice: StrategyChoice) -> Strategy:
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
 class Standing:
-    """Where a pool stands before a gradient round: ``number`` of them with this one, from 1."""
+    """Where a pool stands before a gradient round: ``number`` of them with this one, from 1.
+
+    ``names`` are the arrays that the round moves.
+    """
 
     shared: Arrays
+    names: tuple[str, ...]
     number: int
     learning_rate: float  # of the sites, which divided by it what they send
 
@@ -112,9 +115,9 @@ class Optimiser(Strategy):
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         standing, inner = self.standing, self.inner
-        shared, names = standing.shared, (WEIGHT, BIAS)
+        shared, names = standing.shared, standing.names
         inner.current_arrays = {GRADIENT + n: np.zeros_like(shared[n]) for n in names}
-        if FIRST + WEIGHT in shared:
+        if all(FIRST + n in shared for n in names):
             inner.m_t = {GRADIENT + n: shared[FIRST + n] for n in names}
             inner.v_t = {GRADIENT + n: shared[SECOND + n] for n in names}
         moves = [_scaled(reply, -standing.learning_rate) for reply in replies]

@@ -90,7 +90,7 @@ class RoundLoop:
         begun = dict.fromkeys(state.pools, 0)
         self._check_pools(begun | here, "enlisting", enlisting.reasons())
         for pool in roster.pools:
-            state.pools.setdefault(pool, phases.opening(initial))
+            state.pools.setdefault(pool, phases.opening(initial, plan))
         for number in range(state.round + 1, len(plan.rounds) + 1):
             current = plan.rounds[number - 1]
             gradient = isinstance(current.mechanism, GradientMechanism)
@@ -234,8 +234,13 @@ class RoundLoop:
             return averaging(choice)
         past = self.charter.plan.rounds[: current.number]
         number = sum(isinstance(r.mechanism, GradientMechanism) for r in past)
-        rate = mechanism.learning_rate
-        return Optimiser(choice, Standing(shared=shared, number=number, learning_rate=rate))
+        standing = Standing(
+            shared=shared,
+            names=mechanism.trained,
+            number=number,
+            learning_rate=mechanism.learning_rate,
+        )
+        return Optimiser(choice, standing)
 
     def _pooled(self, sites: int, people: int) -> phases.Pooled:
         return phases.Pooled(

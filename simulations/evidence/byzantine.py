@@ -101,7 +101,7 @@ def attacked(arena: Arena, choice: StrategyChoice, malice: Malice | None, malici
     """A whole run under ``choice`` in which the first ``malicious`` sites do ``malice``."""
     identify_task(RUN)
     people = [SitePeople(*_labelled(bags)) for bags in _spoiled(arena, malice, malicious)]
-    shared, refused = phases.opening(arena.initial), 0
+    shared, refused = phases.opening(arena.initial, arena.plan), 0
     entropy = [SeededEntropy(arena.seed, 7, number) for number in range(len(people))]
     for current in arena.plan.rounds:
         asked = phases.request(current, shared)
@@ -192,8 +192,13 @@ def _rule(arena: Arena, choice: StrategyChoice, current: Round, shared: Arrays) 
         return averaging(choice)
     past = arena.plan.rounds[: current.number]
     number = sum(isinstance(r.mechanism, GradientMechanism) for r in past)
-    rate = mechanism.learning_rate
-    return Optimiser(choice, Standing(shared=shared, number=number, learning_rate=rate))
+    standing = Standing(
+        shared=shared,
+        names=mechanism.trained,
+        number=number,
+        learning_rate=mechanism.learning_rate,
+    )
+    return Optimiser(choice, standing)
 
 
 def _reply(node: int, arrays: Arrays) -> Message:

@@ -143,7 +143,9 @@ def optimised(choice: StrategyChoice) -> list[dict[str, np.ndarray]]:
     """The shared arrays after every one of ``ROUNDS``."""
     shared, seen = dict(SHARED), []
     for number, values in enumerate(ROUNDS, start=1):
-        standing = Standing(shared=shared, number=number, learning_rate=LEARNING_RATE)
+        standing = Standing(
+            shared=shared, names=tuple(SHARED), number=number, learning_rate=LEARNING_RATE
+        )
         after, _ = Optimiser(choice, standing).aggregate_train(10 + number, replies(values, BOTH))
         assert after is not None
         shared = {**shared, **{n: a.numpy() for n, a in after.items()}}
@@ -193,7 +195,7 @@ def test_what_the_optimiser_remembers_is_part_of_the_shared_arrays() -> None:
 
 
 def test_no_reply_leaves_the_optimiser_where_it_is() -> None:
-    standing = Standing(shared=SHARED, number=1, learning_rate=0.1)
+    standing = Standing(shared=SHARED, names=tuple(SHARED), number=1, learning_rate=0.1)
     assert Optimiser(StrategyChoice(name="fedyogi"), standing).aggregate_train(1, []) == (
         None,
         None,

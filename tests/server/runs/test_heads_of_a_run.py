@@ -1,0 +1,214 @@
+"""A run's heads begin as public ones, are averaged like the tail, and come out as a file again."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from common.errors import ConfigError, ModelError, RunError
+from common.heads.age import AgeHead
+from common.heads.attributes import AttributesHead
+from common.heads.calibration import Platt
+from common.heads.gender import GenderHead
+from common.heads.heads import Heads
+from common.heads.heads_file import heads_bytes, read_heads
+from common.heads.scaling import Scaling
+from common.heads.words import WordsHead
+from common.models.tail import BIAS, WEIGHT
+from common.moments.names import FRAME_BIAS, FRAME_WEIGHT, SHIFT, count_name, sum_name
+from common.privacy.heads import CENTRE, SCALE
+from common.privacy.plan import GradientMechanism, PrivacyPlan
+from common.trust.charter import arrays_digest
+from server import phases
+from server.commands.charter import asked_of
+from server.mechanisms import make_mechanisms
+from server.runs.meaning import meaning
+from server.runs.proposal import read_proposal, write_proposal
+from server.runs.reading import Chosen, choose_heads, keep_public, trained_heads
+from tests.fakes import TRUNK
+from tests.small_centre import asked, centre, initial, proposed
+
+D = 3
+OPTIONS: dict[str, Any] = {
+    "run": "r1", "epsilon": 8.0, "delta": 1e-4, "people": 240, "cohort": 3, "rounds": 2,
+    "expires": "30d", "timeout": "60m", "strategy": "fedavg", "public": Path("p"),
+    "trunk": Path("t"),
+}  # fmt: skip
+
+
+def public(**changes: Any) -> Heads:
+    made = (
+        AttributesHead(names=("beard", "hat"), shown=(3, 4), absent=(9, 8)),
+        AgeHead(),
+        GenderHead(female=5, male=6),
+        WordsHead(size=2, encoder="e" * 64),
+    )
+    generator = torch.Generator().manual_seed(0)
+    arrays = {n: a.numpy() for head in made for n, a in head.arrays(D, generator).items()}
+    told: dict[str, Any] = {
+        "trunk": TRUNK,
+        "heads": made,
+        "scaling": Scaling(np.array([1, 2, 3], "f4"), np.array([0.5, 1, 2], "f4")),
+        "arrays": arrays,
+        "weights": {"attributes": 1.5, "age": 0.75, "gender": 2.0, "words": 0.1},
+        "calibration": {"age": Platt(np.array([2.0]), np.array([0.5]))},
+    }
+    return Heads(**{**told, **changes})
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "made.heads.safetensors"
+    path.write_bytes(heads_bytes(public()))
+    return path
+
+
+def kinds(chosen: Chosen) -> dict[str, float]:
+    return {terms.kind: terms.weight for terms in chosen.terms}
+
+
+def test_weights_are_the_files_unless_they_are_given_and_gender_has_to_be_named(file: Path) -> None:
+    assert kinds(choose_heads(file, ())) == {"attributes": 1.5, "age": 0.75}
+    assert choose_heads(file, ()).identity == 1.0
+    chosen = choose_heads(file, ("gender", "attributes:0.25", "identity:0"))
+    assert (kinds(chosen), chosen.identity) == ({"gender": 2.0, "attributes": 0.25}, 0.0)
+    assert chosen.terms[1].names == ("beard", "hat")
+    assert set(chosen.arrays) == {
+        *(name for terms in chosen.terms for name in terms.arrays), CENTRE, SCALE
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("words",), "no plan trains it"),
+        (("eyes:1",), "the file has"),
+        (("age:-1",), "above 0"),
+        (("age:0",), "above 0"),
+        (("age:nan",), "above 0"),
+        (("identity:inf",), "above 0"),
+        (("age:much",), "above 0"),
+        (("age", "age:2"), "twice"),
+    ],
+)
+def test_what_no_plan_trains_is_told(file: Path, given: tuple[str, ...], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        choose_heads(file, given)
+
+
+def test_a_head_with_other_constants_than_plans_have_is_refused(file: Path) -> None:
+    cut = AgeHead(cuts=(30, 60))
+    arrays = {n: a.numpy() for n, a in cut.arrays(D, torch.Generator()).items()}
+    odd = public(heads=(cut,), arrays=arrays, weights={"age": 1.0}, calibration={})
+    file.write_bytes(heads_bytes(odd))
+    with pytest.raises(ConfigError, match="other constants"):
+        choose_heads(file, ())
+
+
+def test_options_of_a_proposal_name_heads_by_a_file(file: Path) -> None:
+    given, sources = asked_of({**OPTIONS, "heads": file, "head": ("age:2", "identity:0.5")})
+    assert [(t.kind, t.weight) for t in given.heads] == [("age", 2.0)]
+    assert given.identity == 0.5
+    assert sources.heads is not None
+    with pytest.raises(ConfigError, match="--heads FILE"):
+        asked_of({**OPTIONS, "head": ("age",)})
+    with pytest.raises(ConfigError, match="--rounds"):
+        asked_of({**OPTIONS, "rounds": 0, "heads": file, "head": ()})
+    plain, _ = asked_of({**OPTIONS, "head": ()})
+    assert plain.heads == ()
+
+
+def test_a_proposal_says_what_its_heads_learn_and_keeps_their_arrays(
+    tmp_path: Path, file: Path
+) -> None:
+    chosen = choose_heads(file, ())
+    ours = asked(rounds=2, heads=chosen.terms, identity=0.5)
+    *_, steps = make_mechanisms(ours.recipe, 0.25, None)
+    assert isinstance(steps, GradientMechanism)
+    assert (steps.heads, steps.identity) == (chosen.terms, 0.5)
+    loud = dataclasses.replace(steps, sigma=9.0, rate=1.0)
+    begun = {**initial(), **chosen.arrays}
+    plain = proposed(centre(tmp_path / "centre"))
+    terms = dataclasses.replace(
+        plain,
+        plan=dataclasses.replace(plain.plan, mechanisms=(loud,)),
+        initial=arrays_digest(begun),
+    )
+    write_proposal(tmp_path / "charter", terms, begun)
+    again, arrays = read_proposal(tmp_path / "charter")
+    assert again.plan == terms.plan
+    assert set(arrays) == set(begun)
+    told = meaning(terms, begun, 3)
+    assert told["releases"]["gradient"]["heads"] == {
+        "identity": 0.5, "attributes": 1.5, "age": 0.75, "names": ["beard", "hat"]
+    }  # fmt: skip
+    assert "attributes, age (beard, hat)" in " ".join(told["in_plain_words"])
+    size = sum(begun[name].size for name in loud.trained)
+    assert told["releases"]["gradient"]["bytes"] == 2 * 4 * size
+
+
+def step(identity: float, file: Path) -> tuple[PrivacyPlan, dict[str, Any]]:
+    chosen = choose_heads(file, ())
+    mechanism = GradientMechanism(
+        sigma=1.0, clip=1.0, rate=0.5, rounds=2, learning_rate=0.1, heads=chosen.terms,
+        identity=identity,
+    )  # fmt: skip
+    plan = PrivacyPlan(mechanisms=(mechanism,), people=10, delta=1e-4, trunk=TRUNK)
+    return plan, {**initial(), **chosen.arrays}
+
+
+@pytest.mark.parametrize("identity", [0.0, 1.0])
+def test_sites_are_asked_with_what_the_plan_needs_and_answers_move_it(
+    file: Path, identity: float
+) -> None:
+    plan, begun = step(identity, file)
+    current, shared = plan.rounds[0], phases.opening(begun, plan)
+    trained = plan.mechanisms[0].trained  # type: ignore[union-attr]
+    assert set(phases.request(current, shared)) == {WEIGHT, BIAS, SHIFT, *trained, CENTRE, SCALE}
+    expected = phases.expected(current, shared)
+    assert list(expected) == [f"gradient.{name}" for name in trained]
+    size = phases.size(current, shared)
+    total = np.arange(size, dtype=np.float64)
+    average = phases.averaged(current, shared, total, phases.SumTerms(sites=2, people=10))
+    flat = np.concatenate([a.ravel() for a in average.values()])
+    np.testing.assert_allclose(flat, total / (2 * 0.5 * 10))
+    pooled = phases.Pooled(sites=2, people=20, momentum=0.9)
+    after = phases.absorb(current, shared, average, pooled)
+    for name in set(begun) - set(trained):
+        np.testing.assert_array_equal(after[name], begun[name])
+    for name in trained:
+        np.testing.assert_allclose(
+            after[name], begun[name] - 0.1 * average[f"gradient.{name}"], rtol=1e-5
+        )
+
+
+def test_a_charter_that_left_out_the_arrays_of_its_heads_cannot_begin(file: Path) -> None:
+    plan, begun = step(1.0, file)
+    for name in ("heads.age.bias", CENTRE):
+        with pytest.raises(RunError, match=name):
+            phases.opening({n: a for n, a in begun.items() if n != name}, plan)
+
+
+def test_heads_after_a_run_keep_their_calibration_and_see_features_less_the_shift(
+    tmp_path: Path, file: Path
+) -> None:
+    _, begun = step(1.0, file)
+    keep_public(tmp_path, read_heads(file))
+    moved = {**begun, "heads.age.bias": np.arange(12, dtype=np.float32)}
+    moved[FRAME_WEIGHT], moved[FRAME_BIAS] = np.eye(3, dtype="f4"), np.zeros(3, "f4")
+    moved |= {sum_name("mean"): np.array([10, 0, -20], "f4"), count_name("mean"): np.array([10, 1])}
+    found = trained_heads(tmp_path, {"a": moved, "b": begun})
+    np.testing.assert_array_equal(found["a"].arrays["heads.age.bias"], np.arange(12))
+    np.testing.assert_allclose(found["a"].scaling.centre, [2, 2, 1], atol=1e-6)
+    np.testing.assert_array_equal(found["b"].scaling.centre, [1, 2, 3])
+    for one in found.values():
+        assert one.kinds == public().kinds
+        np.testing.assert_array_equal(one.calibration["age"].slope, [2.0])
+        np.testing.assert_array_equal(
+            one.arrays["heads.gender.bias"], public().arrays["heads.gender.bias"]
+        )
+    with pytest.raises(ModelError, match="cannot read"):
+        trained_heads(tmp_path / "nowhere", {"a": moved})
