@@ -44,15 +44,15 @@ def gallery(seed: int) -> Pixels:
     changes = _changes()
     rows = [_portraits(seed, number, list(changes.values())) for number in range(_PEOPLE)]
     parts = [
-        _titled(list(changes), rows),
-        _titled([f"{years} years" for years in _YEARS], [_ageing(seed)]),
-        _titled([], [_crowd(seed)]),
+        titled(list(changes), rows),
+        titled([f"{years} years" for years in _YEARS], [_ageing(seed)]),
+        titled([], [_crowd(seed)]),
         _strip(seed),
     ]
     return np.vstack(parts)
 
 
-def _titled(titles: list[str], rows: list[list[Pixels]]) -> Pixels:
+def titled(titles: list[str], rows: list[list[Pixels]]) -> Pixels:
     """Rows of crops, with a title over each column."""
     head = _HEAD if titles else 0
     size = _WIDE * (_SIDE + _GAP) + _GAP, head + len(rows) * (_SIDE + _GAP)

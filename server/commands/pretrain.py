@@ -86,7 +86,7 @@ def _one_trunk(
     from server.pretraining.checking import CHECK_FAR
     from server.pretraining.trunk import pretrain
 
-    keeper = _keeper(asked.checkpoint, training, faces)
+    keeper = _keeper(asked.checkpoint, training, faces.digest)
     made = pretrain(faces, out, training, _report(bars, asked.steps), keeper)
     return {
         "trunk": str(out / made.manifest.file),
@@ -104,7 +104,8 @@ def _folds(
 
     def begin(number: int) -> "tuple[Report, Keeper | None]":
         at = None if asked.checkpoint is None else asked.checkpoint / f"fold-{number}"
-        return _report(bars, asked.steps, f"fold {number}"), _keeper(at, training, faces)
+        without = f"{faces.digest} without fold {number} of {asked.folds}"
+        return _report(bars, asked.steps, f"fold {number}"), _keeper(at, training, without)
 
     found = cross_validate(faces, out, training, asked.folds, begin)
     return {
@@ -124,8 +125,9 @@ def _check_room(out: Path, asked: PretrainRequest) -> None:
     if asked.checkpoint is not None:
         from server.pretraining.standing import FILE
 
-        foreign = {} if asked.resume else {FILE: "a training; say --resume to go on with it, or"}
-        check_folder(asked.checkpoint, "--checkpoint", foreign)
+        foreign = {} if asked.resume else {FILE: "a training already (say --resume to go on)"}
+        new = bool(asked.folds) and not asked.resume
+        check_folder(asked.checkpoint, "--checkpoint", foreign, new)
 
 
 def _training(asked: PretrainRequest, told: dict[str, Any]) -> "PretrainOptions":
@@ -152,10 +154,10 @@ def _training(asked: PretrainRequest, told: dict[str, Any]) -> "PretrainOptions"
     )
 
 
-def _keeper(folder: Path | None, training: "PretrainOptions", faces: "FaceSet") -> "Keeper | None":
+def _keeper(folder: Path | None, training: "PretrainOptions", digest: str) -> "Keeper | None":
     from server.pretraining.standing import Keeper
 
-    return None if folder is None else Keeper.of(folder, training, faces.digest)
+    return None if folder is None else Keeper.of(folder, training, digest)
 
 
 def _camera(path: Path | None) -> "Camera | None":

@@ -14,6 +14,7 @@ from common.outputs import check_file, check_folder
 from common.synthetic.generate import synthetic_faces
 from common.synthetic.labels import ATTRIBUTES
 from common.synthetic.scenes import Scene, draw_scene
+from simulations.augmented_sheet import augmented_sheet
 from simulations.gallery import gallery, write_png
 from simulations.progress import Bars
 
@@ -31,11 +32,12 @@ class FacesOptions:
     out: Path | None = None
     scenes: int = 0
     gallery: Path | None = None
+    augmented: Path | None = None
     processes: int = 1
 
     def __post_init__(self) -> None:
-        if self.out is None and self.gallery is None:
-            raise ConfigError("nothing to do: say --out, --gallery, or both")
+        if self.out is None and self.gallery is None and self.augmented is None:
+            raise ConfigError("nothing to do: say --out, --gallery, --augmented, or several")
         if self.scenes and (self.out is None or _is_pack(self.out) or not self.out.name):
             raise ConfigError("scenes need a folder with a name: say --out FOLDER, not a pack")
 
@@ -49,6 +51,9 @@ def faces_command(**options: object) -> None:
         if given.gallery is not None:
             write_png(given.gallery, gallery(given.seed))
             told["gallery"] = str(given.gallery)
+        if given.augmented is not None:
+            write_png(given.augmented, augmented_sheet(given.seed))
+            told["augmented"] = str(given.augmented)
         if given.out is not None:
             told |= _write_faces(given, given.out, bars)
         if given.out is not None and given.scenes:
@@ -60,6 +65,8 @@ def _check_room(given: FacesOptions) -> None:
     """Whether all can be written is told before hours of rendering; nothing is overwritten."""
     if given.gallery is not None:
         check_file(given.gallery, "--gallery")
+    if given.augmented is not None:
+        check_file(given.augmented, "--augmented")
     if given.out is not None and _is_pack(given.out):
         check_file(given.out, new=True)
     elif given.out is not None:

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from common.faces.store import save_pack
 from common.models.trunk import load_trunk
 from common.privacy import accountant
 from common.privacy.accountant import Event
+from common.synthetic.generate import synthetic_faces
 from server.cli import main
 from server.commands.price import price_command
 
@@ -46,6 +48,10 @@ def test_pretraining_writes_a_trunk_that_loads(tmp_path: Path) -> None:
         (["--people", "0"], "--people"),
         (["--steps", "-1"], "--steps"),
         (["--seed", "-1"], "--seed"),
+        (["--augment", "flop"], "did you mean 'flip'"),
+        (["--loss", "cosface", "--margin", "1"], "margin of cosface"),
+        (["--resume"], "--resume needs --checkpoint"),
+        (["--folds", "1"], "ask for 2 or more"),
     ],
 )
 def test_wrong_use_of_pretraining_is_told_and_writes_nothing(
@@ -55,6 +61,23 @@ def test_wrong_use_of_pretraining_is_told_and_writes_nothing(
     assert told.exit_code == 2, told.output
     assert said in told.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_kept_training_is_gone_on_with_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    kept, faces = tmp_path / "kept", tmp_path / "faces.npz"
+    save_pack(faces, synthetic_faces(16, 3, 5))
+    told = ["--faces", faces, "--licence", "x", "--steps", "2", "--checkpoint", kept]
+    told += ["--loss", "adaface", "--augment", "all", "--sampling", "people", "--width", "0.25"]
+    first = ask("pretrain", "--out", tmp_path / "a", *told)
+    assert first.exit_code == 0, first.output
+    again = ask("pretrain", "--out", tmp_path / "b", *told)
+    assert again.exit_code == 1
+    assert "say --resume" in again.stderr
+    resumed = ask("pretrain", "--out", tmp_path / "b", "--resume", *told)
+    assert resumed.exit_code == 0, resumed.output
+    answers = [json.loads(done.stdout) for done in (first, resumed)]
+    assert answers[0]["sha256"] == answers[1]["sha256"]
+    assert answers[0]["loss"] == "adaface"
 
 
 @pytest.mark.parametrize("arguments", [["--people", "2"], ["--faces", "no.npz", "--licence", "x"]])

@@ -6,9 +6,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from common.faces.augment import AUGMENTATIONS
 from common.faces.folder import FolderOptions, load_folder
 from common.faces.pack import load_pack
 from simulations import gallery
+from simulations.augmented_sheet import augmented_sheet
 from simulations.cli import main
 from simulations.commands import faces as command
 
@@ -105,3 +107,20 @@ def test_the_gallery_is_a_picture_of_many_faces(
     gallery.write_png(tmp_path / "pictures" / "g.png", picture[:200, :300])
     again = Image.open(tmp_path / "pictures" / "g.png").convert("RGB")
     assert np.abs(np.asarray(again).astype(int) - picture[:200, :300]).mean() < 4
+
+
+def test_the_sheet_of_augmentation_shows_everything_that_training_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "augmented_sheet", lambda seed: augmented_sheet(seed, 1))
+    code, text = lab("--augmented", str(tmp_path / "a.png"))
+    assert code == 0
+    assert json.loads(text.splitlines()[-1]) == {"augmented": str(tmp_path / "a.png")}
+    with Image.open(tmp_path / "a.png") as picture:
+        row = np.asarray(picture.convert("RGB"))[-118:-6].astype(int)
+    cells = [row[:, 6 + 118 * number :][:, :112] for number in range(10)]
+    names = ["as it is", *AUGMENTATIONS, "camera", "all", "all again"]
+    assert len(cells) == len(names)
+    quiet = {"as it is", "flip", "occlude"}  # may by chance have done nothing
+    for name, cell in zip(names, cells, strict=True):
+        assert name in quiet or np.abs(cell - cells[0]).mean() > 1, name

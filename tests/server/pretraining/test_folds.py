@@ -1,0 +1,71 @@
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from common.errors import ConfigError, DataSetError
+from common.faces.faceset import FaceSet
+from server.pretraining import folds as room
+from server.pretraining.folds import Validated, cross_validate
+from server.pretraining.options import PretrainOptions, Report
+from server.pretraining.standing import Keeper
+
+TOLD = PretrainOptions(licence="test", width=0.25, steps=1, batch=8, held_out=0.3)
+
+
+def test_each_trunk_is_judged_by_people_it_never_saw_and_only_missing_ones_are_trained(
+    crowd: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[set[int]] = []
+    judged: list[set[int]] = []
+    watch(monkeypatch, trained, judged)
+    first = validate(crowd, tmp_path)
+    assert [p.name for p in sorted(tmp_path.iterdir())] == ["fold-1", "fold-2"]
+    everybody = set(crowd.people.tolist())
+    for learned, asked in zip(trained, judged, strict=True):
+        assert not learned & asked
+        assert learned | asked == everybody
+    assert judged[0] | judged[1] == everybody and not judged[0] & judged[1]
+    assert first.ci95[0] <= first.tar <= first.ci95[1]
+    assert first.tar == pytest.approx(np.mean(first.by_fold))
+    shutil.rmtree(tmp_path / "fold-2")
+    trained.clear()
+    assert validate(crowd, tmp_path) == first, "the same trunk again, judged by the same people"
+    assert len(trained) == 1
+
+
+def test_folds_that_nobody_can_judge_by_are_refused_before_any_training(
+    crowd: FaceSet, tmp_path: Path
+) -> None:
+    with pytest.raises(DataSetError, match="fewer folds"):
+        validate(crowd.of_people(range(8)), tmp_path)
+    with pytest.raises(ConfigError, match="at least 2"):
+        validate(crowd, tmp_path, 1)
+    assert not list(tmp_path.iterdir())
+
+
+def validate(faces: FaceSet, folder: Path, folds: int = 2) -> Validated:
+    return cross_validate(faces, folder, TOLD, folds, begin)
+
+
+def begin(_: int) -> tuple[Report, Keeper | None]:
+    return lambda _: None, None
+
+
+def watch(monkeypatch: pytest.MonkeyPatch, trained: list[set[int]], judged: list[set[int]]) -> None:
+    """Notes who is trained on and who judges."""
+    train, check = room.pretrain, room.CheckSet
+
+    def pretrain(faces: FaceSet, *others: Any) -> Any:
+        trained.append(set(faces.people.tolist()))
+        return train(faces, *others)
+
+    def check_set(faces: FaceSet, *others: Any) -> Any:
+        if len(judged) < 2:
+            judged.append(set(faces.people.tolist()))
+        return check(faces, *others)
+
+    monkeypatch.setattr(room, "pretrain", pretrain)
+    monkeypatch.setattr(room, "CheckSet", check_set)
