@@ -108,7 +108,7 @@ def networks(threads: int) -> tuple[Network, Network, int]:
 
 
 def operations_of(front: Any) -> int:
-    """Two for every weight of a convolution or product and every place that it is used at."""
+    """Two for every product of a convolution or matrix product, on one picture."""
     import torch
 
     from common.models.onnx_operators import apply
@@ -120,7 +120,7 @@ def operations_of(front: Any) -> int:
         if node.op == "Conv":
             total += 2 * made[0].numel() * inputs[1][0].numel()
         elif node.op in ("Gemm", "MatMul"):
-            total += 2 * inputs[1].numel()
+            total += 2 * made.numel() * inputs[0].shape[-1]
     return total
 
 

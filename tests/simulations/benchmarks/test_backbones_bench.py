@@ -1,0 +1,156 @@
+import argparse
+import json
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+
+from common.faces.crops import StoredCrops
+from common.faces.faceset import FaceSet
+from common.matching.pooling import pooled
+from common.matching.set_learning import Frames
+from common.metrics.pairs import PairList
+from common.metrics.verification import Floats
+from common.models.tail import Tail
+from simulations.benchmarks import backbones, equal_training, pooling
+from simulations.benchmarks.backbones import Named
+from simulations.benchmarks.equal_training import Judges
+from simulations.benchmarks.quality import STARTER
+
+
+def squares(people: int, pictures: int, seed: int) -> FaceSet:
+    """Coloured squares, each person's alike: nobody's face, and quick to draw."""
+    rng = np.random.default_rng(seed)
+    own = rng.integers(0, 256, (people, 1, 7, 7, 3))
+    small = (own + rng.integers(-20, 20, (people, pictures, 7, 7, 3))).clip(0, 255)
+    crops = small.reshape(-1, 7, 7, 3).repeat(16, axis=1).repeat(16, axis=2).astype(np.uint8)
+    return FaceSet(
+        source=StoredCrops(crops),
+        person=np.repeat(np.arange(people), pictures),
+        names=tuple(map(str, range(people))),
+    )
+
+
+def test_a_name_may_carry_a_width() -> None:
+    assert Named.of("resnet18@0.25") == Named("resnet18", 0.25)
+    assert str(Named.of("resnet18@0.25")) == "resnet18@0.25"
+    assert str(Named.of("tiny")) == "tiny"
+    with pytest.raises(argparse.ArgumentTypeError, match="NAME@WIDTH"):
+        Named.of("tiny@half")
+
+
+def test_costs_are_measured_beside_a_matrix_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backbones, "MATRIX", 64)
+    found = backbones.costs([Named("tiny"), Named("edge_attention", 0.1)], 2, 1)
+    tiny, small = found["rows"]
+    assert (tiny["name"], small["name"]) == ("tiny", "edge_attention@0.1")
+    assert tiny["parameters"] == 327_936
+    assert tiny["gmac"] == pytest.approx(0.033, abs=5e-4)
+    assert small["gmac"] < 0.02
+    assert all(row[key] > 0 for row in found["rows"] for key in ("ms_1", "ms_8", "share_of_peak"))
+
+
+@pytest.mark.parametrize("arguments", [["--train", "3"], ["--faces", "faces.npz"]])
+def test_what_makes_no_sense_alone_is_refused(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        backbones.main(arguments)
+
+
+def test_large_networks_are_not_trained_here(tmp_path: Path) -> None:
+    arguments = ["--names", "--train", "3", "--keep", str(tmp_path), "--contenders", "resnet18"]
+    with pytest.raises(click.UsageError, match=r"resnet18: at 0\.5 GMAC"):
+        backbones.main(arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_networks_are_trained_once_alike_and_judged_on_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(equal_training, "synthetic_faces", squares)
+    training = ["--train", "2", "--keep", str(tmp_path), "--people", "12", "--pictures", "3"]
+    judged = ["--unseen", "10", "--batch", "6", "--contenders", "tiny@0.3", "edge_attention@0.1"]
+    backbones.main(["--names", *training, *judged])
+    first = json.loads(capsys.readouterr().out)["training"]
+    monkeypatch.setattr(equal_training, "pretrain", None)  # nothing is trained a second time
+    backbones.main(["--names", *training, *judged])
+    assert json.loads(capsys.readouterr().out)["training"] == first
+    assert [row["name"] for row in first] == ["tiny@0.3", "edge_attention@0.1"]
+    for row in first:
+        low, high = row["ci@0.1"]
+        assert 0 <= low <= row["tar@0.1"] <= high <= 1
+        assert row["tar@0.001"] is None  # too few pairs to tell
+
+
+def test_pairs_of_real_faces_are_judged_by_their_protocol(tmp_path: Path) -> None:
+    class Seer:
+        """Sees the mean colour of each square."""
+
+        def features(self, crops: np.ndarray) -> Floats:
+            return crops[:, ::16, ::16].reshape(len(crops), -1).astype(np.float32) - 128
+
+    faces = squares(8, 2, 5)
+    same = np.arange(8) * 2
+    pairs = PairList(
+        left=np.concatenate([same, same]),
+        right=np.concatenate([same + 1, np.roll(same, 1)]),
+        same=np.repeat([True, False], 8),
+        fold=np.tile([1, 2], 8),
+    )
+    tail = Tail(np.eye(147, dtype=np.float32), np.zeros(147, np.float32))
+    crops = faces.crops(range(16))
+    judges = Judges(crops=crops, person=faces.person, faces=faces, pairs=pairs)
+    told = judges.judge(Seer(), tail)  # type: ignore[arg-type]
+    assert told["lfw_accuracy"] > 0.9  # a threshold of one fold decides in the other
+    assert told["tar@0.1"] == 1.0
+
+
+def frames(people: int, pictures: int = 8) -> Frames:
+    """State 0 shows a person, state 1 nobody; only the first feature tells which."""
+    rng = np.random.default_rng(2)
+    who = rng.standard_normal((people, 1, 1, 10)).repeat(pictures, axis=1)
+    shown = np.concatenate([who, np.zeros_like(who)], axis=2)
+    shown = shown + rng.standard_normal(shown.shape)
+    state = np.broadcast_to(np.array([-1.0, 1.0])[None, None, :, None], (*shown.shape[:3], 1))
+    features = np.concatenate([state, shown], axis=3).reshape(-1, 2, 11).astype(np.float32)
+    quality = np.full(features.shape[:2], 0.5, np.float32)
+    return Frames(features=features, quality=quality, person=np.repeat(np.arange(people), pictures))
+
+
+def test_a_way_to_pool_that_knows_the_spoilt_frames_gains_where_there_are_some() -> None:
+    matrix = np.eye(11, dtype=np.float32)[1:]
+    tail = Tail(matrix, np.zeros(10, np.float32))
+
+    def knowing(features: Floats, quality: Floats, rows: Floats) -> Floats:
+        return pooled(rows, np.where(features[:, 0] < 0, 1.0, 0.01))
+
+    ways: dict[str, pooling.Pool] = {
+        "mean": lambda features, quality, rows: pooled(rows, quality, 0.0),
+        "knowing": knowing,
+    }
+    shown = frames(40)
+    rows = {
+        mixed: {r["way"]: r for r in pooling.compared(shown, tail, ways, 4, 3, mixed=mixed)}
+        for mixed in (False, True)
+    }
+    assert rows[False]["knowing"]["gain@0.01"] == pytest.approx(0, abs=1e-6)
+    assert rows[True]["mean"]["gain@0.01"] == 0
+    low, high = rows[True]["knowing"]["gain_ci@0.01"]
+    assert 0 < low < rows[True]["knowing"]["gain@0.01"] < high
+    assert rows[True]["mean"]["people"] == 40
+
+
+def test_the_bench_of_pooling_tells_every_way_and_keeps_its_features(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(equal_training, "synthetic_faces", squares)
+    arguments = ["--trunk", str(STARTER)]
+    arguments += ["--keep", str(tmp_path), "--people", "10", "--unseen", "12", "--pictures", "2"]
+    pooling.main([*arguments, "--steps", "3", "--deals", "1", "--size", "4"])
+    told = json.loads(capsys.readouterr().out)
+    assert [row["way"] for row in told["rows"]] == 2 * [
+        "mean", "quality", "attention", "recurrent",
+    ]  # fmt: skip
+    assert len(list(tmp_path.glob("frames-*.npz"))) == 2
+    pooling.main([*arguments, "--steps", "3", "--deals", "1", "--size", "4"])
+    assert json.loads(capsys.readouterr().out) == told
