@@ -106,6 +106,37 @@ def identify(picture: Path, top: int, home: SiteHome, **typed: Any) -> None:
 
 
 @click.command()
+@picture_argument
+@click.option(
+    "--language", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Of it."
+)
+@as_caller
+@at_home
+@told
+def describe(picture: Path, language: Any, home: SiteHome, **typed: Any) -> None:
+    """Say what is to be seen of the face in PICTURE, as sure as it is."""
+    from client.commands.recognise import describe_picture
+
+    result(describe_picture(asking_of(home, typed), picture, language))
+
+
+@click.command()
+@click.argument("query")
+@click.option("--top", type=click.IntRange(1, 20), default=5, show_default=True, help="People.")
+@as_caller
+@at_home
+@told
+def search(query: str, top: int, home: SiteHome, **typed: Any) -> None:
+    """Find people by how they look: QUERY is a sentence, English or Chinese.
+
+    Of those who agreed to `text` alone: "woman with glasses, no beard, about forty".
+    """
+    from client.commands.recognise import search_people
+
+    result(search_people(asking_of(home, typed), query, top))
+
+
+@click.command()
 @click.argument("ticket")
 @click.argument("person", required=False)
 @click.option("--nobody", is_flag=True, help="It is none of them.")
@@ -237,6 +268,8 @@ COMMANDS = (
     enrol,
     verify,
     identify,
+    describe,
+    search,
     confirm,
     outcome,
     erase,

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import grpc
 
-from client.home import PRIVATE, SiteConfig, SiteHome, make_folder
+from client.home import PRIVATE, SiteHome, make_folder
 from client.serving.tls import Tls, make_end
+from client.site_config import SiteConfig
 from common.daemons.users import acting_as
 from common.errors import DeploymentError, SignatureError
 from common.trust import storing

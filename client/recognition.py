@@ -15,7 +15,18 @@ from typing import Any
 
 import grpc
 
-from client.door.answers import CalibrationTold, Enrolled, Identification, Listed, Looked, State
+from client.door.answers import (
+    CalibrationTold,
+    Described,
+    Enrolled,
+    Identification,
+    Listed,
+    Looked,
+    LookedFor,
+    Said,
+    State,
+    Sureness,
+)
 from client.door.proofs import TOKEN
 from client.door.thresholds import Band
 from client.serving.refusals import refused
@@ -23,6 +34,7 @@ from client.serving.tls import Tls
 from client.vault.consent import Consent
 from client.vault.identity import PersonId
 from common import wire
+from common.text.vocabulary import Language
 from protos.gen import recognition_pb2 as pb
 from protos.gen import recognition_pb2_grpc as rpc
 
@@ -34,6 +46,11 @@ _STATES: dict[int, State] = {
     pb.STANDING_CONFIRMED: "confirmed",
     pb.STANDING_PENDING: "pending",
     pb.STANDING_UNKNOWN: "unknown",
+}
+_SURENESS: dict[int, Sureness] = {
+    pb.SURENESS_PROBABLE: "probable",
+    pb.SURENESS_LIKELY: "likely",
+    pb.SURENESS_CERTAIN: "certain",
 }
 _OPTIONS = (
     ("grpc.max_receive_message_length", MOST),
@@ -121,6 +138,22 @@ class Recognition:
     def outcome(self, ticket: bytes) -> Identification:
         """What became of a search that was to be confirmed."""
         return _identification(self._ask("Outcome", pb.TicketRequest(ticket=ticket)))
+
+    def describe(self, picture: bytes, language: Language = "en") -> Described:
+        """What is to be seen of the one face in ``picture``."""
+        request = pb.DescribeRequest(picture=picture, language=language)
+        told = self._ask("Describe", request)
+        said = (
+            Said(name=one.name, present=one.present, sureness=_SURENESS[one.sureness])
+            for one in told.said
+        )
+        return Described(sentence=told.sentence, said=tuple(said))
+
+    def search(self, query: str, top: int = 5) -> LookedFor:
+        """Who of those who agreed to it looks as ``query`` says; at most ``top``, up to 20."""
+        told = self._ask("Search", pb.SearchRequest(query=query, top=top), LONG)
+        persons = ((PersonId(one.person), _BANDS[one.band]) for one in told.candidates)
+        return LookedFor(persons=tuple(persons), unasked=tuple(told.unasked))
 
     def erase(self, persons: Sequence[bytes]) -> str:
         """Destroys the keys of ``persons``; the receipt, to be given to them."""

@@ -28,9 +28,18 @@ from common.faces.quality import Quality
 from tests import small_audit, small_releases, small_vault
 from tests.small_releases import TARGET, TRUNK, enrolment, tail_of
 from tests.small_vault import NOW, consent
+from tests.small_words import words
 
 ANYTHING = Caller(name="all", roles=frozenset(Role), hourly=10_000, daily=10_000)
-RULES = DoorRules(identify=True, four_eyes=False, least_quality=0.3, enrol_quality=0.4)
+RULES = DoorRules(
+    identify=True,
+    describe=True,
+    search=True,
+    heads=Path("heads"),
+    four_eyes=False,
+    least_quality=0.3,
+    enrol_quality=0.4,
+)
 SPOILT: dict[bytes, PictureError] = {
     b"broken": PictureError("not a readable picture"),
     b"empty": NoFaceError("no face was found"),
@@ -93,6 +102,7 @@ class Site:
             random=os.urandom,
             identity=self.key,
             vouching=Alone(),
+            words=words(),
             uptime=self.clock,  # it never leaps, unless a test says so
         )
         self.reception = Reception(self.parts)

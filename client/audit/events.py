@@ -21,6 +21,8 @@ class Kind(StrEnum):
     ENROL = "enrol"
     VERIFY = "verify"
     IDENTIFY = "identify"
+    DESCRIBE = "describe"
+    SEARCH = "search"
     CONFIRM = "confirm"
     ERASE = "erase"
     EXPORT = "export"

@@ -16,7 +16,8 @@ from client.doctor.findings import DoorTold, Finding, Machine, examine
 from client.doctor.releases import check_releases
 from client.doctor.site import ON_THIS_MACHINE, check_node
 from client.ends import channel_to
-from client.home import SiteConfig, SiteHome
+from client.home import SiteHome
+from client.site_config import SiteConfig
 from common import wire
 from common.errors import MascaronError
 from protos.gen import agent_pb2 as pb

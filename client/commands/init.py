@@ -9,7 +9,8 @@ from client.commands.settings import Asked, settle
 from client.courier.supernode import make_node_key
 from client.door.operator import found_operator
 from client.ends import make_ends
-from client.home import SiteConfig, SiteHome
+from client.home import SiteHome
+from client.site_config import SiteConfig
 from client.vault.founding import found_vault
 from common.config import read_toml
 from common.errors import AdmissionError, ConfigError

@@ -12,8 +12,9 @@ from client.courier import standing
 from client.courier.standing import Listener
 from client.courier.supernode import daemons, make_secret
 from client.ends import make_ends
-from client.home import SiteConfig, SiteHome
+from client.home import SiteHome
 from client.launcher import allow_own_bundle, write_launchers
+from client.site_config import SiteConfig
 from common.daemons.leash import confine
 from common.daemons.supervisor import Care, Chore, Patience, Supervisor
 from common.daemons.users import OsUser, become, hand_over

@@ -5,6 +5,7 @@ from typing import Any
 
 from client.commands.asking import Asking, person_of, picture_of, shown, ticket_of
 from common.errors import ConfigError
+from common.text.vocabulary import Language
 
 
 def verify_person(asking: Asking, person: str, picture: Path) -> dict[str, Any]:
@@ -17,6 +18,27 @@ def identify_person(asking: Asking, picture: Path, top: int) -> dict[str, Any]:
     """Who is in ``picture``, if anybody enrolled; or a ticket for two people to confirm."""
     with asking.door() as door:
         return shown(door.identify(picture_of(picture), top))
+
+
+def describe_picture(asking: Asking, picture: Path, language: Language) -> dict[str, Any]:
+    """What is to be seen of the face in ``picture``."""
+    with asking.door() as door:
+        told = door.describe(picture_of(picture), language)
+    return {
+        "sentence": told.sentence,
+        "said": [
+            {"name": one.name, "present": one.present, "sureness": one.sureness}
+            for one in told.said
+        ],
+    }
+
+
+def search_people(asking: Asking, query: str, top: int) -> dict[str, Any]:
+    """Who looks as ``query`` says, best first."""
+    with asking.door() as door:
+        found = door.search(query, top)
+    persons = [{"person": one.hex(), "band": band.value} for one, band in found.persons]
+    return {"persons": persons, "unasked": list(found.unasked)}
 
 
 def confirm_ticket(

@@ -13,8 +13,9 @@ from typing import Any
 
 from client.audit.log import SIX_MONTHS
 from client.door.rules import DAY, DoorRules
-from client.home import SiteConfig, SiteHome
+from client.home import SiteHome
 from client.policy import SitePolicy
+from client.site_config import SiteConfig
 from common.config import load, read_toml
 from common.errors import ConfigError
 

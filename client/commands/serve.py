@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from client.home import SiteConfig, SiteHome
+from client.home import SiteHome
 from client.serving.stopping import Stopping
+from client.site_config import SiteConfig
 from client.vault.hardening import give_back_freed, harden
 from common.errors import ConfigError, MascaronError
 from common.trust.keys import SigningKey

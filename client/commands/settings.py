@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from client.home import SiteConfig, SiteHome
+from client.home import SiteHome
+from client.site_config import SiteConfig
 from common.config import build, read_toml
 from common.errors import ConfigError
 from common.trust import storing

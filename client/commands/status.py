@@ -4,7 +4,8 @@ import math
 from typing import Any
 
 from client.commands.ledger import Book
-from client.home import SiteConfig, SiteHome
+from client.home import SiteHome
+from client.site_config import SiteConfig
 from common.config import load
 from common.errors import MascaronError
 from common.privacy import accountant

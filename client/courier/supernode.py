@@ -21,7 +21,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from client.home import SiteConfig, SiteHome
+from client.home import SiteHome
+from client.site_config import SiteConfig
 from common.daemons.supervisor import Daemon
 from common.daemons.surroundings import UNBUFFERED, scrubbed
 from common.errors import ConfigError, DeploymentError

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from client.doctor.findings import Finding, Machine, visible, well, wrong
 from client.ends import AGENT, LEAST_LIFE, End, ends, seconds_left
-from client.home import SiteConfig, SiteHome
+from client.home import SiteHome
+from client.site_config import SiteConfig
 from common.errors import SignatureError
 from common.trust import storing
 from common.trust.certificates import fingerprint, read_certificate

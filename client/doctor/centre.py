@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from client.doctor.findings import SET_CLOCK, Finding, Machine, well, wrong
-from client.home import SiteConfig, SiteHome
+from client.home import SiteHome
+from client.site_config import SiteConfig
 from common import wire
 from common.trust import storing
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from client.doctor.findings import INIT, Check, Finding, Machine, visible, well, wrong
-from client.home import SiteConfig, SiteHome
+from client.home import SiteHome
+from client.site_config import SiteConfig
 from common.errors import AuditError, ConfigError, MascaronError, SealedError, VaultRollbackError
 from common.locks import is_locked
 

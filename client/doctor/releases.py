@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from client.centre.releases import kept_history, kept_release, trusted
 from client.doctor.findings import Finding, Machine, well, wrong
-from client.home import SiteConfig, SiteHome
+from client.home import SiteHome
+from client.site_config import SiteConfig
 from common.errors import AdmissionError, MascaronError
 
 FETCH = "run `mascaron-site release fetch`; a timer should do it, see deploy/systemd"

@@ -26,8 +26,9 @@ from client.doctor.findings import (
     well,
     wrong,
 )
-from client.home import SiteConfig, SiteHome
+from client.home import SiteHome
 from client.launcher import read_allowed
+from client.site_config import SiteConfig
 from common.locks import is_locked
 from common.trust import storing
 from common.trust.certificates import expiry, life_left, read_certificate

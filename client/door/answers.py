@@ -10,6 +10,7 @@ from client.door.thresholds import Band
 from client.vault.identity import PersonId
 
 State = Literal["confirmed", "pending", "unknown"]
+Sureness = Literal["probable", "likely", "certain"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +47,32 @@ class Identification:
     state: State
     persons: tuple[tuple[PersonId, Band], ...] = ()
     labels: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Said:
+    """One thing about a face: an attribute of ``common.text.vocabulary``, and how sure it is."""
+
+    name: str
+    present: bool
+    sureness: Sureness
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Described:
+    """What is to be seen of a face, in a sentence and one by one. No probability is told."""
+
+    sentence: str
+    said: tuple[Said, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LookedFor:
+    """Who looks as a query says, best first: MATCH where all of it is more likely than not, NEAR
+    where most of it is. ``unasked`` are parts that no head here can answer."""
+
+    persons: tuple[tuple[PersonId, Band], ...]
+    unasked: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

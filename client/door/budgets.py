@@ -1,7 +1,7 @@
 """How often a caller may ask: so that nobody finds out by asking what a template looks like.
 
 Guarantee: of any hour no more than ``hourly``, and of any day no more than ``daily``
-verifications and identifications of a caller are begun, however many connections it has and
+questions about faces of a caller are begun, however many connections it has and
 however often the process is started again: they are counted in the audit log, where each of them
 has its row before it is answered. A clock that is set back counts too many, not too few.
 """
@@ -16,7 +16,7 @@ from client.audit.log import AuditLog
 from client.door.callers import Caller
 from common.errors import QueryBudgetError
 
-QUERIES = (Kind.VERIFY, Kind.IDENTIFY)
+QUERIES = (Kind.VERIFY, Kind.IDENTIFY, Kind.DESCRIBE, Kind.SEARCH)
 HOUR, DAY = 3_600.0, 86_400.0  # seconds
 
 

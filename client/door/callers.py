@@ -39,6 +39,8 @@ class Role(StrEnum):
 
     VERIFY = "verify"
     IDENTIFY = "identify"
+    DESCRIBE = "describe"
+    SEARCH = "search"  # for people by how they look
     CONFIRM = "confirm"  # say as one of two people who somebody is
     ENROL = "enrol"
     ERASE = "erase"  # and export: what a person may ask for
@@ -48,7 +50,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
-    """One who may call. ``hourly`` and ``daily`` bound verifications and identifications together.
+    """One who may call. ``hourly`` and ``daily`` bound all questions about faces together.
 
     ``name`` is of an application or a post, not of a person. Raises ``ConfigError`` for a name
     that is not 1-63 of a-z, 0-9, dot, dash and underscore, and for budgets that are none.

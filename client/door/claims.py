@@ -38,7 +38,7 @@ class Claims:
 
     def __init__(self, parts: Parts, recorder: Recorder) -> None:
         self._parts, self._recorder = parts, recorder
-        self._budgets = Budgets(parts.log, parts.clock, recorder.actor)
+        self.budgets = Budgets(parts.log, parts.clock, recorder.actor)
         self._misses = Misses(parts.clock, parts.rules.misses, parts.rules.claims)
         self._decoys = Decoys(parts.random)
 
@@ -52,7 +52,7 @@ class Claims:
         """
         with ExitStack() as stack:
             claim = Claim()
-            stack.enter_context(self._budgets.charge(caller))
+            stack.enter_context(self.budgets.charge(caller))
             if claimed is not None:
                 claim = stack.enter_context(self._misses.claim(claimed))
             note = stack.enter_context(self._recorder.row(caller, kind, picture))

@@ -21,7 +21,7 @@ REQUESTS: dict[str, type[Message]] = {
 }
 MOST = 20 * 2**20  # bytes of a message
 SMALL = 64 * 2**10  # bytes of one without a picture or a release
-LARGE = frozenset({"AddPicture", "Verify", "Identify", "StageRelease"})
+LARGE = frozenset({"AddPicture", "Verify", "Identify", "Describe", "StageRelease"})
 
 
 def offered(reception: "Reception", proof: Proof) -> Offered:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from client.audit.chain import Entry
-from client.door.answers import Identification, Listed
+from client.door.answers import Described, Identification, Listed, LookedFor
 from client.door.calibrating import Target
 from client.door.standing import ReleaseStatus
 from client.door.thresholds import Band
@@ -13,10 +13,13 @@ from client.vault.consent import Consent
 from client.vault.identity import BYTES, PersonId
 from common import wire
 from common.errors import VersionError, WireError
+from common.text.vocabulary import Language
 from protos.gen import recognition_pb2 as pb
 
 MOST_PICTURE = 16 * 2**20  # bytes
 MOST_TOP = 5  # people of one search
+MOST_LOOKING = 20  # people of one search by how they look
+MOST_QUERY = 400  # characters
 MOST_ERASED = 1_000  # people of one call
 MOST_LISTED, MOST_ROWS = 10_000, 1_000  # of one page
 MOST_LABEL = 64  # characters
@@ -26,6 +29,11 @@ STANDINGS = {
     "confirmed": pb.STANDING_CONFIRMED,
     "pending": pb.STANDING_PENDING,
     "unknown": pb.STANDING_UNKNOWN,
+}
+SURENESS = {
+    "probable": pb.SURENESS_PROBABLE,
+    "likely": pb.SURENESS_LIKELY,
+    "certain": pb.SURENESS_CERTAIN,
 }
 _REQUEST = re.compile(r"[0-9a-f]{0,32}")
 _HANDLE = 64  # bytes that a session's or a ticket's id has at most
@@ -124,6 +132,38 @@ def identified(found: Identification) -> pb.IdentifyResponse:
     answer = pb.IdentifyResponse(ticket=found.ticket, standing=STANDINGS[found.state])
     for (person, band), label in zip(found.persons, labels, strict=True):
         answer.candidates.add(person=person, band=BANDS[band], label=label)
+    return answer
+
+
+def query_of(text: str) -> str:
+    """``text``, if it could be a query; what it asks for is nobody's business but the parser's."""
+    if not 1 <= len(text) <= MOST_QUERY:
+        raise WireError(f"a query has 1 to {MOST_QUERY} characters")
+    return text
+
+
+def language_of(text: str) -> Language:
+    """English, where nothing is asked for."""
+    if text in ("", "en"):
+        return "en"
+    if text != "zh":
+        raise WireError("a face is described in en or zh")
+    return "zh"
+
+
+def described(told: Described) -> pb.DescribeResponse:
+    """The sentence, and what it says one by one."""
+    answer = pb.DescribeResponse(sentence=told.sentence)
+    for one in told.said:
+        answer.said.add(name=one.name, present=one.present, sureness=SURENESS[one.sureness])
+    return answer
+
+
+def looking(found: LookedFor) -> pb.SearchResponse:
+    """Bands and persons, and what nobody could answer."""
+    answer = pb.SearchResponse(unasked=found.unasked)
+    for person, band in found.persons:
+        answer.candidates.add(person=person, band=BANDS[band])
     return answer
 
 

@@ -20,7 +20,9 @@ from client.door.rollcall import RollCall
 from client.door.rules import DoorRules
 from client.door.strangers import PublicPictures, reader
 from client.door.vouching import Alone, Member
-from client.home import SiteConfig, SiteHome
+from client.door.words import read_words
+from client.home import SiteHome
+from client.site_config import SiteConfig
 from client.vault.founding import vault_place
 from client.vault.store import Vault
 from common.config import build, read_toml
@@ -67,7 +69,8 @@ def read_rules(home: SiteHome) -> DoorRules:
     def absolute(path: Path | None) -> Path | None:
         return None if path is None else home.folder.absolute() / path.expanduser()
 
-    return replace(rules, detector=absolute(rules.detector), old_trunk=absolute(rules.old_trunk))
+    named = {key: absolute(getattr(rules, key)) for key in ("detector", "old_trunk", "heads")}
+    return replace(rules, **named)
 
 
 def open_door(
@@ -105,6 +108,7 @@ def open_door(
             random=os.urandom,
             identity=identity,
             vouching=Alone() if config.alone else Member(home, eye.trunk.hash),
+            words=None if rules.heads is None else read_words(rules.heads, eye.trunk.hash),
         )
         reception = Reception(parts)
         stack.callback(reception.close)

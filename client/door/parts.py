@@ -9,6 +9,7 @@ from client.door.eye import Eye
 from client.door.releases import Releases
 from client.door.rules import DoorRules
 from client.door.vouching import Vouching
+from client.door.words import Words
 from client.vault.identity import Random
 from client.vault.store import Vault
 from common.trust.keys import SigningKey
@@ -17,7 +18,8 @@ from common.trust.keys import SigningKey
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Parts:
     """All of one site. ``clock`` tells Unix seconds, ``uptime`` seconds that only ever pass;
-    ``identity`` signs receipts of erasures, ``vouching`` is asked about releases."""
+    ``identity`` signs receipts of erasures, ``vouching`` is asked about releases, and ``words`` are
+    what faces are described by, where they are."""
 
     vault: Vault
     eye: Eye
@@ -28,4 +30,5 @@ class Parts:
     random: Random
     identity: SigningKey
     vouching: Vouching
+    words: Words | None = None
     uptime: Callable[[], float] = time.monotonic

@@ -13,10 +13,19 @@ from typing import Any
 
 from client.audit.chain import AuditHead, Entry
 from client.audit.events import Kind
-from client.door.answers import CalibrationTold, Enrolled, Identification, Listed, Looked
+from client.door.answers import (
+    CalibrationTold,
+    Described,
+    Enrolled,
+    Identification,
+    Listed,
+    Looked,
+    LookedFor,
+)
 from client.door.calibrating import Target
 from client.door.callers import Caller, Role
 from client.door.claims import Claims
+from client.door.describing import Describing
 from client.door.enrolling import Enrolling
 from client.door.keeping import Keeping
 from client.door.parts import Parts
@@ -27,6 +36,7 @@ from client.door.thresholds import Band
 from client.vault.consent import Consent
 from common.errors import InsufficientCalibrationError, RoleError
 from common.models.tail import Tail
+from common.text.vocabulary import Language
 from common.trust.signed import Signed
 
 MOST_LISTED = 10_000
@@ -45,6 +55,7 @@ class Reception:
         claims = Claims(parts, self._recorder)
         self._enrolling = Enrolling(parts, self._recorder, claims)
         self._recognising = Recognising(parts, self._recorder, claims)
+        self._describing = Describing(parts, self._recorder, claims.budgets)
         self._keeping = Keeping(
             parts, self._recorder, self._recognising.tickets, self._enrolling.sessions
         )
@@ -98,6 +109,18 @@ class Reception:
         """What two people said, to who asked."""
         _check(caller, Role.IDENTIFY)
         return self._recognising.outcome(caller, ticket)
+
+    def describe(self, caller: Caller, picture: bytes, language: Language = "en") -> Described:
+        """What is to be seen of the face in the picture; nobody is looked up."""
+        _check(caller, Role.DESCRIBE)
+        _check_switch(self._parts.rules.describe, "describe")
+        return self._describing.describe(caller, picture, language)
+
+    def search(self, caller: Caller, query: str, top: int = 5) -> LookedFor:
+        """Who of those who agreed to `text` looks as ``query`` says."""
+        _check(caller, Role.SEARCH)
+        _check_switch(self._parts.rules.search, "search")
+        return self._describing.search(caller, query, top)
 
     def erase(self, caller: Caller, persons: Collection[bytes]) -> Signed:
         """Destroys what is kept of people; a receipt. ``UnknownPersonError`` if one is not here."""

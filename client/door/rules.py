@@ -1,8 +1,8 @@
 """``[door]`` of `site.toml`: what this site does at its door, and what it asks for first.
 
-What is not written down is the careful choice: searching is off until somebody switches it on
-(GDPR Article 25), a search is confirmed by two people (AI Act Article 14(5)), and no consent is
-longer than three years (BIPA 15(a)).
+What is not written down is the careful choice: searching and describing are off until somebody
+switches them on (GDPR Article 25), a search for who somebody is needs two people's word (AI Act
+Article 14(5)), and no consent is longer than three years (BIPA 15(a)).
 """
 
 import math
@@ -28,6 +28,9 @@ class DoorRules:
 
     verify: bool = True  # answer "is this who they claim to be?"
     identify: bool = False  # answer "who is this?": nobody is searched for unless it is on
+    describe: bool = False  # say what is to be seen of a face; needs heads
+    search: bool = False  # find people by how they look, of those who agreed to `text`; needs heads
+    heads: Path | None = None  # what `mascaron-admin heads train` or a run of the federation made
     four_eyes: bool = True  # two people confirm whom a search found before anybody is named
     fmr: float = 1e-4  # of verifications, where `calibrate` is not told another
     fpir: float = 1e-2  # of searches
@@ -69,6 +72,8 @@ class DoorRules:
             raise ConfigError("misses and claims must be in order, and at least 1")
         if not 1 <= self.retention_days <= MOST_DAYS:
             raise ConfigError(f"retention_days must be in 1..{MOST_DAYS}: no consent is longer")
+        if (self.describe or self.search) and self.heads is None:
+            raise ConfigError("describe and search need heads: name the file they are in")
         if self.address and not _is_address(self.address):
             raise ConfigError(f"address must be host:port, got {self.address!r}")
 

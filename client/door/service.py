@@ -113,6 +113,18 @@ class RecognitionService(rpc.RecognitionServicer):
         return m.identified(self._reception.outcome(caller, m.handle_of(request.ticket)))
 
     @_asked
+    def Describe(  # noqa: N802
+        self, caller: Caller, request: pb.DescribeRequest
+    ) -> pb.DescribeResponse:
+        picture, language = m.picture_of(request.picture), m.language_of(request.language)
+        return m.described(self._reception.describe(caller, picture, language))
+
+    @_asked
+    def Search(self, caller: Caller, request: pb.SearchRequest) -> pb.SearchResponse:  # noqa: N802
+        query, top = m.query_of(request.query), m.number_of(request.top, m.MOST_LOOKING)
+        return m.looking(self._reception.search(caller, query, top))
+
+    @_asked
     def Erase(self, caller: Caller, request: pb.EraseRequest) -> pb.EraseResponse:  # noqa: N802
         receipt = self._reception.erase(caller, m.persons_of(request.persons))
         return pb.EraseResponse(receipt=receipt.to_json())

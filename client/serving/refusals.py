@@ -27,6 +27,8 @@ def refused(error: grpc.RpcError) -> errors.MascaronError:
         return errors.QualityError(_seen(words), words)
     if reason == errors.InsufficientCalibrationError.reason:
         return _insufficient(told.get(MISSING, ""))
+    if reason == errors.ForbiddenError.reason:
+        return errors.ForbiddenError("what is forbidden")
     if reason in _KINDS:
         kind = _KINDS[reason]
         return kind(inspect.getdoc(kind) or reason)

@@ -2,7 +2,8 @@
 
 import os
 
-from client.home import SiteConfig, SiteHome
+from client.home import SiteHome
+from client.site_config import SiteConfig
 from client.vault.core import DATABASE, KEYRING, VaultPlace
 from client.vault.disk import DISK, Disk
 from client.vault.identity import Random

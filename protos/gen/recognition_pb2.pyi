@@ -20,6 +20,13 @@ class Standing(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STANDING_CONFIRMED: _ClassVar[Standing]
     STANDING_PENDING: _ClassVar[Standing]
     STANDING_UNKNOWN: _ClassVar[Standing]
+
+class Sureness(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SURENESS_UNSPECIFIED: _ClassVar[Sureness]
+    SURENESS_PROBABLE: _ClassVar[Sureness]
+    SURENESS_LIKELY: _ClassVar[Sureness]
+    SURENESS_CERTAIN: _ClassVar[Sureness]
 BAND_UNSPECIFIED: Band
 BAND_MATCH: Band
 BAND_NEAR: Band
@@ -28,6 +35,10 @@ STANDING_UNSPECIFIED: Standing
 STANDING_CONFIRMED: Standing
 STANDING_PENDING: Standing
 STANDING_UNKNOWN: Standing
+SURENESS_UNSPECIFIED: Sureness
+SURENESS_PROBABLE: Sureness
+SURENESS_LIKELY: Sureness
+SURENESS_CERTAIN: Sureness
 
 class Consent(_message.Message):
     __slots__ = ("purposes", "text_hash", "given", "expires")
@@ -192,6 +203,56 @@ class ConfirmRequest(_message.Message):
 class ConfirmResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class DescribeRequest(_message.Message):
+    __slots__ = ("protocol", "picture", "language", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    picture: bytes
+    language: str
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., picture: _Optional[bytes] = ..., language: _Optional[str] = ..., request: _Optional[str] = ...) -> None: ...
+
+class Said(_message.Message):
+    __slots__ = ("name", "present", "sureness")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PRESENT_FIELD_NUMBER: _ClassVar[int]
+    SURENESS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    present: bool
+    sureness: Sureness
+    def __init__(self, name: _Optional[str] = ..., present: _Optional[bool] = ..., sureness: _Optional[_Union[Sureness, str]] = ...) -> None: ...
+
+class DescribeResponse(_message.Message):
+    __slots__ = ("sentence", "said")
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    SAID_FIELD_NUMBER: _ClassVar[int]
+    sentence: str
+    said: _containers.RepeatedCompositeFieldContainer[Said]
+    def __init__(self, sentence: _Optional[str] = ..., said: _Optional[_Iterable[_Union[Said, _Mapping]]] = ...) -> None: ...
+
+class SearchRequest(_message.Message):
+    __slots__ = ("protocol", "query", "top", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    TOP_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    query: str
+    top: int
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., query: _Optional[str] = ..., top: _Optional[int] = ..., request: _Optional[str] = ...) -> None: ...
+
+class SearchResponse(_message.Message):
+    __slots__ = ("candidates", "unasked")
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    UNASKED_FIELD_NUMBER: _ClassVar[int]
+    candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
+    unasked: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., unasked: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class EraseRequest(_message.Message):
     __slots__ = ("protocol", "persons", "request")

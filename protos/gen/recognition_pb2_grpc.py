@@ -79,6 +79,16 @@ class RecognitionStub:
                 request_serializer=protos_dot_gen_dot_recognition__pb2.TicketRequest.SerializeToString,
                 response_deserializer=protos_dot_gen_dot_recognition__pb2.IdentifyResponse.FromString,
                 _registered_method=True)
+        self.Describe = channel.unary_unary(
+                '/mascaron.recognition.v1.Recognition/Describe',
+                request_serializer=protos_dot_gen_dot_recognition__pb2.DescribeRequest.SerializeToString,
+                response_deserializer=protos_dot_gen_dot_recognition__pb2.DescribeResponse.FromString,
+                _registered_method=True)
+        self.Search = channel.unary_unary(
+                '/mascaron.recognition.v1.Recognition/Search',
+                request_serializer=protos_dot_gen_dot_recognition__pb2.SearchRequest.SerializeToString,
+                response_deserializer=protos_dot_gen_dot_recognition__pb2.SearchResponse.FromString,
+                _registered_method=True)
         self.Erase = channel.unary_unary(
                 '/mascaron.recognition.v1.Recognition/Erase',
                 request_serializer=protos_dot_gen_dot_recognition__pb2.EraseRequest.SerializeToString,
@@ -218,6 +228,20 @@ class RecognitionServicer:
 
     def Outcome(self, request, context):
         """What became of a ticket; for who asked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Describe(self, request, context):
+        """What is to be seen of the one face in a picture, in words. Nobody is looked up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Search(self, request, context):
+        """Who, of those enrolled who agreed to it, looks as a sentence says.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -376,6 +400,16 @@ def add_RecognitionServicer_to_server(servicer, server):
                     servicer.Outcome,
                     request_deserializer=protos_dot_gen_dot_recognition__pb2.TicketRequest.FromString,
                     response_serializer=protos_dot_gen_dot_recognition__pb2.IdentifyResponse.SerializeToString,
+            ),
+            'Describe': grpc.unary_unary_rpc_method_handler(
+                    servicer.Describe,
+                    request_deserializer=protos_dot_gen_dot_recognition__pb2.DescribeRequest.FromString,
+                    response_serializer=protos_dot_gen_dot_recognition__pb2.DescribeResponse.SerializeToString,
+            ),
+            'Search': grpc.unary_unary_rpc_method_handler(
+                    servicer.Search,
+                    request_deserializer=protos_dot_gen_dot_recognition__pb2.SearchRequest.FromString,
+                    response_serializer=protos_dot_gen_dot_recognition__pb2.SearchResponse.SerializeToString,
             ),
             'Erase': grpc.unary_unary_rpc_method_handler(
                     servicer.Erase,
@@ -696,6 +730,60 @@ class Recognition:
             '/mascaron.recognition.v1.Recognition/Outcome',
             protos_dot_gen_dot_recognition__pb2.TicketRequest.SerializeToString,
             protos_dot_gen_dot_recognition__pb2.IdentifyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Describe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mascaron.recognition.v1.Recognition/Describe',
+            protos_dot_gen_dot_recognition__pb2.DescribeRequest.SerializeToString,
+            protos_dot_gen_dot_recognition__pb2.DescribeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Search(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mascaron.recognition.v1.Recognition/Search',
+            protos_dot_gen_dot_recognition__pb2.SearchRequest.SerializeToString,
+            protos_dot_gen_dot_recognition__pb2.SearchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,7 +18,8 @@ from flwr.supernode.cli.flower_supernode import (
 )
 
 from client.courier import supernode
-from client.home import SiteConfig, SiteHome
+from client.home import SiteHome
+from client.site_config import SiteConfig
 from common.daemons.surroundings import KEPT, QUIET, UNBUFFERED, scrubbed
 from common.errors import ConfigError, DeploymentError
 

@@ -17,7 +17,8 @@ import pytest
 from client.doctor import centre as doctor_centre
 from client.doctor.centre import MOST_SKEW, check_centre
 from client.doctor.findings import Finding, Machine
-from client.home import SiteConfig, SiteHome
+from client.home import SiteHome
+from client.site_config import SiteConfig
 from common import wire
 from tests.small_pki import DAY, Issuer
 

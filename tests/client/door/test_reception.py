@@ -33,6 +33,8 @@ CALLS: dict[str, tuple[set[Role], Call]] = {
     "abort": ({Role.ENROL}, lambda r, who: r.abort(who, b"")),
     "verify": ({Role.VERIFY}, lambda r, who: r.verify(who, person(1), picture(1))),
     "identify": ({Role.IDENTIFY}, lambda r, who: r.identify(who, picture(1))),
+    "describe": ({Role.DESCRIBE}, lambda r, who: r.describe(who, picture(1))),
+    "search": ({Role.SEARCH}, lambda r, who: r.search(who, "glasses")),
     "review": ({Role.CONFIRM}, lambda r, who: r.review(who, b"")),
     "confirm": ({Role.CONFIRM}, lambda r, who: r.confirm(who, b"", None)),
     "outcome": ({Role.IDENTIFY}, lambda r, who: r.outcome(who, b"")),

@@ -8,7 +8,8 @@ import pytest
 
 from client.doctor.centre import check_centre
 from client.doctor.findings import Finding, Machine
-from client.home import SiteConfig, SiteHome
+from client.home import SiteHome
+from client.site_config import SiteConfig
 from common.wire import PROTOCOL
 from server.serving import gateway
 from server.serving.superlink import spoken
