@@ -69,8 +69,12 @@ def read_rules(home: SiteHome) -> DoorRules:
     def absolute(path: Path | None) -> Path | None:
         return None if path is None else home.folder.absolute() / path.expanduser()
 
-    named = {key: absolute(getattr(rules, key)) for key in ("detector", "old_trunk", "heads")}
-    return replace(rules, **named)
+    return replace(
+        rules,
+        detector=absolute(rules.detector),
+        old_trunk=absolute(rules.old_trunk),
+        heads=absolute(rules.heads),
+    )
 
 
 def open_door(
