@@ -28,7 +28,7 @@ class DetectorManifest:
     """What must be known to run a detector. One ``[detector]`` table.
 
     ``threshold`` is the score from which a face is told, ``certain`` that from which there is no
-    doubt: those with one false alarm in a picture, and in a hundred, of held-out scenes.
+    doubt: those with one false alarm in ten pictures, and in a hundred, of held-out scenes.
     """
 
     file: str

@@ -22,7 +22,7 @@ class Check:
     """How held-out scenes fare. ``recall`` is at one false alarm a picture."""
 
     recall: float
-    threshold: float  # with one false alarm a picture
+    threshold: float  # with one false alarm in ten pictures
     certain: float  # with one in a hundred pictures
     landmark_error: float  # median, over the distance of the eyes
 

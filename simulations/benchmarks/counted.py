@@ -52,7 +52,8 @@ def photographs(found: "dict[str, Contender]", folder: Path) -> dict[str, Any]:
     report: dict[str, Any] = {"pictures": len(truths), "faces": sum(COUNTED.values())}
     for name, contender in found.items():
         one = judged(contender, truths)
-        one["landmarks_from_yunet"] = one.pop("landmark_error") if name != "yunet" else None
+        error = one.pop("landmark_error")
+        one["landmarks_from_yunet"] = error if name != "yunet" else None
         report[name] = one
     return report
 
