@@ -56,6 +56,9 @@ SHARE = click.FloatRange(0, 1)
 )
 @click.option("--held-out", type=SHARE, default=0.1, show_default=True, help="People that judge.")
 @click.option(
+    "--check-every", type=MANY, default=200, show_default=True, help="Steps between checks."
+)
+@click.option(
     "--patience", type=MANY, default=4, show_default=True, help="Checks without gain, then stop."
 )
 @click.option(

@@ -39,6 +39,7 @@ class PretrainRequest:
     seed: int = 7001
     training_seed: int = 0
     steps: int = 1200
+    check_every: int = 200
     augment: str = "shift,flip"
     camera: Path | None = None
     adversarial_steps: int = 0
@@ -145,7 +146,7 @@ def _training(asked: PretrainRequest, told: dict[str, Any]) -> "PretrainOptions"
     return PretrainOptions(
         licence=asked.licence or INVENTED,
         steps=asked.steps,
-        check_every=min(200, asked.steps),
+        check_every=min(asked.check_every, asked.steps),
         augment=parse_augmentations(asked.augment),
         camera=_camera(asked.camera),
         adversary=adversary,

@@ -1,7 +1,8 @@
 """Which loss and which pictures make the better trunk, after equally many steps.
 
-    mascaron-lab bench losses --out FOLDER [--steps 400] [--width 1] [--only arcface/both]
-        [--train PACK --unseen PACK] [--public PACK] [--lfw PACK --pairs FILE --folds 1-8]
+    mascaron-lab bench losses --out FOLDER [--steps 400] [--batch 64] [--width 1]
+        [--only arcface/both] [--train PACK --unseen PACK] [--public PACK]
+        [--lfw PACK --pairs FILE --folds 1-8]
 
 Every loss of ``mascaron-admin pretrain`` with its own margin, all else equal, on pictures that are
 only shifted and mirrored (``plain``), fully augmented (``augmented``), half through the randomised
@@ -69,6 +70,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for trunks and figures")
     parser.add_argument("--only", action="append", choices=SETTINGS, help="may be repeated")
     parser.add_argument("--steps", type=at_least(1), default=400)
+    parser.add_argument("--batch", type=at_least(8), default=64, help="pictures")
     parser.add_argument("--width", type=float, default=1.0, help="of the tiny network")
     parser.add_argument("--people", type=at_least(4), default=100, help="invented, half unseen")
     parser.add_argument("--seed", type=at_least(0), default=0)
@@ -105,6 +107,7 @@ def options_of(name: str, told: argparse.Namespace) -> PretrainOptions:
     return PretrainOptions(
         licence="a benchmark's, not to be used",
         steps=told.steps,
+        batch=told.batch,
         width=told.width,
         check_every=min(_KEPT, told.steps),
         held_out=1e-9,  # the fewest: too few to judge by, so that what counts are the last weights

@@ -1,14 +1,23 @@
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from common.errors import ConfigError
 from common.faces import augment
 from common.faces.augment import AUGMENTATIONS, augmented, parse_augmentations
 from common.faces.crops import SIDE, Crop
+from common.faces.faceset import FaceSet
+from common.metrics.verification import Floats, unit_rows
+from common.models.trunk import load_trunk
+from common.synthetic.generate import synthetic_faces
 
 SEEDS = st.integers(0, 2**32)
+Embed = Callable[[NDArray[np.uint8]], Floats]
 NAMES = pytest.mark.parametrize("name", AUGMENTATIONS)
 
 
@@ -109,6 +118,27 @@ def test_all_of_them_follow_one_order_whatever_order_is_asked_for() -> None:
         forward == augment.flip(augment.shift(augment.cut(crop, by_hand), by_hand), by_hand)
     ).all()
     assert augmented(crop, (), draw(4)) is crop
+
+
+@NAMES
+def test_a_network_still_sees_the_same_person(name: str, people: FaceSet, starter: Embed) -> None:
+    crops, rng = people.crops(range(len(people))), draw(0)
+    made = np.stack([AUGMENTATIONS[name](crop, rng) for crop in crops])
+    likeness = starter(made) @ starter(crops).T
+    assert (likeness.argmax(axis=1) == np.arange(len(people))).mean() > 0.8
+
+
+@pytest.fixture(scope="module")
+def people() -> FaceSet:
+    """A picture each of a dozen invented people."""
+    return synthetic_faces(12, 1, seed=7102)
+
+
+@pytest.fixture(scope="module")
+def starter() -> Embed:
+    """Crops to unit embeddings, by the trunk that comes with the project."""
+    trunk, tail = load_trunk(Path(__file__).parents[3] / "simulations" / "starter")
+    return lambda crops: unit_rows(tail.embed(trunk.features(crops)))
 
 
 def test_names_are_read_and_misspelt_ones_told() -> None:

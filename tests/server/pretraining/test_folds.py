@@ -1,12 +1,16 @@
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from common.errors import ConfigError, DataSetError
 from common.faces.faceset import FaceSet
+from common.faces.store import save_pack
+from server.cli import main
 from server.pretraining import folds as room
 from server.pretraining.folds import Validated, cross_validate
 from server.pretraining.options import PretrainOptions, Report
@@ -44,6 +48,25 @@ def test_folds_that_nobody_can_judge_by_are_refused_before_any_training(
     with pytest.raises(ConfigError, match="at least 2"):
         validate(crowd, tmp_path, 1)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_command_tells_the_mean_and_its_interval_and_keeps_each_fold(
+    crowd: FaceSet, tmp_path: Path
+) -> None:
+    save_pack(tmp_path / "faces.npz", crowd)
+    told = ["pretrain", "--faces", tmp_path / "faces.npz", "--licence", "x", "--folds", 2]
+    told += ["--steps", 1, "--width", 0.25, "--held-out", 0.3, "--out", tmp_path / "out"]
+    told += ["--checkpoint", tmp_path / "kept"]
+    done = CliRunner().invoke(main, [str(part) for part in told])
+    assert done.exit_code == 0, done.output
+    answer = json.loads(done.stdout)
+    assert answer["ci95"][0] <= answer["tar"] <= answer["ci95"][1]
+    assert len(answer["tar_by_fold"]) == 2
+    for place in ("out/fold-1/trunk.toml", "out/fold-2/trunk.toml"):
+        assert (tmp_path / place).exists()
+    assert sorted(p.name for p in (tmp_path / "kept").iterdir()) == ["fold-1", "fold-2"]
+    again = CliRunner().invoke(main, [str(part) for part in told])
+    assert again.exit_code == 1 and "holds something already" in again.stderr
 
 
 def validate(faces: FaceSet, folder: Path, folds: int = 2) -> Validated:
