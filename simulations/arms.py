@@ -5,12 +5,14 @@ leaves a site; what differs is which people the shared part may look at and what
 they released.
 """
 
+import dataclasses
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,7 @@ from common.moments.matching import site_tail
 from common.moments.own import OwnPart, own_part, own_tail
 from common.moments.posterior import shared_parts
 from common.moments.reference import Reference, retuned
-from common.privacy.plan import NoiseModel, PrivacyPlan
+from common.privacy.plan import GradientMechanism, Mechanism, NoiseModel, PrivacyPlan
 from server.moments import pools_of
 from server.public import Opening, watched
 from simulations.federation import Arrays, Door, Federation, Outcome
@@ -30,6 +32,10 @@ from simulations.mechanisms import mechanisms
 from simulations.scenario import Scenario
 from simulations.sites import SimulatedSite, judged_sites
 from simulations.upper import together
+
+if TYPE_CHECKING:
+    from client.agent.labels import SiteLabels
+    from server.runs.reading import Chosen
 
 ROUND_TO = 5  # people
 
@@ -48,7 +54,8 @@ class Experiment:
     """One dealing of people to sites, and all arms on it. ``seed`` is (fold, seed).
 
     Without ``own_parts`` every tail is what a site without people would match with: made of public
-    people and of what was released, and of nothing else.
+    people and of what was released, and of nothing else. ``labels`` are of all pictures of the
+    material, for arms whose gradient rounds train ``heads`` with the tail.
     """
 
     scenario: Scenario
@@ -59,6 +66,8 @@ class Experiment:
     seed: tuple[int, int]
     entropy: str = "seeded"
     own_parts: bool = True
+    labels: "SiteLabels | None" = None
+    heads: "Chosen | None" = None
 
     def base(self) -> Arm:
         """The embedder as it came."""
@@ -78,8 +87,9 @@ class Experiment:
         """Moments released by every site, combined pool by pool, and the own part on top."""
         plan = self.plan(noise, epsilon)
         with tempfile.TemporaryDirectory() as temporary:
+            initial = {**self._initial, **(self.heads.arrays if self.heads else {})}
             outcome = self._federation.run(
-                plan, dict(self._initial), folder or Path(temporary), (*self.seed, _code(plan))
+                plan, initial, folder or Path(temporary), (*self.seed, _code(plan))
             )
         shared = self._shared(outcome.pools, plan)
         spent = tuple(outcome.spent[site.name] for site in self.judged)
@@ -95,8 +105,9 @@ class Experiment:
 
     def plan(self, noise: NoiseModel, epsilon: float | None) -> PrivacyPlan:
         """The releases of this experiment at ``epsilon`` (None: without noise)."""
+        released = mechanisms(self.scenario, self.reference.radius, epsilon)
         return PrivacyPlan(
-            mechanisms=mechanisms(self.scenario, self.reference.radius, epsilon),
+            mechanisms=released if self.heads is None else with_heads(released, self.heads),
             people=int(np.median([declared(len(bags)) for bags in self._bags.values()])),
             delta=self.scenario.delta,
             noise=noise,
@@ -167,6 +178,7 @@ class Experiment:
                 people=SitePeople(
                     self.material.features[site.camera][site.pictures],
                     self.material.person[site.pictures],
+                    None if self.labels is None else self.labels.at(site.pictures),
                 ),
                 declared_people=declared(len(bags)),
             )
@@ -204,6 +216,16 @@ class Experiment:
             own, name = self._bags[site.name], self.material.types[site.camera]
             tails.append(pooled.at(name, own, self._rng_of(site) if tuning else None))
         return Arm(tails=tails)
+
+
+def with_heads(released: Sequence[Mechanism], heads: "Chosen") -> tuple[Mechanism, ...]:
+    """``released`` with ``heads`` in every step of gradients: the same noise, the same price."""
+    return tuple(
+        dataclasses.replace(m, heads=heads.terms, identity=heads.identity)
+        if isinstance(m, GradientMechanism)
+        else m
+        for m in released
+    )
 
 
 def declared(people: int) -> int:
