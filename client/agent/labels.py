@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.faces.labels import MISSING
+from common.privacy.heads import GENDER
 
 if TYPE_CHECKING:
     from common.faces.faceset import FaceSet
-
-FEMALE = "female"  # the column of labels.csv that a gender head learns from, and no other does
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
@@ -56,20 +55,23 @@ class SiteLabels:
 
 
 def labels_of(faces: "FaceSet") -> SiteLabels | None:
-    """What ``labels.csv`` beside the pictures says of them; None if it says nothing.
+    """What ``labels.csv`` beside the pictures says that heads may learn; None if nothing.
 
-    Descriptions are left where they are: no plan trains on them.
+    Columns go by the names of the vocabulary, so that a plan means the same thing at every site;
+    columns about what is forbidden are left out before a number is looked at. Descriptions stay
+    where they are: no plan trains on them.
     """
-    names, table = faces.attribute_names, faces.attributes
-    if table is None and faces.age is None:
+    from common.heads.labelled import labelled  # torch, only where used
+
+    found = labelled(faces, ("attributes", "age", GENDER))
+    said = found.labels
+    if said.attributes is None and said.age is None and said.gender is None:
         return None
-    gender = None
-    if table is not None and FEMALE in names:
-        at = names.index(FEMALE)
-        gender, table = table[:, at], np.delete(table, at, axis=1)
-        names = (*names[:at], *names[at + 1 :])
     return SiteLabels(
-        names=names if table is not None else (), attributes=table, age=faces.age, gender=gender
+        names=found.names,
+        attributes=None if said.attributes is None else said.attributes.numpy(),
+        age=None if said.age is None else said.age.numpy(),
+        gender=None if said.gender is None else said.gender.numpy(),
     )
 
 

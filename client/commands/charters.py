@@ -11,8 +11,8 @@ from common import wire
 from common.config import load
 from common.errors import CharterError, ConfigError
 from common.privacy import accountant
-from common.privacy.plan import PrivacyPlan
-from common.privacy.statement import statement
+from common.privacy.plan import GradientMechanism, Mechanism, PrivacyPlan
+from common.privacy.statement import heads_of, statement
 from common.secagg.terms import terms_of
 from common.trust import storing
 from common.trust.certificates import fingerprint, read_certificate
@@ -144,7 +144,15 @@ def _rounds(plan: PrivacyPlan, initial: Mapping[str, str]) -> list[dict[str, Any
                 "epsilon": accountant.epsilon([mechanism.event], plan.delta),
                 "sigma": mechanism.sigma,
                 "clip": mechanism.clip,
+                **_learnt(mechanism),
             }
         )
         number += mechanism.rounds
     return told
+
+
+def _learnt(mechanism: Mechanism) -> dict[str, Any]:
+    """What heads of ``mechanism`` would learn from labels, and how much each counts."""
+    if not isinstance(mechanism, GradientMechanism) or not mechanism.heads:
+        return {}
+    return {"heads": heads_of(mechanism)}

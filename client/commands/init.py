@@ -42,6 +42,11 @@ declared_people = {people}
 rounds = 200
 release_slot = 600.0
 
+# Kinds of heads that may learn from labels of the people's pictures (attributes, age, gender): only
+# what the people agreed to, and nothing without it. What is denied here is never learnt at all.
+heads = []
+denied_attributes = []
+
 # A charter within both limits is accepted without asking you. As they stand, you are always asked.
 [auto_accept]
 epsilon = 0.0

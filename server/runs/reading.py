@@ -54,7 +54,11 @@ def choose_heads(path: Path, asked: Sequence[str]) -> Chosen:
     nothing asked for it is all that the file has but gender, which has to be named. ``ConfigError``
     for what no plan trains, ``ModelError`` for a file that is none.
     """
-    public = read_heads(path)
+    return chosen_of(read_heads(path), asked)
+
+
+def chosen_of(public: Heads, asked: Sequence[str]) -> Chosen:
+    """The same of heads that were read already."""
     weights = dict(map(_asked, asked))
     if len(weights) < len(asked):
         raise ConfigError("--head: one kind is given twice")
@@ -77,15 +81,18 @@ def trained_heads(folder: Path, pools: Mapping[str, Arrays]) -> dict[str, Heads]
     They see a feature less the pool's shift, as they did in training: where the pool's people lie,
     the public ones were moved to. ``ModelError`` if the public heads are not beside the charter.
     """
-    public, found = read_heads(folder / PUBLIC), {}
-    for pool, arrays in pools.items():
-        centre = public.scaling.centre + shift_of(arrays)
-        found[pool] = dataclasses.replace(
-            public,
-            arrays={name: arrays.get(name, own) for name, own in public.arrays.items()},
-            scaling=Scaling(centre, public.scaling.scale),
-        )
-    return found
+    public = read_heads(folder / PUBLIC)
+    return {pool: heads_after(public, arrays) for pool, arrays in pools.items()}
+
+
+def heads_after(public: Heads, arrays: Arrays) -> Heads:
+    """``public`` with the shared ``arrays`` of a pool in the place of its own."""
+    centre = public.scaling.centre + shift_of(arrays)
+    return dataclasses.replace(
+        public,
+        arrays={name: arrays.get(name, own) for name, own in public.arrays.items()},
+        scaling=Scaling(centre, public.scaling.scale),
+    )
 
 
 def _asked(text: str) -> tuple[str, float | None]:

@@ -301,10 +301,9 @@ def faces(**said: Any) -> FaceSet:
 def test_labels_of_a_folder_keep_gender_apart_and_descriptions_out() -> None:
     assert labels_of(faces()) is None
     assert labels_of(faces(description=("x", "y"))) is None
-    table = np.array([[1, 0, -1], [0, -1, 1]], np.int8)
-    said = labels_of(
-        faces(attributes=table, attribute_names=("hat", "female", "beard"), age=np.ones(2, "f4"))
-    )
+    table = np.array([[1, 0, -1, 1], [0, -1, 1, 1]], np.int8)
+    names = ("hat", "female", "beard", "headscarf")
+    said = labels_of(faces(attributes=table, attribute_names=names, age=np.ones(2, "f4")))
     assert said is not None
     assert said.names == ("hat", "beard")
     named = said.named(("beard", "female", "hat"))
