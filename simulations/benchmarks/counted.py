@@ -78,8 +78,8 @@ def crops(found: "dict[str, Contender]", pack: Path, number: int) -> dict[str, A
         true = known[index] @ matrix[:, :2].T + matrix[:, 2] + _FRAME
         framed = np.pad(faces.crop(index), ((_FRAME, _FRAME), (_FRAME, _FRAME), (0, 0)), "edge")
         for name, contender in found.items():
-            seen = [f for f in contender.working.find(framed) if f.landmarks is not None]
-            off = [float(landmark_error(f.landmarks[None], true[None])[0]) for f in seen]
+            seen = [face.landmarks for face in contender.working.find(framed)]
+            off = [float(landmark_error(p[None], true[None])[0]) for p in seen if p is not None]
             errors[name] += [least for least in [min(off, default=9.0)] if least < 1]
     return {
         name: {
