@@ -73,7 +73,12 @@ def tune_command(search: str, told: TuneCommand, **sources: Any) -> None:
             if private and not told.yes:
                 click.confirm("Start?", abort=True, err=True)
             study = Study(contest=contest, payment=payment, how=how, folder=told.out)
-            figures = outcome(contest, payment, how, study.everything())
+            try:
+                found = study.everything()
+            except KeyboardInterrupt:
+                console.print(f"Stopped. The same command with --out {told.out} goes on.")
+                raise click.Abort from None
+            figures = outcome(contest, payment, how, found)
             write_json(figures, kept)
             if runs:
                 study.forget()

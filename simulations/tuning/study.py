@@ -29,7 +29,7 @@ STUDY, LOCK = "study.db", ".lock"
 UNGUIDED = 6  # trials at random before a model of them says anything
 COMPARED = 5  # whole trials before one is stopped for being behind their median
 
-_ID, _MARK, _TOTAL = "id", "search", "total"  # attributes of the study
+_ID, _MARK, _SEED, _TOTAL = "id", "search", "seed", "total"  # attributes of the study
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -193,7 +193,8 @@ class Study:
     def _sampler(self, index: int) -> "optuna.samplers.BaseSampler":
         import optuna
 
-        seed = int(np.random.SeedSequence([self.how.seed, index]).generate_state(1)[0])
+        begun = int(self._study.user_attrs[_SEED])
+        seed = int(np.random.SeedSequence([begun, index]).generate_state(1)[0])
         if self.how.sampler == "random":
             return optuna.samplers.RandomSampler(seed=seed)
         return optuna.samplers.TPESampler(seed=seed, n_startup_trials=UNGUIDED)
@@ -225,6 +226,7 @@ class Study:
             )
         if _ID not in study.user_attrs:
             study.set_user_attr(_MARK, mark)
+            study.set_user_attr(_SEED, self.how.seed)
             study.set_user_attr(_ID, new_study())
         return study
 
@@ -232,4 +234,5 @@ class Study:
     def _mark(self) -> str:
         asked, runs = self.contest.asked, getattr(self.payment, "runs", None)
         people = self.contest.laboratory.identity(asked.scenario)
-        return digest(asked.identity, people, repr((self.how.sampler, self.how.seed)), repr(runs))
+        seed = None if self._selected else self.how.seed  # a selection's is drawn anew and secret
+        return digest(asked.identity, people, repr((self.how.sampler, seed)), repr(runs))
