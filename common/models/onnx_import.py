@@ -42,6 +42,16 @@ class GraphModule(nn.Module):
                 self._fixed[name] = tensor
         self.weights = nn.ParameterList(weights)
 
+    @property
+    def weight_names(self) -> tuple[str, ...]:
+        """The names of the constants that are parameters, as the file has them."""
+        return tuple(self._index)
+
+    def weight(self, name: str) -> nn.Parameter:
+        """The parameter that holds the constant ``name``."""
+        found: nn.Parameter = self.weights[self._index[name]]
+        return found
+
     def forward(self, x: Tensor) -> Tensor:
         if self.single and len(x) != 1:
             return torch.cat([self._run(row[None]) for row in x])
@@ -60,8 +70,7 @@ class GraphModule(nn.Module):
         if name in values:
             return values[name]
         if name in self._index:
-            weight: Tensor = self.weights[self._index[name]]
-            return weight
+            return self.weight(name)
         if not name:
             return None
         fixed = self._fixed[name]

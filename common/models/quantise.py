@@ -32,9 +32,9 @@ from common.metrics.verification import LEAST_IMPOSTORS, Floats, tar_at_far, uni
 from common.models.levelling import levelled, recentred
 from common.models.manifest import NAME, TrunkManifest
 from common.models.onnx_graph import Graph, parse_graph
-from common.models.onnx_operators import Node
 from common.models.runtime import SILENT, Runtime
 from common.models.safetensors_import import write_whole
+from common.models.split import joined
 from common.models.tail import Tail
 from common.models.trunk import Trunk, load_trunk
 
@@ -125,7 +125,7 @@ def quantised(
     """
     work = _Work(trunk, tail, crops)
     graph, kept = work.alike_enough(options.likeness)
-    small = _with_tail(graph, tail)
+    small = joined(graph, tail)
     data = small.protobuf(1 if work.single else "batch")
     told = dataclasses.replace(
         trunk.manifest,
@@ -275,21 +275,6 @@ def _end(renamed: dict[str, str], name: str) -> str:
     while name in renamed:
         name = renamed[name]
     return name
-
-
-def _with_tail(graph: Graph, tail: Tail) -> Graph:
-    """``graph`` followed by ``tail``."""
-    nodes = (
-        Node("Flatten", "tail.flat", (graph.output,), ("tail.feature",), {"axis": 1}),
-        Node(
-            "Gemm", "tail", ("tail.feature", "tail.weight", "tail.bias"), ("embedding",),
-            {"transB": 1},
-        ),
-    )  # fmt: skip
-    tensors = {**graph.tensors, **tail.arrays()}
-    return dataclasses.replace(
-        graph, nodes=(*graph.nodes, *nodes), tensors=tensors, output="embedding"
-    )
 
 
 def _parted(public: FaceSet, options: QuantiseOptions) -> tuple[NDArray[np.uint8], FaceSet]:

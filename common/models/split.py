@@ -5,7 +5,10 @@ Where everything behind the cut is affine, the back collapses into one matrix an
 their back as a module (``TailModule``).
 """
 
+import dataclasses
+import itertools
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -87,6 +90,26 @@ def split(graph: Graph, cut: str, where: str) -> tuple[GraphModule, Tail | TailM
     after = graph.after(cut, shape)
     back = build_module(after, where)
     return front, _collapse(back) if is_affine(after) else TailModule(back)
+
+
+def joined(graph: Graph, tail: Tail) -> Graph:
+    """``graph`` followed by ``tail``, whose nodes and tensors get names that are free."""
+    taken = {*graph.tensors, *(name for node in graph.nodes for name in (node.name, *node.outputs))}
+    prefix = next(name for name in _prefixes() if not any(t.startswith(name) for t in taken))
+    arrays = {f"{prefix}.{name.removeprefix('tail.')}": a for name, a in tail.arrays().items()}
+    flat, end = f"{prefix}.feature", f"{prefix}.embedding"
+    nodes = (
+        Node("Flatten", f"{prefix}.flat", (graph.output,), (flat,), {"axis": 1}),
+        Node("Gemm", prefix, (flat, *arrays), (end,), {"transB": 1}),
+    )
+    return dataclasses.replace(
+        graph, nodes=(*graph.nodes, *nodes), tensors={**graph.tensors, **arrays}, output=end
+    )
+
+
+def _prefixes() -> Iterator[str]:
+    yield "tail"
+    yield from (f"tail{number}" for number in itertools.count(2))
 
 
 @torch.no_grad()
