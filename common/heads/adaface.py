@@ -18,24 +18,24 @@ _LENGTHS = (1e-3, 100.0)
 class NormStatistics(nn.Module):
     """Running mean and deviation of lengths: embedding (B, E) -> quality (B,) in [-1, 1].
 
-    In train mode the batch moves the statistics by ``momentum`` before
-    they are used. No gradient flows through the quality.
+    In train mode the batch moves the statistics by ``pace`` before they are used. No gradient flows
+    through the quality.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, concentration: float = 0.333, momentum: float = 0.99) -> None:
+    def __init__(self, concentration: float = 0.333, pace: float = 0.01) -> None:
         super().__init__()
-        self.concentration, self.momentum = concentration, momentum
+        self.concentration, self.pace = concentration, pace
         self.register_buffer("mean", torch.tensor(20.0))
         self.register_buffer("deviation", torch.tensor(100.0))
 
     def forward(self, embedding: Tensor) -> Tensor:
         length = embedding.detach().norm(dim=1).clamp(*_LENGTHS)
         if self.training and len(length) > 1:
-            self.mean.lerp_(length.mean(), self.momentum)
-            self.deviation.lerp_(length.std(), self.momentum)
+            self.mean.lerp_(length.mean(), self.pace)
+            self.deviation.lerp_(length.std(), self.pace)
         unit = (length - self.mean) / (self.deviation + _OFF)
         quality: Tensor = (self.concentration * unit).clamp(-1, 1)
         return quality

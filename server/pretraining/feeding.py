@@ -43,6 +43,11 @@ class Feed:
         self._label = np.searchsorted(faces.people, faces.person)
         self._sampler = Sampler(self._label, options)
 
+    @property
+    def state(self) -> FeedState:
+        """From where the next batch comes; asked between batches."""
+        return FeedState(dict(self.rng.bit_generator.state), self._sampler.left)
+
     def go_on(self, state: FeedState) -> None:
         """The next batch will be the one that would have come after ``state``."""
         self.rng.bit_generator.state = state.generator
@@ -66,8 +71,7 @@ class Feed:
         for row, crop in enumerate(crops):
             crops[row] = augmented(crop, self.options.augment, self.rng)
         person = torch.from_numpy(self._label[indices])
-        state = FeedState(dict(self.rng.bit_generator.state), self._sampler.left)
-        return Batch(torch.from_numpy(crops), person, state)
+        return Batch(torch.from_numpy(crops), person, self.state)
 
 
 def shoot(

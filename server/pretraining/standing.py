@@ -35,10 +35,10 @@ _LEFT, _CHANCE = "left", "chance"
 class Standing:
     """Steps done, the best TAR so far, and checks since without a better one."""
 
+    after: FeedState  # from where batches go on
     step: int = 0
     tar: float | None = None
     waited: int = 0
-    after: FeedState | None = None  # from where batches go on
     best: dict[str, Tensor] = field(default_factory=dict)  # weights; none before one was judged
 
     def judge(self, tar: float | None, training: Training) -> None:
@@ -66,7 +66,6 @@ class Keeper:
 
     def write(self, standing: Standing, training: Training) -> None:
         """Replaces the file; raises ``RunError`` where the folder takes none."""
-        assert standing.after is not None  # noqa: S101
         arrays = {_LEFT: torch.from_numpy(np.ascontiguousarray(standing.after.left))}
         arrays[_CHANCE] = training.chance.get_state()
         for part, held in _parts(standing, training).items():
@@ -94,18 +93,24 @@ class Keeper:
                 f"{path} is of another training ({', '.join(differ)}); resume it with the options "
                 "it began with, or name another folder"
             )
-        after = FeedState(facts["generator"], arrays[_LEFT].numpy())
-        standing = Standing(facts["step"], facts["tar"], facts["waited"], after)
-        training.chance.set_state(arrays[_CHANCE])
-        training.model.load_state_dict(_part(arrays, "model"))
-        training.criterion.load_state_dict(_part(arrays, "criterion"))
-        named = _parameters(training)
-        for name, value in _part(arrays, "momentum").items():
-            parameter = named[name]
-            kept = torch.empty_like(parameter).copy_(value)
-            training.optimizer.state[parameter]["momentum_buffer"] = kept
-        standing.best = _part(arrays, "best")
-        return standing
+        try:
+            return _placed(training, facts, arrays)
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise RunError(f"{path} is damaged; train from the start, elsewhere") from error
+
+
+def _placed(training: Training, facts: dict[str, Any], arrays: dict[str, Tensor]) -> Standing:
+    """Puts ``training`` where the file says, and says where that is."""
+    training.chance.set_state(arrays[_CHANCE])
+    training.model.load_state_dict(_part(arrays, "model"))
+    training.criterion.load_state_dict(_part(arrays, "criterion"))
+    named = _parameters(training)
+    for name, value in _part(arrays, "momentum").items():
+        kept = torch.empty_like(named[name]).copy_(value)
+        training.optimizer.state[named[name]]["momentum_buffer"] = kept
+    after = FeedState(facts["generator"], arrays[_LEFT].numpy())
+    best = _part(arrays, "best")
+    return Standing(after, facts["step"], facts["tar"], facts["waited"], best)
 
 
 def _parts(standing: Standing, training: Training) -> dict[str, dict[str, Tensor]]:

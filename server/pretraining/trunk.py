@@ -74,9 +74,8 @@ def train(
     training = Training(model, len(seen.people), options, seed(rng))
     check = CheckSet(unseen, options, rng)
     feed = Feed(seen, options, rng)
-    standing = (keeper.read(training) if keeper else None) or Standing()
-    if standing.after is not None:
-        feed.go_on(standing.after)
+    standing = (keeper.read(training) if keeper else None) or Standing(feed.state)
+    feed.go_on(standing.after)
     over = standing.waited >= options.patience
     for batch in feed.batches(0 if over else options.steps - standing.step):
         standing.step, standing.after = standing.step + 1, batch.after

@@ -35,7 +35,7 @@ def test_the_margin_is_the_formula_written_by_hand() -> None:
 
 
 def test_quality_is_the_length_against_running_statistics() -> None:
-    norms = NormStatistics(concentration=0.5, momentum=0.9).train()
+    norms = NormStatistics(concentration=0.5, pace=0.9).train()
     embedding = torch.diag(torch.tensor([2.0, 4.0, 6.0]))
     found = norms(embedding)
     mean, deviation = 0.9 * 4 + 0.1 * 20, 0.9 * 2 + 0.1 * 100

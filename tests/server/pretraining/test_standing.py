@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from common.errors import RunError
@@ -81,10 +83,15 @@ def test_a_file_that_is_no_standing_is_refused_and_a_full_disk_is_told(
     keeper = Keeper.of(tmp_path, told, crowd.digest)
     weights(crowd, told, keeper)
     kept = (tmp_path / FILE).read_bytes()
+    (tmp_path / "whole").write_bytes(kept)
     for broken in (b"", kept[:100], b"\xff" * 64, kept[:-9]):
         (tmp_path / FILE).write_bytes(broken)
         with pytest.raises(RunError, match="not the standing"):
             weights(crowd, told, keeper)
+    with safe_open(tmp_path / "whole", framework="pt") as file:
+        save_file({"left": torch.zeros(1)}, tmp_path / FILE, file.metadata())
+    with pytest.raises(RunError, match="is damaged"):
+        weights(crowd, told, keeper)
     (tmp_path / FILE).unlink()
 
     def full(*_: object) -> None:
