@@ -112,7 +112,7 @@ def costs(contest: Contest, payment: Payment, how: How) -> Iterator[str]:
     ledger, events, delta = payment.ledger, contest.events(), payment.ledger.budget.delta
     budget, trial = ledger.budget.epsilon, epsilon(contest.events(), delta)
     yield (
-        f"These people are private. One trial ({contest.repetitions} federations) costs one of "
+        f"These people are private. One trial (federations: {contest.repetitions}) costs one of "
         f"them epsilon {trial:.3g} at delta {delta:g}; their ledger holds "
         f"{ledger.epsilon():.3g} of {budget:.3g}."
     )

@@ -102,6 +102,7 @@ class Study:
         self._storage.remove_session()
         self._storage.engine.dispose()
         (self.folder / STUDY).unlink(missing_ok=True)
+        self._kept.forget_numbers()
 
     @property
     def _selected(self) -> bool:
