@@ -1,8 +1,8 @@
 """What every network of the registry weighs and costs, and what those for small machines learn.
 
     mascaron-lab bench backbones [--names tiny resnet18@0.25 ...] [--repeats 5] [--threads 1]
-                                 [--train STEPS --keep FOLDER [--contenders ...] [--people 400]
-                                  [--pictures 6] [--unseen 150] [--batch 32] [--seed 0]
+                                 [--train STEPS --keep FOLDER [--contenders ...] [--people 600]
+                                  [--pictures 6] [--unseen 200] [--batch 32] [--seed 0]
                                   [--faces FILE --pairs FILE]]
 
 A name may carry a width: ``resnet18@0.25`` has a quarter of the channels. Every network runs folded
@@ -79,9 +79,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--train", type=at_least(1), metavar="STEPS")
     parser.add_argument("--keep", type=Path, help="where trained networks and pictures are kept")
     parser.add_argument("--contenders", type=Named.of, nargs="+")
-    parser.add_argument("--people", type=at_least(10), default=400, help="invented, to train on")
+    parser.add_argument("--people", type=at_least(10), default=600, help="invented, to train on")
     parser.add_argument("--pictures", type=at_least(2), default=6, help="of a person")
-    parser.add_argument("--unseen", type=at_least(10), default=150, help="invented, to judge on")
+    parser.add_argument("--unseen", type=at_least(10), default=200, help="invented, to judge on")
     parser.add_argument("--batch", type=at_least(2), default=32)
     parser.add_argument("--seed", type=at_least(0), default=0)
     parser.add_argument("--faces", type=Path, help="a pack or folder of faces, for --pairs")

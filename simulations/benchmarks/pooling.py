@@ -1,16 +1,17 @@
 """Whether learnt weights make better templates of several pictures than a mean does.
 
     mascaron-lab bench pooling --trunk FILE [--keep FOLDER] [--public FILE] [--faces FILE]
-                               [--people 300] [--unseen 120] [--pictures 3] [--states 1]
-                               [--steps 400] [--size 32] [--deals 10]
+                               [--people 300] [--unseen 200] [--pictures 3] [--states 1]
+                               [--steps 400] [--size 32] [--deals 10] [--out FOLDER]
 
 Invented people teach (or those of ``--public``); invented people of another seed and ``--faces``
 judge. A picture is a frame as it is, or one of ``--states`` that a randomised camera spoilt. In
 every deal a person shows two templates of ``--pictures`` frames that share none, and all templates
 are compared with all. Four ways to pool: the mean, by quality, by learnt attention, by a learnt
-GRU. ``tar`` is the mean over deals with a 95 % interval over people; ``gain`` is over the mean, in
-points, paired. ``clean`` are frames as they are, of ``mixed`` ones half are spoilt. The last line
-on stdout is one JSON object.
+GRU. ``tar`` is the mean over deals with a 95 % interval over people; ``over_mean`` and
+``over_quality`` are gains in points, paired. ``clean`` are frames as they are, of ``mixed`` ones
+half are spoilt. ``--out`` writes what was learnt, for this package and as ONNX. The last line on
+stdout is one JSON object.
 """
 
 import argparse
@@ -30,6 +31,8 @@ from common.faces.faceset import FaceSet
 from common.faces.load import load_faces
 from common.faces.quality import defects, quality_of
 from common.matching.pooling import pooled, pooled_by
+from common.matching.set_export import export_weights
+from common.matching.set_file import set_bytes
 from common.matching.set_learning import Frames, LearningOptions, learn_weights
 from common.matching.set_weights import SetWeights, make_weights, weights_of
 from common.metrics.intervals import estimate, interval, person_weights
@@ -37,16 +40,17 @@ from common.metrics.verification import Floats, Pairs
 from common.models.tail import Tail
 from common.models.trunk import Trunk, load_trunk
 from simulations.benchmarks.arguments import at_least
-from simulations.benchmarks.equal_training import invented_people
+from simulations.benchmarks.equal_training import SEEDS, invented_people
 
 FMRS = (1e-2, 1e-3)
 DRAWS = 500
 MOST = 8  # pictures of one person
-SEEDS = 9400, 9500  # of the invented people who teach and of those who judge
+BASES = ("mean", "quality")  # what every way is held against
 SPOILT = 0.5  # share of the mixed frames
 _WIDE = (10**6, 10**6)  # pixels: a crop does not tell how large its picture was
 _STEP = 64  # crops at a time
 
+Estimated = tuple[NDArray[np.float64], NDArray[np.float64]]  # TAR (F,), draws of it (F, B)
 Pool = Callable[[Floats, Floats, Floats], Floats]  # features, quality, embeddings -> template
 
 
@@ -104,11 +108,12 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--public", type=Path, help="public people who teach, not invented ones")
     parser.add_argument("--faces", type=Path, help="other people who judge, too")
     parser.add_argument("--people", type=at_least(10), default=300, help="invented, who teach")
-    parser.add_argument("--unseen", type=at_least(10), default=120, help="invented, who judge")
+    parser.add_argument("--unseen", type=at_least(10), default=200, help="invented, who judge")
     parser.add_argument("--pictures", type=at_least(1), default=3, help="of a template")
     parser.add_argument("--states", type=at_least(1), default=1, help="of a picture, spoilt")
     parser.add_argument("--steps", type=at_least(1), default=400)
     parser.add_argument("--size", type=at_least(1), default=32)
+    parser.add_argument("--out", type=Path, help="where what was learnt is written")
     parser.add_argument("--deals", type=at_least(1), default=10)
     options = parser.parse_args(arguments)
     trunk, tail = load_trunk(options.trunk)
@@ -118,10 +123,12 @@ def main(arguments: Sequence[str]) -> None:
         if options.public
         else invented_people(options.people, 6, SEEDS[0], options.keep)
     )
-    ways = _ways(seeing.frames(teachers), tail, options)
+    ways = _ways(seeing.frames(teachers), tail, trunk.hash, options)
     judges = {"invented": invented_people(options.unseen, 6, SEEDS[1], options.keep)}
     if options.faces:
-        judges["faces"] = load_faces(options.faces)[0]
+        faces = load_faces(options.faces)[0]
+        several = faces.people[faces.counts() >= 2 * options.pictures]
+        judges["faces"] = faces.of_people(several)
     rows = []
     for name, faces in judges.items():
         frames = seeing.frames(faces)
@@ -135,7 +142,7 @@ def main(arguments: Sequence[str]) -> None:
     click.echo(json.dumps({"bench": "pooling", "taught": taught, **told, "rows": rows}))
 
 
-def _ways(frames: Frames, tail: Tail, options: argparse.Namespace) -> dict[str, Pool]:
+def _ways(frames: Frames, tail: Tail, trunk: str, options: argparse.Namespace) -> dict[str, Pool]:
     ways: dict[str, Pool] = {
         "mean": lambda features, quality, rows: pooled(rows, quality, 0.0),
         "quality": lambda features, quality, rows: pooled(rows, quality),
@@ -145,6 +152,10 @@ def _ways(frames: Frames, tail: Tail, options: argparse.Namespace) -> dict[str, 
         model = make_weights(kind, frames.features.shape[2], options.size)
         learn_weights(model, frames, tail, asked, np.random.default_rng(0))
         ways[kind] = _learnt(model)
+        if options.out:
+            options.out.mkdir(parents=True, exist_ok=True)
+            (options.out / f"{kind}.safetensors").write_bytes(set_bytes(model, trunk))
+            (options.out / f"{kind}.onnx").write_bytes(export_weights(model))
         click.echo(
             f"{kind} has learnt; power of quality {float(model.power.detach()):.2f}", err=True
         )
@@ -173,19 +184,30 @@ def compared(
             judged = estimate(np.stack(templates), pairs, weights, FMRS)
             found[name][0].append(judged.tar)
             found[name][1].append(judged.draws)
-    base = np.mean(found["mean"][0], axis=0), np.mean(found["mean"][1], axis=0)
-    rows = []
-    for name, (tars, draws) in found.items():
-        tar, drawn = np.mean(tars, axis=0), np.mean(draws, axis=0)
-        row: dict[str, Any] = {"way": name, "people": len(groups)}
-        for index, fmr in enumerate(FMRS):
-            row[f"tar@{fmr:g}"] = _round(tar[index], 4)
-            row[f"ci@{fmr:g}"] = [_round(end, 4) for end in interval(drawn[index])]
-            row[f"gain@{fmr:g}"] = _round(100 * (tar[index] - base[0][index]), 2)
-            gains = 100 * (drawn[index] - base[1][index])
-            row[f"gain_ci@{fmr:g}"] = [_round(end, 2) for end in interval(gains)]
-        rows.append(row)
-    return rows
+    means = {
+        name: (np.mean(tars, axis=0), np.mean(draws, axis=0))
+        for name, (tars, draws) in found.items()
+    }
+    return [
+        {
+            "way": name,
+            "people": len(groups),
+            **_row(made, {k: means[k] for k in BASES if k in means}),
+        }
+        for name, made in means.items()
+    ]
+
+
+def _row(made: Estimated, bases: dict[str, Estimated]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for index, fmr in enumerate(FMRS):
+        row[f"tar@{fmr:g}"] = _round(made[0][index], 4)
+        row[f"ci@{fmr:g}"] = [_round(end, 4) for end in interval(made[1][index])]
+        for name, base in bases.items():
+            row[f"over_{name}@{fmr:g}"] = _round(100 * (made[0][index] - base[0][index]), 2)
+            gains = 100 * (made[1][index] - base[1][index])
+            row[f"over_{name}_ci@{fmr:g}"] = [_round(end, 2) for end in interval(gains)]
+    return row
 
 
 def _dealt(

@@ -9,10 +9,12 @@ import pytest
 from common.faces.crops import StoredCrops
 from common.faces.faceset import FaceSet
 from common.matching.pooling import pooled
+from common.matching.set_file import read_set
 from common.matching.set_learning import Frames
 from common.metrics.pairs import PairList
 from common.metrics.verification import Floats
 from common.models.tail import Tail
+from common.models.trunk import load_trunk
 from simulations.benchmarks import backbones, equal_training, pooling
 from simulations.benchmarks.backbones import Named
 from simulations.benchmarks.equal_training import Judges
@@ -133,10 +135,10 @@ def test_a_way_to_pool_that_knows_the_spoilt_frames_gains_where_there_are_some()
         mixed: {r["way"]: r for r in pooling.compared(shown, tail, ways, 4, 3, mixed=mixed)}
         for mixed in (False, True)
     }
-    assert rows[False]["knowing"]["gain@0.01"] == pytest.approx(0, abs=1e-6)
-    assert rows[True]["mean"]["gain@0.01"] == 0
-    low, high = rows[True]["knowing"]["gain_ci@0.01"]
-    assert 0 < low < rows[True]["knowing"]["gain@0.01"] < high
+    assert rows[False]["knowing"]["over_mean@0.01"] == pytest.approx(0, abs=1e-6)
+    assert rows[True]["mean"]["over_mean@0.01"] == 0
+    low, high = rows[True]["knowing"]["over_mean_ci@0.01"]
+    assert 0 < low < rows[True]["knowing"]["over_mean@0.01"] < high
     assert rows[True]["mean"]["people"] == 40
 
 
@@ -146,7 +148,10 @@ def test_the_bench_of_pooling_tells_every_way_and_keeps_its_features(
     monkeypatch.setattr(equal_training, "synthetic_faces", squares)
     arguments = ["--trunk", str(STARTER)]
     arguments += ["--keep", str(tmp_path), "--people", "10", "--unseen", "12", "--pictures", "2"]
-    pooling.main([*arguments, "--steps", "3", "--deals", "1", "--size", "4"])
+    written = tmp_path / "learnt"
+    pooling.main([*arguments, "--steps", "3", "--deals", "1", "--size", "4", "--out", str(written)])
+    trunk, _ = load_trunk(STARTER)
+    assert read_set(written / "attention.safetensors")[1] == trunk.hash
     told = json.loads(capsys.readouterr().out)
     assert [row["way"] for row in told["rows"]] == 2 * [
         "mean", "quality", "attention", "recurrent",
