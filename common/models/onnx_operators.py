@@ -103,7 +103,7 @@ def _clip(a: dict[str, Any], v: Values) -> Tensor:
     high = v[2] if len(v) > 2 else a.get("max")
     low, high = (None if bound is None else float(bound) for bound in (low, high))
     x: Tensor = v[0]
-    if low is not None and high is not None and low <= high:
+    if low is not None and high is not None and low <= high and x.is_floating_point():
         return F.hardtanh(x, low, high)  # as clamp, in a third of its passes backwards
     return x if low is None and high is None else x.clamp(low, high)
 

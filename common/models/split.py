@@ -27,6 +27,8 @@ _SHAPING = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Dropout",
 _SCALING = ("Add", "Sub", "Mul", "Div", "BatchNormalization")
 _CHUNK = 256  # unit vectors at a time
 
+END = "embedding"  # what a joined network gives, where the name is free
+
 
 class TailModule(nn.Module):
     """The back of a deeper cut, trainable: flattened features (B, D) -> embeddings (B, E)."""
@@ -95,9 +97,13 @@ def split(graph: Graph, cut: str, where: str) -> tuple[GraphModule, Tail | TailM
 def joined(graph: Graph, tail: Tail) -> Graph:
     """``graph`` followed by ``tail``, whose nodes and tensors get names that are free."""
     taken = {*graph.tensors, *(name for node in graph.nodes for name in (node.name, *node.outputs))}
-    prefix = next(name for name in _prefixes() if not any(t.startswith(name) for t in taken))
+    prefix = next(
+        name
+        for name in _prefixes()
+        if not any(t.startswith(name) for t in taken) and not (name == "tail" and END in taken)
+    )
     arrays = {f"{prefix}.{name.removeprefix('tail.')}": a for name, a in tail.arrays().items()}
-    flat, end = f"{prefix}.feature", f"{prefix}.embedding"
+    flat, end = f"{prefix}.feature", END if prefix == "tail" else f"{prefix}.embedding"
     nodes = (
         Node("Flatten", f"{prefix}.flat", (graph.output,), (flat,), {"axis": 1}),
         Node("Gemm", prefix, (flat, *arrays), (end,), {"transB": 1}),

@@ -5,6 +5,7 @@ import onnx
 from click.testing import CliRunner
 
 from common.faces.store import save_pack
+from common.models.trunk import load_trunk
 from common.synthetic.generate import synthetic_faces
 from server.cli import main
 from simulations.benchmarks.quality import STARTER
@@ -45,3 +46,30 @@ def test_too_few_public_people_are_told_with_how_many_are_needed(tmp_path: Path)
     assert code == 1
     assert "10000" in told
     assert not (tmp_path / "int8").exists()
+
+
+def test_a_pruned_and_a_taught_trunk_say_what_they_lost_and_never_replace_another(
+    tmp_path: Path,
+) -> None:
+    save_pack(tmp_path / "public.npz", synthetic_faces(4, 2, 5))
+    words = ("--faces", tmp_path / "public.npz", "--steps", 2, "--batch", 2, "--views", 1)
+    prune = ("prune", "--trunk", STARTER, "--keep", 0.8, "--rounds", 1, "--pictures", 2, *words)
+    code, told = typed(*prune, "--out", tmp_path / "pruned")
+    assert code == 0, told
+    found = json.loads(told)
+    assert found["multiplications"] < 0.9 * found["multiplications_before"]
+    assert load_trunk(tmp_path / "pruned")[0].hash == found["hash"]
+    code, told = typed(*prune, "--out", tmp_path / "pruned")
+    assert code == 1
+    assert "holds a trunk already" in told
+    distill = ("distill", "--teacher", tmp_path / "pruned", "--width", 0.25, *words)
+    kept = (*distill, "--checkpoint", tmp_path / "standing", "--cache", tmp_path / "cache")
+    code, told = typed(*kept, "--out", tmp_path / "taught")
+    assert code == 0, told
+    assert load_trunk(tmp_path / "taught")[0].hash == json.loads(told)["hash"]
+    code, told = typed(*kept, "--out", tmp_path / "again")
+    assert code == 1
+    assert "--resume" in told
+    code, again = typed(*kept, "--resume", "--out", tmp_path / "again")
+    assert code == 0, again
+    assert typed(*distill, "--resume", "--out", tmp_path / "third")[0] == 2
