@@ -14,6 +14,12 @@ of wall time. ``door_ms`` is where the time of one picture goes, from bytes to t
 With ``--trunk`` and ``--faces`` that network is judged: TAR of every distance, int8 (ranges from
 ``--public`` people) beside float32, and with ``--pairs`` the protocol of LFW. The last line on
 stdout is one JSON object.
+
+    mascaron-lab bench embed --pareto NAME=TRUNK [--pareto NAME=TRUNK ...] --public FILE
+                             --faces FILE [--pairs FILE] [--judged N] --out DIR
+
+sets trunks beside the first of them instead (``pareto``): ``--out`` gets pareto.md, the table,
+pareto.png, accuracy against latency, and pareto.json.
 """
 
 import argparse
@@ -21,7 +27,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +53,15 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--threads", type=at_least(1), default=1)
     for name in ("--trunk", "--public", "--faces", "--pairs"):
         parser.add_argument(name, type=Path)
+    parser.add_argument("--pareto", action="append", default=[], metavar="NAME=TRUNK")
+    parser.add_argument("--judged", type=at_least(0), default=0, help="pictures, at most; 0: all")
+    parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
+    if options.pareto:
+        if None in (options.public, options.faces, options.out):
+            parser.error("--pareto needs --public, --faces and --out")
+        click.echo(json.dumps({"bench": "embed", **_pareto(options)}))
+        return
     report: dict[str, Any] = {"bench": "embed", "batch": options.batch, "threads": options.threads}
     report |= speed(options.batch, options.repeats, options.threads)
     report["door_ms"] = breakdown(options.repeats)
@@ -57,6 +71,21 @@ def main(arguments: Sequence[str]) -> None:
         report |= accuracy(options.trunk, options.faces, options.public, options.pairs)
     report["load"] = [round(load, 1) for load in os.getloadavg()]
     click.echo(json.dumps(report))
+
+
+def _pareto(options: argparse.Namespace) -> dict[str, Any]:
+    from simulations.benchmarks.pareto import ParetoRequest, pareto
+
+    asked = ParetoRequest(
+        trunks=tuple(options.pareto),
+        faces=options.faces,
+        public=options.public,
+        out=options.out,
+        pairs=options.pairs,
+        repeats=options.repeats,
+        judged=options.judged,
+    )
+    return pareto(asked)
 
 
 def speed(batch: int, repeats: int, threads: int) -> dict[str, Any]:
@@ -171,7 +200,7 @@ def eye_steps(
     }
 
 
-def in_turns(contenders: dict[str, Run], repeats: int) -> dict[str, list[tuple[float, float]]]:
+def in_turns(contenders: Mapping[str, Run], repeats: int) -> dict[str, list[tuple[float, float]]]:
     """Wall and processor seconds of each, ``repeats`` times after a turn that does not count."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
     for turn in range(-1, repeats):
