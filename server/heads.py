@@ -5,14 +5,14 @@ in two of them. Nothing here is private, and nothing of a site's own people may 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ConfigError, DataSetError
-from common.heads.age import AgeHead
+from common.heads.age import CUTS, AgeHead
 from common.heads.attributes import AttributesHead
 from common.heads.calibration import Platt, match_calibration
 from common.heads.gender import GenderHead
@@ -50,10 +50,15 @@ class Pupils:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HeadsRequest:
-    """Which ``kinds`` of heads to train; ``weights`` by kind, or none for those of uncertainty."""
+    """Which ``kinds`` of heads to train; ``weights`` by kind, or none for those of uncertainty.
+
+    ``cuts`` are those of an age head: where labels are ranges of years, cuts inside the ranges
+    would learn nothing, so they are named to match.
+    """
 
     kinds: tuple[str, ...] = DEFAULT
     weights: Mapping[str, float] = field(default_factory=dict)
+    cuts: tuple[int, ...] = CUTS
     training: HeadTraining = field(default_factory=HeadTraining)
     seed: int = 0  # of who teaches, stops and judges
 
@@ -76,24 +81,10 @@ def train_public(
     nothing is labelled for a head.
     """
     teach, held, judges = _parts(pupils.person, asked.seed)
-    scaling = Scaling.of(pupils.features[teach])
-    heads, labels = _heads(pupils, asked.kinds, teach, encoder)
-    lessons = [
-        Lesson(features=scaling(pupils.features[part]), labels=labels.of(rows(part)))
-        for part in (teach, held)
-    ]
-    learnt = train_heads(heads, lessons[0], lessons[1], asked.training)
-    losses = {kind: one.loss for kind, one in learnt.items()}
-    weights = dict(asked.weights) or uncertainty_weights(losses)
-    made = Heads(
-        trunk=pupils.trunk,
-        heads=heads,
-        scaling=scaling,
-        arrays={name: array for one in learnt.values() for name, array in one.arrays.items()},
-        weights=checked_weights(weights, heads),
-        calibration=_calibrated(heads, learnt, lessons[1]),
-        match=None if tail is None else _matched(tail, pupils, held),
-    )
+    heads, labels = heads_of(pupils, asked, teach, encoder)
+    made, learnt = fitted(replace(pupils, labels=labels), asked, heads, (teach, held))
+    if tail is not None:
+        made = replace(made, match=_matched(tail, pupils, held))
     figures = judge(made, pupils.features[judges], labels.of(rows(judges)))
     return made, {
         "people": [len(np.unique(pupils.person[part])) for part in (teach, held, judges)],
@@ -105,32 +96,57 @@ def train_public(
     }
 
 
-def heads_of(
-    kinds: Sequence[str],
-    names: tuple[str, ...],
-    taught: PictureLabels,
-    encoder: TextEncoder | None = None,
-) -> tuple[tuple[Head, ...], NDArray[np.int64]]:
-    """The heads to train, with counts of the ``taught``, and which columns of attributes they read.
+def fitted(
+    pupils: Pupils, asked: HeadsRequest, heads: tuple[Head, ...], parts: tuple[Indices, Indices]
+) -> tuple[Heads, dict[str, Learnt]]:
+    """``heads`` trained on the pictures of the first of ``parts``; the second stops and calibrates.
 
-    An attribute that fewer than ``LEAST`` of the taught pictures show, or lack, is left out.
+    The labels of ``pupils`` have the columns that the heads read.
     """
+    teach, held = parts
+    scaling = Scaling.of(pupils.features[teach])
+    taught, stopping = (
+        Lesson(features=scaling(pupils.features[part]), labels=pupils.labels.of(rows(part)))
+        for part in (teach, held)
+    )
+    learnt = train_heads(heads, taught, stopping, asked.training)
+    weights = asked.weights or uncertainty_weights({k: one.loss for k, one in learnt.items()})
+    arrays = {name: array for one in learnt.values() for name, array in one.arrays.items()}
+    made = Heads(
+        trunk=pupils.trunk,
+        heads=heads,
+        scaling=scaling,
+        arrays=arrays,
+        weights=checked_weights(weights, heads),
+        calibration=calibrated(heads, arrays, stopping),
+    )
+    return made, learnt
+
+
+def heads_of(
+    pupils: Pupils, asked: HeadsRequest, counted: Indices, encoder: TextEncoder | None = None
+) -> tuple[tuple[Head, ...], PictureLabels]:
+    """The heads to train, weighed by counts of the ``counted`` pictures, and labels as they read.
+
+    An attribute that fewer than ``LEAST`` of those pictures show, or lack, is left out.
+    """
+    labels, taught = pupils.labels, pupils.labels.of(rows(counted))
     heads: list[Head] = []
-    columns = np.empty(0, np.int64)
-    if "attributes" in kinds:
-        columns, head = _attributes(names, taught)
+    if "attributes" in asked.kinds:
+        columns, head = _attributes(pupils.names, taught)
         heads.append(head)
-    if "age" in kinds:
-        heads.append(AgeHead())
-    if "gender" in kinds:
+        labels = replace(labels, attributes=labels.attributes[:, rows(columns)])  # type: ignore[index]
+    if "age" in asked.kinds:
+        heads.append(AgeHead(cuts=asked.cuts))
+    if "gender" in asked.kinds:
         said = np.empty(0) if taught.gender is None else taught.gender.numpy()
         heads.append(GenderHead(female=int((said == 1).sum()), male=int((said == 0).sum())))
-    if "words" in kinds:
+    if "words" in asked.kinds:
         if encoder is None:
             raise ConfigError("words are trained in the space of a text encoder: name one")
         bank = prompt_bank(encoder)
         heads.append(WordsHead(size=encoder.size, encoder=encoder.hash, bank=bank))
-    return tuple(heads), columns
+    return tuple(heads), labels
 
 
 def rows(part: Indices) -> Any:
@@ -138,22 +154,6 @@ def rows(part: Indices) -> Any:
     import torch
 
     return torch.from_numpy(part)
-
-
-def _heads(
-    pupils: Pupils, kinds: Sequence[str], teach: Indices, encoder: TextEncoder | None
-) -> tuple[tuple[Head, ...], PictureLabels]:
-    """The heads, and the labels with the columns that they read."""
-    heads, columns = heads_of(kinds, pupils.names, pupils.labels.of(rows(teach)), encoder)
-    labels = pupils.labels
-    if labels.attributes is not None and len(columns):
-        labels = PictureLabels(
-            attributes=labels.attributes[:, rows(columns)],
-            age=labels.age,
-            gender=labels.gender,
-            words=labels.words,
-        )
-    return heads, labels
 
 
 def _attributes(names: tuple[str, ...], taught: PictureLabels) -> tuple[Indices, AttributesHead]:
@@ -171,13 +171,11 @@ def _attributes(names: tuple[str, ...], taught: PictureLabels) -> tuple[Indices,
     )
 
 
-def _calibrated(
-    heads: Sequence[Head], learnt: Mapping[str, Learnt], held: Lesson
+def calibrated(
+    heads: Sequence[Head], arrays: Mapping[str, Features], held: Lesson
 ) -> dict[str, Platt]:
-    found = {
-        head.kind: calibrate(head, learnt[head.kind].arrays, held.features, held.labels)
-        for head in heads
-    }
+    """The calibration of each head that has one, by people who taught it nothing."""
+    found = {h.kind: calibrate(h, arrays, held.features, held.labels) for h in heads}
     return {kind: line for kind, line in found.items() if line is not None}
 
 

@@ -211,16 +211,19 @@ def faces(**options: object) -> None:
             "dp-step",
             "embed",
             "gallery",
+            "heads",
             "joint",
             "losses",
             "measures",
             "pooling",
+            "private-heads",
             "quality",
             "recovery",
             "rounds",
             "secagg",
             "simulate",
             "start",
+            "text",
             "train",
             "vault",
         ]
@@ -245,5 +248,7 @@ main.add_command(cli_evidence.byzantine)
 main.add_command(cli_robust.robust)
 main.add_command(cli_tune.tune)
 main.add_command(cli_text.text)
+main.add_command(cli_text.describe)
+main.add_command(cli_text.search)
 main.add_command(cli_evidence.attack)
 main.add_command(cli_evidence.evidence)

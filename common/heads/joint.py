@@ -27,12 +27,12 @@ class Lesson:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HeadTraining:
-    """Adam on the whole lesson. ``decays`` are weights of the squared coefficients to choose from;
-    training ends when the held-out loss has not fallen for ``patience`` steps."""
+    """Adam on the whole lesson. ``decays``, of which the best is chosen, weigh the mean squared
+    coefficient; training ends when the held-out loss has not fallen for ``patience`` steps."""
 
     steps: int = 500
     learning_rate: float = 0.2
-    decays: tuple[float, ...] = (1e-5, 1e-4, 1e-3)
+    decays: tuple[float, ...] = (1e-3, 1e-2, 1e-1)
     patience: int = 100  # the first steps of Adam lead astray
     seed: int = 0
 
@@ -79,7 +79,7 @@ def _train(head: Head, taught: Lesson, held: Lesson, options: HeadTraining, deca
             raise DataSetError(f"nothing that the {head.kind} head could learn from is labelled")
         if step == options.steps or step - at > options.patience:
             break
-        shrink = torch.stack([leaf.square().sum() for leaf in leaves.values() if leaf.ndim > 1])
+        shrink = torch.stack([leaf.square().mean() for leaf in leaves.values() if leaf.ndim > 1])
         search.zero_grad()
         torch.autograd.backward(loss + decay * shrink.sum())
         search.step()
