@@ -88,7 +88,10 @@ def read_detector(source: Path) -> tuple["Graph", DetectorManifest]:
 
     folder = source if source.is_dir() else source.parent
     if not (folder / NAME).is_file():
-        raise ModelError(f"{source}: a detector needs its {NAME} beside it")
+        raise ModelError(
+            f"{source}: a detector needs its {NAME} beside it; "
+            "`mascaron-admin detector train --out FOLDER` makes both"
+        )
     manifest = load(DetectorManifest, folder / NAME, "detector")
     try:
         data = (folder / manifest.file).read_bytes()

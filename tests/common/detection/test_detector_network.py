@@ -82,6 +82,11 @@ def test_weights_name_the_detector_that_is_made(folder: Path) -> None:
     assert isinstance(make_detector(folder / "detector.safetensors"), OwnDetector)
 
 
+def test_weights_that_are_not_there_say_how_to_make_some(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="detector train"):
+        OwnDetector(tmp_path / "absent" / "own")
+
+
 def test_other_bytes_than_the_manifest_names_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=NAME):
         read_detector(tmp_path)
