@@ -26,7 +26,7 @@ class TextTraining:
 
     seed: int = 0
     texts: int = 60_000  # that are drawn
-    steps: int = 4_000
+    steps: int = 2_500
     batch: int = 128
     rate: float = 3e-3
     slips: float = 0.1  # share of texts with a letter wrong

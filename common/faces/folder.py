@@ -69,7 +69,7 @@ def load_folder(
     """
     options = options or FolderOptions()
     files = _pictures(path)
-    read = _reader(options)
+    read = crop_reader(options)
     crops: list[Crop] = []
     kept: list[tuple[str, str]] = []
     broken = faceless = 0
@@ -115,7 +115,8 @@ def _shown(entry: Path) -> bool:
     return not entry.name.startswith(".")
 
 
-def _reader(options: FolderOptions) -> Callable[[Path], Crop]:
+def crop_reader(options: FolderOptions) -> Callable[[Path], Crop]:
+    """How a picture becomes a crop; ``PictureError`` or ``NoFaceError`` where it does not."""
     if options.aligned:
         return _read_aligned
     detector = options.detector or make_detector(None)

@@ -84,11 +84,13 @@ class CompactEncoder:
         return unit(self.raw(texts))
 
     def understood(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        lengths = np.linalg.norm(self.raw(texts), axis=1)
-        return np.asarray(np.minimum(lengths, 1.0), np.float32)
+        """How far each text lies along one direction: what nobody knows lies between many."""
+        raw = self.raw(texts)
+        peaks = np.abs(raw @ codes().T).max(axis=1)
+        return np.asarray(peaks / np.maximum(np.linalg.norm(raw, axis=1), 1e-6), np.float32)
 
     def raw(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(N, T): about 1 long for each thing that is said, near 0 for what nobody knows."""
+        """(N, T) before they are brought to length 1."""
         with torch.inference_mode():
             parts = [self._network(texts[row : row + 256]) for row in range(0, len(texts), 256)]
         found = torch.cat(parts) if parts else torch.zeros((0, SIZE))

@@ -29,7 +29,7 @@ class TextEncoder(Protocol):
         """(N, T) unit rows."""
 
     def understood(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(N,) in [0, 1]: how much of each text the encoder knows anything about."""
+        """(N,) in [0, 1]: how clearly each short text is one thing that the encoder knows."""
 
 
 def open_encoder(which: str) -> TextEncoder:

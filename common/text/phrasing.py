@@ -27,8 +27,22 @@ _SUBJECTS: Mapping[Language, tuple[str, ...]] = {
     "en": (
         *("a person", "person", "somebody", "a woman", "woman", "a man", "man", "an adult", ""),
         *("find a person", "show me people", "a lady", "a guy", "face", "someone"),
+        *("", "", "", ""),
     ),
-    "zh": ("一个人", "人", "女人", "一个男人", "男人", "一位女士", "", "找一个人", "某人", "先生"),
+    "zh": (
+        "一个人",
+        "人",
+        "女人",
+        "一个男人",
+        "男人",
+        "一位女士",
+        "",
+        "",
+        "",
+        "找一个人",
+        "某人",
+        "先生",
+    ),
 }
 
 
@@ -146,7 +160,10 @@ class Phrasing:
                 f"without {whole} and {things[-1]}",
             )
             return [*parts, self._one(ways)]
-        kinds = ("no ", "without ", "no ", "without ", "not wearing ", "does not have ", "lacking ")
+        kinds = (
+            *("no ", "without ", "no ", "without ", "without any ", "not wearing "),
+            *("does not have ", "lacking "),
+        )
         return [*parts, *(self._one(kinds) + thing for thing in things)]
 
     def _chinese(self, attributes: Mapping[str, bool]) -> list[str]:

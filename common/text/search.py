@@ -23,7 +23,7 @@ from common.text.grammar import sentence
 from common.text.query import Query
 from common.text.vocabulary import FEMALE
 
-UNDERSTOOD = 0.5  # of a remainder, that it counts
+UNDERSTOOD = 0.66  # of a remainder, that it counts: a slip of the pen does, a strange word not
 WEIGHT = 0.5  # of the text score beside the attributes', both in standard deviations
 _TINY = 1e-6
 _SPREAD = 2 * 1.2815515655446004  # standard deviations between 10 % and 90 % of a normal

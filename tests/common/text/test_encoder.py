@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.errors import ModelError
+from common.errors import ModelError, QueryError
+from common.heads.heads import Readings
 from common.text.encoder import (
     WEIGHTS,
     CompactEncoder,
@@ -23,6 +24,7 @@ from common.text.encoder import (
 from common.text.encoding import encoder_with, open_encoder, unit
 from common.text.parsing import parse
 from common.text.phrasing import Phrasing
+from common.text.search import UNDERSTOOD, Searcher
 from common.text.vocabulary import FEMALE, names
 from server.text_encoder import TextTraining, draw_texts, train_encoder
 from simulations.cli_text import text
@@ -70,10 +72,14 @@ def test_no_glasses_is_the_contrary_of_glasses(encoder: CompactEncoder) -> None:
     assert abs(having @ beard) < 0.5
 
 
-def test_what_nobody_knows_is_said_to_be_little_understood(encoder: CompactEncoder) -> None:
-    known = encoder.understood(["a person with glasses", "smiling, no hat"])
-    strange = encoder.understood(["purple tentacles", ""])
-    assert strange.max() < known.min()
+def test_a_slip_of_the_pen_is_understood_and_a_strange_word_is_not(encoder: CompactEncoder) -> None:
+    slips = encoder.understood(["smilling", "freckels", "sunglases", "mustach"])
+    strange = encoder.understood(["purple tentacles", "a dog in the park", "blue eyes", ""])
+    assert strange.max() < UNDERSTOOD < slips.min()
+    faces = Readings(words=encoder.encode(["not smiling", "freckles", "smiling"]))
+    assert Searcher(encoder).rank(parse("smilling"), faces).order[0] == 2
+    with pytest.raises(QueryError):
+        Searcher(encoder).rank(parse("purple tentacles"), faces)
 
 
 def test_vectors_are_unit_rows_whatever_stands_beside_them(encoder: CompactEncoder) -> None:
