@@ -126,6 +126,7 @@ KNOW_A_GENDER_HEAD = (
     "server/heads.py",
     "client/door/describing.py",
     "simulations/benchmarks/heads.py",
+    "simulations/benchmarks/heads_material.py",
 )
 
 
