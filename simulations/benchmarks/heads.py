@@ -138,11 +138,13 @@ def _ages(sample: Sample, told: dict[str, Told], part: Indices, cuts: tuple[int,
     for name, one in reached.items():
         found[name]["within_range"] = age_figures(head, one, given)["within_range"]
     if given.ndim == 2:
+        true = np.searchsorted(cuts, years, "right")
         for name, age in said.items():
-            place = np.searchsorted(cuts, age, "right")
-            off = np.abs(place - np.searchsorted(cuts, years, "right"))
+            off = np.abs(np.searchsorted(cuts, age, "right") - true)
             found[name]["same_range"] = round(float((off == 0).mean()), 4)
             found[name]["within_one_range"] = round(float((off <= 1).mean()), 4)
+        most = float(np.bincount(true).max()) / len(true)  # the most common range, always said
+        found["majority"]["same_range"] = round(most, 4)
     return found
 
 
