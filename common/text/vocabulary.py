@@ -27,7 +27,6 @@ EXCLUSIVE: tuple[tuple[str, ...], ...] = (  # at most one of each is true
     ("curly_hair", "wavy_hair", "straight_hair", "bald"),
     ("long_hair", "bald"),
     ("bangs", "bald"),
-    ("beard", "stubble"),
     ("young", "elderly"),
 )
 

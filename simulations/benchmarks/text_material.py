@@ -15,7 +15,7 @@ from common.heads.labelled import labelled
 from common.text.ages import Ages, about
 from common.text.encoding import TextEncoder
 from common.text.phrasing import Phrasing
-from common.text.vocabulary import Language
+from common.text.vocabulary import Language, contradiction
 from server.heads import HeadsRequest, Pupils, fitted, heads_of
 from simulations.benchmarks.heads_fitting import STOPPING, dealt
 
@@ -110,7 +110,7 @@ def queries(gallery: Gallery, kind: str, many: int, seed: int) -> list[Asked]:
         if gallery.age is not None and rng.uniform() < 0.3:
             age = about(5.0 * round(float(gallery.age[row]) / 5))
         right = gallery.right(wanted, age)
-        if wanted and right.any():
+        if wanted and right.any() and contradiction(wanted) is None:
             text = phrasing.say(wanted, age, language)
             found.append(Asked(text=text, wanted=wanted, right=right))
     return found
