@@ -4,10 +4,10 @@
 
 Invented people with labels, dealt to sites; heads start where public people left them. The same
 plan is run twice at each epsilon: its gradient rounds train the tail, or tail and heads in the same
-private steps. Identity is TAR at FAR 1e-2 on people nobody trained on, attributes are the balanced
-accuracy of the same people (a half is what the majority's guess gets), each beside what cost
-nothing. Intervals are by person, 95 %, paired; draws of people are averaged over seeds. The last
-line on stdout is one JSON object.
+private steps. Identity is TAR at FAR 1e-2 on people nobody trained on, at sites without people of
+their own; attributes are the balanced accuracy of the same people (a half is what the majority's
+guess gets), each beside what cost nothing. Intervals are by person, 95 %, paired, averaged over
+seeds. The last line on stdout is one JSON object.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from common.heads.judging import scores_of
 from common.heads.labelled import labelled
 from common.metrics.verification import FARS
 from common.privacy.plan import NoiseModel
-from server.heads import HeadsRequest, Pupils, train_public
+from server.heads import LEAST, HeadsRequest, Pupils, train_public
 from server.runs.reading import Chosen, chosen_of, heads_after
 from simulations.arms import Arm, Experiment
 from simulations.benchmarks.arguments import at_least
@@ -60,6 +60,12 @@ class Arena:
     faces: FaceSet  # the people of the experiments, with their labels
     chosen: Chosen  # of the public heads
 
+    @property
+    def judged_attributes(self) -> list[str]:
+        """Those of which there are enough pictures to judge."""
+        names = self.chosen.terms[0].names
+        return [names[column] for column in self._told_of]
+
     def identity(self, arm: Arm, experiment: Experiment) -> Doubles:
         """TAR at ``FAR`` over the judged sites, and under each draw of people: (1 + B,)."""
         piece = self.jury.judge(experiment.judged, arm.tails)
@@ -70,11 +76,9 @@ class Arena:
         """Balanced accuracy, the mean over attributes, and under each draw of people."""
         head = self.chosen.public.head("attributes")
         assert isinstance(head, AttributesHead)
-        said = np.concatenate([self._scores(head, c, heads) for c, heads in by_camera.items()])
-        wanted = self._labels.named(head.names)
-        assert wanted is not None
-        truth, person = np.tile(wanted, (len(by_camera), 1)), self._person(len(by_camera))
-        found = inferred(said > 0, truth == 1, person, np.random.default_rng(5))
+        scores = np.concatenate([self._scores(head, c, heads) for c, heads in by_camera.items()])
+        said, truth = scores[:, self._told_of] > 0, np.tile(self._truth, (len(by_camera), 1))
+        found = inferred(said, truth, self._person(len(by_camera)), np.random.default_rng(5))
         return np.concatenate([[found.value.mean()], found.draws.mean(axis=1)])
 
     def age_error(self, by_camera: dict[int, Heads]) -> float:
@@ -92,11 +96,9 @@ class Arena:
         site, pictures = experiment.judged[0], self.jury.pictures
         vectors = arm.tails[0].embed(self.jury.material.features[site.camera][pictures])
         vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        wanted = self._labels.named(self.chosen.terms[0].names)
-        assert wanted is not None
         person, rng = self.jury.material.person[pictures], np.random.default_rng(6)
-        said = cross_fit(vectors, vectors, wanted == 1, person, rng)
-        return float(inferred(said, wanted == 1, person, rng).value.mean())
+        said = cross_fit(vectors, vectors, self._truth, person, rng)
+        return float(inferred(said, self._truth, person, rng).value.mean())
 
     def _scores(self, head: AttributesHead, camera: int, heads: Heads) -> Doubles:
         seen = heads.scaling(self.jury.material.features[camera][self.jury.pictures])
@@ -104,6 +106,24 @@ class Arena:
 
     def _person(self, times: int) -> NDArray[np.int64]:
         return np.tile(self.jury.material.person[self.jury.pictures], times)
+
+    @cached_property
+    def _wanted(self) -> NDArray[np.int8]:
+        head = self.chosen.public.head("attributes")
+        assert isinstance(head, AttributesHead)
+        wanted = self._labels.named(head.names)
+        assert wanted is not None
+        return wanted
+
+    @cached_property
+    def _told_of(self) -> NDArray[np.intp]:
+        """The attributes that at least ``LEAST`` pictures of the judges show, and as many lack."""
+        shown, absent = (self._wanted == 1).sum(axis=0), (self._wanted == 0).sum(axis=0)
+        return np.flatnonzero(np.minimum(shown, absent) >= LEAST)
+
+    @cached_property
+    def _truth(self) -> NDArray[np.bool_]:
+        return np.asarray(self._wanted[:, self._told_of] == 1)
 
     @cached_property
     def _labels(self) -> SiteLabels:
@@ -134,6 +154,7 @@ def main(arguments: Sequence[str]) -> None:
             "noise": options.noise,
             "settings": {k: str(v) for k, v in vars(options).items() if k != "cache"},
             "heads": {terms.kind: terms.weight for terms in arena.chosen.terms},
+            "attributes": arena.judged_attributes,
             "public_heads": judged,
             "rows": [row(arena, options.noise, epsilon) for epsilon in options.epsilon],
         }
@@ -156,7 +177,7 @@ def opened(options: argparse.Namespace, scratch: Path) -> tuple[Arena, dict[str,
     weights = [f"{kind}:{options.weight * made.weights[kind]}" for kind in KINDS]
     chosen = chosen_of(made, weights)
     found = [
-        dataclasses.replace(experiment, labels=labels_of(people.faces))
+        dataclasses.replace(experiment, labels=labels_of(people.faces), own_parts=False)
         for _, experiment in run.repetitions()
     ]
     pictures = report_pictures(run.material, scenario, run.turns[0].report)
@@ -218,7 +239,7 @@ def _cell(
     trained = {c: heads_after(public, whole.outcome.pools[pool_of[c]]) for c in cameras}
     free = dict.fromkeys(cameras, public)
     heads = {"with": trained, "public": free, "public_moved": moved}
-    arms = {"with": whole, "without": without, "public": plain.tuned(), "local": plain.local()}
+    arms = {"with": whole, "without": without, "public": plain.tuned()}
     probed = {name: arms[name] for name in ("with", "without")}
     return {
         "identity": {name: arena.identity(arm, plain) for name, arm in arms.items()},

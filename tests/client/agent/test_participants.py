@@ -254,3 +254,9 @@ def test_a_run_without_its_people_is_refused_before_anything_is_charged(
     with pytest.raises(NotReadyError):
         site.training().train(RUN, 1, request(1))
     assert site.kinds() == ["accept"]
+
+
+def test_of_the_vaults_people_no_label_is_known_whatever_they_agreed_to(house: House) -> None:
+    house.enrol("training", "text")
+    house.people.begin(RUN)
+    assert house.people.of(RUN).labels(0) is None

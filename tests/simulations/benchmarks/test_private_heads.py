@@ -63,8 +63,7 @@ def arena() -> Arena:
 def test_a_row_sets_heads_beside_the_same_plan_without_them(arena: Arena) -> None:
     told = row(arena, "local", None)
     assert set(told["identity"]) == {
-        "with", "without", "public", "local", "with_less_without", "with_less_public",
-        "with_less_local",
+        "with", "without", "public", "with_less_without", "with_less_public"
     }  # fmt: skip
     value, low, high = told["identity"]["with_less_without"]
     assert low <= value <= high
