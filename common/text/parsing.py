@@ -9,9 +9,9 @@ Guarantee: a query that holds a forbidden word is refused whole; no message repe
 import re
 from collections.abc import Iterable, Sequence
 
-from common.errors import QueryError
+from common.errors import ForbiddenError, QueryError
 from common.text.ages import find_age
-from common.text.forbidden import refuse
+from common.text.forbidden import SITE, refuse
 from common.text.lexicon import Entry, Role, lexicon, longest
 from common.text.query import Query
 from common.text.scope import Piece, Said, Scope
@@ -27,9 +27,11 @@ def parse(text: str, *, gender: bool = False, also: Iterable[str] = ()) -> Query
     """What ``text`` asks for.
 
     ``gender`` says whether the gender head is on: else gender words are understood and left out,
-    and ``unasked`` tells so. ``also`` are words that this site denies. Raises ``ForbiddenError``,
-    or ``QueryError`` where the query contradicts itself or is too long.
+    and ``unasked`` tells so. ``also`` are words that this site denies, and attributes (``gender``
+    and ``age`` among them) that it denies in any words. Raises ``ForbiddenError``, or
+    ``QueryError`` where the query contradicts itself or is too long.
     """
+    also = tuple(also)
     refuse(text, also)
     if len(text) > LONGEST:
         raise QueryError(f"a query has at most {LONGEST} characters, this one has {len(text)}")
@@ -37,7 +39,11 @@ def parse(text: str, *, gender: bool = False, also: Iterable[str] = ()) -> Query
     scope = Scope(_of_hair(_pieces(left)))
     wanted, either = _collect(_chains(scope.said))
     female = wanted.pop(FEMALE, None)
-    spoken = any(name == FEMALE for said in scope.said for name, _ in said.names)
+    named = {name for said in scope.said for name, _ in said.names}
+    spoken = FEMALE in named
+    about = named | ({"gender"} if spoken else set()) | ({"age"} if age else set())
+    if about & set(also):
+        raise ForbiddenError(SITE)
     if gender and female is not None:
         wanted = {FEMALE: female, **wanted}
     return Query(

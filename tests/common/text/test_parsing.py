@@ -165,6 +165,19 @@ def test_forbidden_and_endless_queries_are_refused_unread() -> None:
         parse("a" * (LONGEST + 1))
 
 
+@pytest.mark.parametrize(
+    ("text", "denied"),
+    [
+        *(("freckled", "freckles"), ("雀斑", "freckles"), ("a man", "gender"), ("女人", "female")),
+        *(("in her forties", "age"), ("glasses or specs", "glasses"), ("no hat", "hat")),
+    ],
+)
+def test_an_attribute_that_a_site_denies_is_denied_in_any_words(text: str, denied: str) -> None:
+    parse(text)
+    with pytest.raises(ForbiddenError, match="policy"):
+        parse(text, also=(denied,))
+
+
 def test_no_phrase_of_the_vocabulary_is_forbidden() -> None:
     for attribute in vocabulary().values():
         for phrases in (attribute.en, attribute.zh):
