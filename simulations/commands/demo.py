@@ -7,12 +7,15 @@ from pathlib import Path
 
 import click
 from rich import box
+from rich.console import Console
 from rich.table import Table
 
 from common.outputs import check_file, check_folder
+from common.text.encoding import BUILT_IN
 from simulations.commands.run import measure, stderr_console
 from simulations.federation import Outcome
 from simulations.laboratory import Given
+from simulations.progress import Bars
 from simulations.runner import SUMMARY
 from simulations.scenario import load_scenario
 from simulations.table import print_summary
@@ -20,6 +23,13 @@ from simulations.table import print_summary
 EPSILON = 8.0
 MOST_PROCESSES = 4  # that invent people
 SHOWN = 4  # sites whose outbox is printed
+WORDS = "words.png"
+FACES, DESCRIBED, FOUND = 60, 5, 5  # invented for words; described; found by each query
+QUERIES = {  # asked, and as the sheet says it, whose font knows no Chinese
+    "glasses, no beard": "glasses, no beard",
+    "long hair, no hat": "long hair, no hat",
+    "戴帽子的人": "somebody with a hat, asked in Chinese",
+}
 
 
 def demo_command(out: Path) -> None:
@@ -28,7 +38,8 @@ def demo_command(out: Path) -> None:
 
     kept = out / "federation"
     check_folder(kept)
-    check_file(out / PAGE)
+    for made in (PAGE, WORDS):
+        check_file(out / made)
     console = stderr_console()
     scenario = load_scenario("demo")
     given = Given(
@@ -50,6 +61,7 @@ def demo_command(out: Path) -> None:
     outcome = run.first.federated("local", EPSILON, kept).outcome
     if outcome is not None:
         console.print(_outbox(outcome))
+    words = show_words(out, console)
     site = run.first.sites[0].name
     report = write_report(out)
     console.print(
@@ -57,12 +69,39 @@ def demo_command(out: Path) -> None:
         "people. No picture, no feature, no name, no metric.\n"
         f"Ledgers, charter and checkpoint are in {kept}; try: "
         f"mascaron-site ledger show {kept / site}.db --key {kept / site}.key\n\n"
-        f"Open the report: {report.resolve()}",
+        f"Open the report: {report.resolve()}\n"
+        f"Faces in words: {words.resolve()}",
         highlight=False,
         soft_wrap=True,
     )
-    told = {"summary": out / SUMMARY, "federation": kept, "report": report}
+    told = {"summary": out / SUMMARY, "federation": kept, "report": report, "words": words}
     click.echo(json.dumps({key: str(path) for key, path in told.items()}))
+
+
+def show_words(out: Path, console: Console) -> Path:
+    """Prints what heads say of invented faces and whom a sentence finds; the sheet of them all."""
+    from common.text.describe import describe
+    from common.text.parsing import parse
+    from common.text.search import Searcher
+    from simulations.reading import invented, open_reader
+    from simulations.words_sheet import Hits, words_sheet
+
+    reader = open_reader(None, None)
+    with Bars(console) as bars:
+        crops = invented(FACES, 0, bars).crops
+    readings = reader.read(crops)
+    sentences = [describe(readings, row).sentence for row in range(DESCRIBED)]
+    console.print("\nFaces in words, by heads on the same trunk:", style="bold")
+    for number, sentence in enumerate(sentences):
+        console.print(f"  {number}: {sentence}", highlight=False)
+    searcher, hits = Searcher(reader.encoder(BUILT_IN)), []
+    for query, told in QUERIES.items():
+        best = searcher.rank(parse(query), readings).order[:FOUND].tolist()
+        console.print(f'  "{query}" finds {", ".join(map(str, best))}', highlight=False)
+        hits.append(Hits(told, [crops[row] for row in best]))
+    described = list(zip(crops[:DESCRIBED], sentences, strict=True))
+    (out / WORDS).write_bytes(words_sheet(described, hits))
+    return out / WORDS
 
 
 def _outbox(outcome: Outcome) -> Table:
