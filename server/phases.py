@@ -82,14 +82,14 @@ def request(current: Round, shared: Mapping[str, NDArray[Any]]) -> Arrays:
     mechanism = current.mechanism
     if isinstance(mechanism, GradientMechanism):
         names = (WEIGHT, BIAS, *mechanism.trained, *_scaling(mechanism))
-        return {SHIFT: shift_of(shared), **{name: shared[name] for name in names}}
+        return {SHIFT: _shift(shared), **{name: shared[name] for name in names}}
     if isinstance(mechanism, EvaluationMechanism):  # what ``Judge.prepared`` put there
         names = (WEIGHT, BIAS, THRESHOLD)
         return {name: shared[asked_name(mechanism.name, name)] for name in names}
     return {name: shared[name] for name in (FRAME_WEIGHT, FRAME_BIAS)}
 
 
-def shift_of(shared: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+def _shift(shared: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
     """The smallest move of public features that puts their mean where the pool released its own."""
     size = shared[FRAME_WEIGHT].shape[1]
     if MEAN not in shared:

@@ -117,7 +117,7 @@ def _loss(
         heads=[planned_head(terms) for terms in mechanism.heads],
         weights={terms.kind: terms.weight for terms in mechanism.heads},
         arrays=module.arrays,
-        centre=torch.tensor(shared[CENTRE] + shared[SHIFT]),  # where the public ones were moved to
+        centre=torch.tensor(shared[CENTRE]),
         scale=torch.tensor(shared[SCALE]),
     )
     return Joint(objective, mechanism.identity, reading)

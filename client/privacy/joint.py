@@ -56,7 +56,8 @@ class Reading:
     """The heads of a step, the public weights of their losses, and how they see a feature.
 
     ``arrays`` are those of the step's module, as they are at each moment; ``centre`` and ``scale``
-    (D,) are public constants, moved by what was released before.
+    (D,) are public constants. The pool's released mean does not move them: its noise did more harm
+    to heads than its people's place did good.
     """
 
     heads: Sequence[Head]

@@ -21,10 +21,8 @@ from common.heads.gender import GenderHead
 from common.heads.heads import Heads
 from common.heads.heads_file import ENDING, heads_bytes, read_heads
 from common.heads.planned import planned_head
-from common.heads.scaling import Scaling
 from common.privacy.heads import HeadTerms
 from common.trust import storing
-from server.phases import shift_of
 
 PUBLIC = "public" + ENDING  # in the folder of a charter: the heads it began with
 IDENTITY = "identity"
@@ -78,8 +76,7 @@ def keep_public(folder: Path, public: Heads) -> None:
 def trained_heads(folder: Path, pools: Mapping[str, Arrays]) -> dict[str, Heads]:
     """The heads of each of ``pools`` after the rounds that are done, of a plan that has some.
 
-    They see a feature less the pool's shift, as they did in training: where the pool's people lie,
-    the public ones were moved to. ``ModelError`` if the public heads are not beside the charter.
+    ``ModelError`` if the public heads are not beside the charter.
     """
     public = read_heads(folder / PUBLIC)
     return {pool: heads_after(public, arrays) for pool, arrays in pools.items()}
@@ -87,12 +84,8 @@ def trained_heads(folder: Path, pools: Mapping[str, Arrays]) -> dict[str, Heads]
 
 def heads_after(public: Heads, arrays: Arrays) -> Heads:
     """``public`` with the shared ``arrays`` of a pool in the place of its own."""
-    centre = public.scaling.centre + shift_of(arrays)
-    return dataclasses.replace(
-        public,
-        arrays={name: arrays.get(name, own) for name, own in public.arrays.items()},
-        scaling=Scaling(centre, public.scaling.scale),
-    )
+    mine = {name: arrays.get(name, own) for name, own in public.arrays.items()}
+    return dataclasses.replace(public, arrays=mine)
 
 
 def _asked(text: str) -> tuple[str, float | None]:

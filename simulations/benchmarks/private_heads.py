@@ -230,15 +230,13 @@ def _cell(
     """One dealing of people: the plan without heads, the same with them, and what was free."""
     full = dataclasses.replace(plain, heads=arena.chosen)
     without, whole = plain.federated(noise, epsilon), full.federated(noise, epsilon)
-    assert without.outcome is not None
     assert whole.outcome is not None
     public = arena.chosen.public
     cameras = sorted({site.camera for site in plain.judged})
     pool_of = {camera: _pool(plain, camera) for camera in cameras}
-    moved = {c: heads_after(public, without.outcome.pools[pool_of[c]]) for c in cameras}
     trained = {c: heads_after(public, whole.outcome.pools[pool_of[c]]) for c in cameras}
     free = dict.fromkeys(cameras, public)
-    heads = {"with": trained, "public": free, "public_moved": moved}
+    heads = {"with": trained, "public": free}
     arms = {"with": whole, "without": without, "public": plain.tuned()}
     probed = {name: arms[name] for name in ("with", "without")}
     return {
