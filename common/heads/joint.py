@@ -31,8 +31,8 @@ class HeadTraining:
     coefficient; training ends when the held-out loss has not fallen for ``patience`` steps."""
 
     steps: int = 500
-    learning_rate: float = 0.2
-    decays: tuple[float, ...] = (1e-3, 1e-2, 1e-1)
+    learning_rate: float = 0.05
+    decays: tuple[float, ...] = (1e-2, 1e-1, 1.0)
     patience: int = 100  # the first steps of Adam lead astray
     seed: int = 0
 

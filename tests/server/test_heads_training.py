@@ -21,7 +21,7 @@ from simulations.benchmarks.quality import STARTER
 from tests.small_heads import Letters, labelled_faces
 
 PEOPLE, PICTURES, DIM = 60, 4, 8
-QUICK = HeadTraining(steps=60, decays=(1e-4,), patience=60)
+QUICK = HeadTraining(learning_rate=0.2, steps=60, decays=(1e-4,), patience=60)
 
 
 def pupils(seed: int = 0) -> Pupils:

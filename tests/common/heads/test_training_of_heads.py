@@ -15,7 +15,7 @@ HEADS = (
     AgeHead(cuts=(30, 50, 70)),
     WordsHead(size=TEXTS, encoder="e", bank=bank()),
 )
-OPTIONS = HeadTraining(steps=120, patience=15, decays=(1e-4,))
+OPTIONS = HeadTraining(learning_rate=0.2, steps=120, patience=15, decays=(1e-4,))
 MAP = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
 
 
@@ -53,7 +53,7 @@ def test_what_is_kept_is_what_did_best_on_held_out_people() -> None:
 
 
 def test_the_decay_that_does_best_is_chosen() -> None:
-    options = HeadTraining(steps=40, decays=(1e3, 1e-4))
+    options = HeadTraining(learning_rate=0.2, steps=40, decays=(1e3, 1e-4))
     found = train_heads(HEADS[:2], lesson(1), lesson(2), options)
     assert [one.decay for one in found.values()] == [1e-4, 1e-4]
 

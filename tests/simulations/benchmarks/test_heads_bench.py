@@ -25,7 +25,7 @@ from tests.small_heads import labelled_faces
 from tests.small_world import Silent
 
 PEOPLE, PICTURES, DIM = 50, 3, 6
-QUICK = HeadTraining(steps=60, decays=(1e-3,), patience=60)
+QUICK = HeadTraining(learning_rate=0.2, steps=60, decays=(1e-3,), patience=60)
 
 
 def sample(ranges: bool) -> Sample:
