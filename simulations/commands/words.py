@@ -12,6 +12,7 @@ from common.console import result
 from common.errors import ConfigError
 from common.faces.detect import make_detector
 from common.faces.folder import FolderOptions
+from common.heads.gender import GenderHead
 from common.text.describe import Description, describe
 from common.text.grammar import LEAST
 from common.text.parsing import parse
@@ -69,7 +70,7 @@ def search_command(whom: Whom, query: str, top: int, encoder: str) -> None:
     """Prints the best pictures as a table to stderr and as JSON to stdout."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     reader = open_reader(whom.trunk, whom.heads)
-    asked = parse(query, gender=reader.heads.head("gender") is not None)
+    asked = parse(query, gender=GenderHead.kind in reader.heads.kinds)
     with Bars(console) as bars:
         shown = whom.shown(bars)
     found = Searcher(reader.encoder(encoder)).rank(asked, reader.read(shown.crops))
