@@ -99,7 +99,7 @@ def propose_command(home: CentreHome, asked: Asked, sources: Sources, now: float
     ground, opening, people = _ground(sources, federation)
     initial: dict[str, NDArray[Any]] = dict(opening.arrays)
     if sources.heads is not None:
-        initial |= _heads(sources.heads, ground, folder)
+        initial |= heads_beside(sources.heads, ground, folder)
     terms = propose(asked, ground, initial, now)
     write_proposal(folder, terms, initial)
     if asked.rounds or asked.evaluation:
@@ -226,8 +226,11 @@ def _ground(sources: Sources, federation: str) -> "tuple[Ground, Opening, tuple[
     return ground, opening, (features, person)
 
 
-def _heads(chosen: "Chosen", ground: Ground, folder: Path) -> dict[str, NDArray[Any]]:
-    """What the charter begins with of ``chosen``, which is kept beside it."""
+def heads_beside(chosen: "Chosen", ground: Ground, folder: Path) -> dict[str, NDArray[Any]]:
+    """What a charter in ``folder`` begins with of ``chosen``, which is kept beside it.
+
+    ``ConfigError`` for heads of another trunk.
+    """
     from server.runs.reading import keep_public
 
     if chosen.public.trunk != ground.trunk:

@@ -23,11 +23,11 @@ from common.privacy.heads import CENTRE, SCALE
 from common.privacy.plan import GradientMechanism, PrivacyPlan
 from common.trust.charter import arrays_digest
 from server import phases
-from server.commands.charter import asked_of
+from server.commands.charter import asked_of, heads_beside
 from server.mechanisms import make_mechanisms
 from server.runs.meaning import meaning
-from server.runs.proposal import read_proposal, write_proposal
-from server.runs.reading import Chosen, choose_heads, keep_public, trained_heads
+from server.runs.proposal import Ground, read_proposal, write_proposal
+from server.runs.reading import PUBLIC, Chosen, choose_heads, keep_public, trained_heads
 from tests.fakes import TRUNK
 from tests.small_centre import asked, centre, initial, proposed
 
@@ -209,3 +209,16 @@ def test_heads_after_a_run_keep_their_calibration_and_their_scaling(
         )
     with pytest.raises(ModelError, match="cannot read"):
         trained_heads(tmp_path / "nowhere", {"a": moved})
+
+
+def test_heads_of_another_trunk_are_refused_and_others_kept_beside_the_charter(
+    tmp_path: Path, file: Path
+) -> None:
+    chosen = choose_heads(file, ())
+    ground = Ground(federation="f", trunk=TRUNK, tail="u", public="p", radius=0.25)
+    begun = heads_beside(chosen, ground, tmp_path / "charter")
+    assert set(begun) == set(chosen.arrays)
+    assert read_heads(tmp_path / "charter" / PUBLIC).kinds == public().kinds
+    with pytest.raises(ConfigError, match="another trunk"):
+        heads_beside(chosen, dataclasses.replace(ground, trunk="v" * 64), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
