@@ -146,7 +146,7 @@ def some(graph: Graph, seed: int, share: float = 0.5) -> NDArray[np.bool_]:
     return stay
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.sampled_from(BLOCKS), min_size=1, max_size=5), st.integers(0, 1 << 20))
 def test_a_narrowed_network_computes_what_the_whole_did_with_those_channels_at_zero(
     blocks: list[str], seed: int
