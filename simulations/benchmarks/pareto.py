@@ -140,11 +140,11 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     front = sorted((row["ms"], 100 * row["tar"]) for row in told if row["front"])
     axes.plot([x for x, _ in front], [y for _, y in front], "-", color="#66727f", zorder=0)
     axes.set(
-        xscale="log",
-        xlabel="milliseconds a picture, one thread",
+        xlabel="milliseconds of processor a picture, one thread",
         ylabel=f"TAR at FMR {FMR:g}, %",
         title="Accuracy against latency",
     )
+    axes.margins(x=0.12, y=0.1)
     axes.legend(loc="lower right")
     axes.grid(visible=True, alpha=0.3)
     figure.savefig(path, dpi=120)
