@@ -22,7 +22,6 @@ from client.vault.identity import PersonId
 from client.vault.store import Vault
 from common.errors import NotReadyError
 from common.text.describe import Description, describe
-from common.text.parsing import parse
 from common.text.vocabulary import Language
 
 PURPOSE = "text"
@@ -45,7 +44,7 @@ class Describing:
             note.reference = self._recorder.reference(words.name)
             seen = self._parts.eye.see(picture)
             try:
-                readings = words.heads.read(seen.features[words.heads.trunk][None])
+                readings = words.read(seen.features[words.heads.trunk][None])
             finally:
                 seen.wipe()
             return told(describe(readings, language=language))
@@ -56,7 +55,7 @@ class Describing:
         ``ForbiddenError`` or ``QueryError`` for what cannot be asked or answered here.
         """
         words = self._words()
-        asked = parse(query, gender="gender" in words.heads.kinds)
+        asked = words.asked(query)
         unasked = (*asked.unasked, *words.unread(asked))
         with (
             self._budgets.charge(caller),
@@ -68,7 +67,7 @@ class Describing:
             if not persons:
                 return LookedFor(persons=(), unasked=unasked)
             try:
-                ranking = words.searcher.rank(asked, words.heads.read(features))
+                ranking = words.searcher.rank(asked, words.read(features))
             finally:
                 features.fill(0)
             found = [(persons[row], _band(ranking.chances[row])) for row in ranking.order]

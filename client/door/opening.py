@@ -20,13 +20,14 @@ from client.door.rollcall import RollCall
 from client.door.rules import DoorRules
 from client.door.strangers import PublicPictures, reader
 from client.door.vouching import Alone, Member
-from client.door.words import read_words
+from client.door.words import Words, read_words
 from client.home import SiteHome
+from client.policy import SitePolicy
 from client.site_config import SiteConfig
 from client.vault.founding import vault_place
 from client.vault.store import Vault
-from common.config import build, read_toml
-from common.errors import MascaronError
+from common.config import build, load, read_toml
+from common.errors import ConfigError, MascaronError
 from common.faces.detect import WholePicture
 from common.faces.liveness import LivenessCheck, plugged_in
 from common.models.tail import Tail
@@ -112,7 +113,7 @@ def open_door(
             random=os.urandom,
             identity=identity,
             vouching=Alone() if config.alone else Member(home, eye.trunk.hash),
-            words=None if rules.heads is None else read_words(rules.heads, eye.trunk.hash),
+            words=_words(home, rules, eye.trunk.hash, say),
         )
         reception = Reception(parts)
         stack.callback(reception.close)
@@ -164,6 +165,18 @@ class Upkeep:
         except Exception as error:  # a bug, which must not end the erasing of who is due
             return type(error).__name__
         return ""
+
+
+def _words(home: SiteHome, rules: DoorRules, trunk: str, say: Say) -> Words | None:
+    """What faces are described by, less what the policy denies; nothing where it cannot be read."""
+    if rules.heads is None:
+        return None
+    try:
+        denied = load(SitePolicy, home.policy).denied_attributes if home.policy.exists() else ()
+    except ConfigError as error:
+        say(f"nobody is described: {error}")
+        return None
+    return read_words(rules.heads, trunk, denied)
 
 
 def _first_tail(config: SiteConfig) -> Tail:

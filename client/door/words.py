@@ -1,15 +1,18 @@
 """What a door describes faces by: heads of its trunk, and the encoder of their words."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.errors import ConfigError
-from common.heads.heads import Heads
+from common.heads.heads import Heads, Readings
+from common.text.parsing import parse
 from common.text.query import Query
 from common.text.search import Searcher
+from common.text.vocabulary import canonical
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False, slots=True)
@@ -22,15 +25,33 @@ class Words:
     name: str
     heads: Heads
     searcher: Searcher
+    denied: tuple[str, ...] = ()  # attributes that this site's policy never says or asks for
+
+    def read(self, features: NDArray[np.float32]) -> Readings:
+        """What may be said of ``features`` (N, D)."""
+        readings = self.heads.read(features)
+        if readings.attributes is None:
+            return readings
+        meant = [canonical(name) for name in readings.names]
+        kept = [at for at, one in enumerate(meant) if one is None or one[0] not in self.denied]
+        return replace(
+            readings,
+            names=tuple(readings.names[at] for at in kept),
+            attributes=readings.attributes[:, kept],
+        )
+
+    def asked(self, query: str) -> Query:
+        """``query``, understood; ``ForbiddenError`` or ``QueryError`` as ``parse``."""
+        return parse(query, gender="gender" in self.heads.kinds, also=self.denied)
 
     def unread(self, query: Query) -> tuple[str, ...]:
         """The parts of ``query`` that no head here reads; ``QueryError`` if that is all of it."""
         nobody = np.zeros((1, len(self.heads.scaling.centre)), np.float32)
-        return self.searcher.rank(query, self.heads.read(nobody)).unread
+        return self.searcher.rank(query, self.read(nobody)).unread
 
 
-def read_words(path: Path, trunk: str) -> Words:
-    """The heads in the file at ``path``, for the site's ``trunk``.
+def read_words(path: Path, trunk: str, denied: tuple[str, ...] = ()) -> Words:
+    """The heads in the file at ``path``, for the site's ``trunk``, less what is ``denied``.
 
     ``ConfigError`` for heads of another trunk, ``ModelError`` for what is no file of heads.
     """
@@ -43,4 +64,4 @@ def read_words(path: Path, trunk: str) -> Words:
     head = heads.head("words")
     encoder = None if head is None else encoder_with(head.table()["encoder"])
     name = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Words(name=name, heads=heads, searcher=Searcher(encoder))
+    return Words(name=name, heads=heads, searcher=Searcher(encoder), denied=denied)

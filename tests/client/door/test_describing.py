@@ -33,7 +33,7 @@ from tests.small_doorway import doorway
 from tests.small_reception import ANYTHING, RULES, Site, caller, picture
 from tests.small_releases import TRUNK
 from tests.small_vault import NOW, OTHER, consent, person
-from tests.small_words import heads, looks
+from tests.small_words import heads, looks, words
 
 AGREED, OTHERS = range(1, 13), range(13, 17)
 EVERYBODY = 20
@@ -206,6 +206,17 @@ def test_no_answer_without_its_row(site: Site, door: Reception, what: str) -> No
     site.log.close()
     with pytest.raises(AuditError):
         door.describe(ANYTHING, picture(1)) if what == "describe" else door.search(ANYTHING, "hat")
+
+
+def test_what_the_policy_denies_is_neither_said_nor_asked_for(site: Site) -> None:
+    denied = dataclasses.replace(words(), denied=("glasses",))
+    door = site.with_parts(words=denied)
+    for number in AGREED:
+        assert "glasses" not in {one.name for one in door.describe(ANYTHING, picture(number)).said}
+    for query in ("glasses", "戴眼镜", "no glasses and a hat"):
+        with pytest.raises(ForbiddenError):
+            door.search(ANYTHING, query, 5)
+    assert door.search(ANYTHING, "a hat", 5).persons
 
 
 def test_heads_of_another_trunk_are_refused(tmp_path: Path) -> None:
