@@ -63,6 +63,8 @@ def main(arguments: Sequence[str]) -> None:
     report |= {"people": options.people, "steps": options.steps, "networks": done}
     if report["ended"]:
         report |= compared(done) | {"ms": speed(options)}
+    for one in done.values():
+        one.pop("draws", None)
     report["load"] = [round(load, 1) for load in os.getloadavg()]
     click.echo(json.dumps(report))
 
@@ -213,10 +215,9 @@ def compared(done: dict[str, Any]) -> dict[str, Any]:
     report: dict[str, Any] = {"separate_parameters": sum(sizes)}
     alone = done["identity"]
     report["identity_points"] = round(100 * (joint["tar"] - alone["tar"]), 2)
-    again = np.subtract(joint.pop("draws"), alone.pop("draws"))
+    again = np.subtract(joint["draws"], alone["draws"])
     report["identity_points_ci95"] = [round(100 * end, 2) for end in interval(again)]
     report["reached"] = report["identity_points"] >= -0.5
-    done["separate_identity"].pop("draws")
     for figure in ("tar", "attributes", "age_error", "recall", "landmark_error", "lfw_accuracy"):
         if figure in joint and figure in apart:
             report[f"joint_less_separate_{figure}"] = round(joint[figure] - apart[figure], 4)
