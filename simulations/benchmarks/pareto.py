@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import ConfigError
+from common.errors import ConfigError, ModelError
 from common.faces.faceset import FaceSet
 from common.faces.load import load_faces
 from common.metrics.pairs import lfw_protocol, read_pairs
@@ -88,7 +88,7 @@ def pareto(asked: ParetoRequest) -> Row:
         trunk, tail = load_trunk(path)
         graph = joined(trunk.module.front.graph, tail)
         whole = Contender(name, "fp32", trunk, tail, multiplications(graph, channels_of(graph)))
-        contenders += [whole, _small(whole, crops, asked.out)]
+        contenders += [whole, *_small(whole, crops, asked.out)]
     faces, _ = load_faces(asked.faces)
     speeds = _speeds(contenders, crops[:1], asked.repeats)
     rows = [
@@ -212,19 +212,22 @@ def _count(faces: FaceSet, asked: ParetoRequest) -> int:
     return min(len(faces), asked.judged or len(faces))
 
 
-def _small(whole: Contender, crops: NDArray[np.uint8], out: Path) -> Contender:
-    """The same in int8, through a file as an operator would have it."""
+def _small(whole: Contender, crops: NDArray[np.uint8], out: Path) -> list[Contender]:
+    """The same in int8, through a file as an operator would have it; none if int8 spoils it."""
     folder = out / "int8" / whole.trunk.hash
     told = folder / "kept.json"
     if not told.exists():
-        content, manifest, kept = quantised(whole.trunk, whole.tail, crops, QuantiseOptions())
+        try:
+            content, manifest, kept = quantised(whole.trunk, whole.tail, crops, QuantiseOptions())
+        except ModelError:
+            return []
         folder.mkdir(parents=True, exist_ok=True)
         (folder / manifest.file).write_bytes(content)
         (folder / NAME).write_text(manifest.to_toml())
         told.write_text(json.dumps(kept))
     small, tail = load_trunk(folder)
     kept = json.loads(told.read_text())
-    return Contender(whole.name, "int8", small, tail, whole.products, kept)
+    return [Contender(whole.name, "int8", small, tail, whole.products, kept)]
 
 
 def _beats(other: Row, row: Row) -> bool:

@@ -1,13 +1,15 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from common.errors import ConfigError
+from common.errors import ConfigError, ModelError
 from common.faces.store import save_pack
 from common.models import quantise
 from common.models.registry import build
 from common.models.safetensors_import import save_trunk
+from common.models.trunk import load_trunk
 from common.synthetic.generate import synthetic_faces
 from simulations.benchmarks import pareto as bench
 from simulations.benchmarks.pareto import ParetoRequest, pareto, table
@@ -73,3 +75,16 @@ def test_a_trunk_without_a_name_is_refused() -> None:
     asked = ParetoRequest(trunks=("nameless",), faces=here, public=here, out=here)
     with pytest.raises(ConfigError, match="name=path"):
         asked.named()
+
+
+def test_a_trunk_that_eight_bits_spoil_is_shown_in_float32_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ModelError("spoiled")
+
+    monkeypatch.setattr(bench, "quantised", refuse)
+    save_trunk(tmp_path, build("tiny", 8, width=0.25), "anyone may")
+    trunk, tail = load_trunk(tmp_path)
+    whole = bench.Contender("a", "fp32", trunk, tail, 1)
+    assert bench._small(whole, np.zeros((1, 112, 112, 3), np.uint8), tmp_path) == []
