@@ -23,9 +23,10 @@ from client.agent.people import SitePeople
 from client.agent.rosters import Rosters
 from client.agent.sealed import SealedFeatures
 from client.centre.admission import known_roster
-from client.home import SiteConfig, SiteHome
+from client.home import SiteHome
 from client.policy import SitePolicy
 from client.privacy.ledger import LEAST_KEY, Budget, Ledger
+from client.site_config import SiteConfig
 from client.vault.store import Vault
 from common.config import load
 from common.errors import ConfigError
