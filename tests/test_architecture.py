@@ -124,7 +124,7 @@ KNOW_A_GENDER_HEAD = (
     "common/text/",
     "common/privacy/heads.py",
     "server/heads.py",
-    "client/door/describing.py",
+    "client/door/words.py",
     "simulations/benchmarks/heads.py",
     "simulations/benchmarks/heads_material.py",
 )
