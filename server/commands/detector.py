@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from common.detection.weights import NAME
 from common.outputs import check_folder
+from server.commands.progress import bars_of
 
 if TYPE_CHECKING:
     from server.detecting import training
@@ -26,7 +27,7 @@ def train_command(out: Path, minutes: float, **options: Any) -> dict[str, Any]:
 
     asked = DetectorOptions(**options)
     console = Console(stderr=True)
-    with _bars(console) as bars:
+    with bars_of(console) as bars:
         told = _Told(bars)
         made = train_detector(out, asked, told, _Report(bars, asked.steps).report, minutes)
     if not made.ended:
@@ -69,14 +70,3 @@ class _Report:
                 f"landmarks off by {100 * progress.check.landmark_error:.1f} % of the eyes",
                 highlight=False,
             )
-
-
-def _bars(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )

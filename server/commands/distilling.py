@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from common.errors import ConfigError
 from common.models.manifest import NAME
 from common.outputs import check_folder
+from server.commands.progress import bars_of
 
 if TYPE_CHECKING:
     from common.faces.faceset import FaceSet
@@ -37,7 +37,7 @@ def prune_command(source: Path, faces: Path, out: Path, **options: Any) -> dict[
         checkpoint=options["checkpoint"],
     )
     people, skipped = _faces(faces, options)
-    with _bars(Console(stderr=True)) as bars:
+    with bars_of(Console(stderr=True)) as bars:
         made = prune_trunk(source, people, out, work, _report(bars))
     return {"keep": work.pruning.keep, **_told(out, made), "skipped": skipped}
 
@@ -59,7 +59,7 @@ def distill_command(source: Path, faces: Path, out: Path, **options: Any) -> dic
         checkpoint=options["checkpoint"],
     )
     people, skipped = _faces(faces, options)
-    with _bars(Console(stderr=True)) as bars:
+    with bars_of(Console(stderr=True)) as bars:
         made = distil_trunk(source, people, out, work, _report(bars))
     told = {"architecture": work.architecture, "width": work.width}
     return {**told, **_told(out, made), "skipped": skipped}
@@ -131,14 +131,3 @@ def _report(bars: Bars) -> "Report":
         bars.update(tasks[progress.what], completed=progress.done)
 
     return report
-
-
-def _bars(console: Console) -> Bars:
-    return Bars(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )

@@ -6,11 +6,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bars
 
 from common.errors import ConfigError
 from common.outputs import check_file, check_folder
+from server.commands.progress import bars_of
 
 if TYPE_CHECKING:
     from common.faces.faceset import FaceSet
@@ -54,7 +54,7 @@ def train_command(out: Path, **options: Any) -> dict[str, Any]:
     request = HeadsRequest(kinds=kinds, weights=weights, seed=asked.seed)
     encoder = open_encoder(asked.encoder) if "words" in kinds else None
     trunk, tail = load_trunk(asked.trunk)
-    with _bars() as bars, TemporaryDirectory() as scratch:
+    with bars_of(Console(stderr=True)) as bars, TemporaryDirectory() as scratch:
         faces = _faces(asked, bars)
         told = labelled(faces, kinds, encoder)
         studio = Studio(trunk, FeatureCache(asked.cache or Path(scratch)), _Started(bars))
@@ -120,8 +120,3 @@ class _Started:
     def start(self, what: str, total: int) -> Any:
         task = self._bars.add_task(what, total=total)
         return lambda steps: self._bars.advance(task, steps)
-
-
-def _bars() -> Bars:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    return Bars(*columns, console=Console(stderr=True))

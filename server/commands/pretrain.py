@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from common.errors import ConfigError
 from common.models.manifest import NAME
 from common.outputs import check_folder
+from server.commands.progress import bars_of
 
 if TYPE_CHECKING:
     from common.faces.cameras import Camera
@@ -68,7 +68,7 @@ def pretrain_command(out: Path, **options: Any) -> dict[str, Any]:
     asked = PretrainRequest(**request)
     _check_room(out, asked)
     training = _training(asked, {k: v for k, v in options.items() if k not in request})
-    with _bars(Console(stderr=True)) as bars:
+    with bars_of(Console(stderr=True)) as bars:
         faces = _faces(asked, bars)
         train = _one_trunk if not asked.folds else _folds
         told = train(out, faces, training, asked, bars)
@@ -197,14 +197,3 @@ def _report(bars: Bars, steps: int, what: str = "training") -> "Report":
             )
 
     return report
-
-
-def _bars(console: Console) -> Bars:
-    return Bars(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
