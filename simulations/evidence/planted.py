@@ -15,6 +15,7 @@ from client.agent import gradients, mechanisms
 from client.agent.training import Training
 from client.privacy import integer_noise, moments
 from client.privacy.entropy import Entropy
+from client.privacy.joint import Person
 from client.privacy.step import PersonDPOptimizer
 from simulations.entropy import SeededEntropy
 from simulations.evidence.mechanism import Effort
@@ -100,8 +101,13 @@ def _rows(contributions: Any) -> Any:
 
 
 def _steps(private_step: Any) -> Any:
-    def each(module: Any, loss: Any, bags: Any, optimizer: Any) -> None:
-        private_step(module, loss, _apart(bags), optimizer)
+    def each(module: Any, loss: Any, people: Any, optimizer: Any) -> None:
+        pictures = [
+            Person(person.bag[i : i + 1], person.labels.of(slice(i, i + 1)))
+            for person in people
+            for i in range(len(person.bag))
+        ]
+        private_step(module, loss, pictures, optimizer)
 
     return each
 

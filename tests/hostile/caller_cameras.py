@@ -36,6 +36,8 @@ def everything(site: Doorstep) -> dict[str, dict[str, object]]:
         "AbortEnrol": {"session": ticket},
         "Verify": {"person": person, "picture": picture},
         "Identify": {"picture": picture, "top": 5},
+        "Describe": {"picture": picture},
+        "Search": {"query": "glasses", "top": 5},
         "Review": {"ticket": ticket},
         "Confirm": {"ticket": ticket, "person": person},
         "Outcome": {"ticket": ticket},

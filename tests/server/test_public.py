@@ -13,6 +13,7 @@ from common.moments.names import FRAME_BIAS, FRAME_WEIGHT
 from common.synthetic.generate import synthetic_faces
 from server.phases import opening
 from server.public import PublicCameras, open_tail, randomised, shoot_public, watched
+from tests.small_home import plan
 from tests.small_world import Silent, public_views
 
 
@@ -28,7 +29,7 @@ def test_one_public_person_is_not_enough(tmp_path: Path) -> None:
 
 def test_a_run_opens_the_same_way_twice_with_all_that_a_pool_needs() -> None:
     first, again = (open_tail(tail(), public_views(1.0), 5) for _ in range(2))
-    assert set(opening(first.arrays)) == {WEIGHT, BIAS, FRAME_WEIGHT, FRAME_BIAS}
+    assert set(opening(first.arrays, plan())) == {WEIGHT, BIAS, FRAME_WEIGHT, FRAME_BIAS}
     for name, array in first.arrays.items():
         np.testing.assert_array_equal(array, again.arrays[name])
     assert first.reference.radius == again.reference.radius > 0

@@ -39,6 +39,8 @@ KNOWN = {
     "after": b"",
     "most": 10,
     "top": 1,
+    "query": "glasses and no hat",
+    "language": "zh",
     "label": "L",
     "fmr": 0.05,
     "fpir": 0.2,
