@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 TORCH := 2.13.0
 export PYTHONWARNINGS ?=
 # Two processes; a test that hangs ends the run with every thread's stack.
-PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --timeout 600 --timeout-method thread
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --timeout 600 --timeout-method thread
 export FLWR_TELEMETRY_ENABLED := 0
 export FLWR_DISABLE_UPDATE_CHECK := 1
 

@@ -37,8 +37,14 @@ settings.register_profile(
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
+LONGEST = {"test_lab.py", "test_kills_deployed.py"}  # a minute each
 SHARED = Path(__file__).parents[2] / "shared"
 ROOMS = ("client", "common", "server", "simulations")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first, so that no process is left alone with one at the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(scope="session", autouse=True)
