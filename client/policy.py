@@ -20,7 +20,8 @@ from common.privacy.plan import (
     PrivacyPlan,
 )
 from common.secagg.terms import LEAST_SITES, MOST_SITES
-from common.text.forbidden import refuse
+from common.text.denied import denied_names
+from common.text.forbidden import SITE, refuse
 
 MOST_EPSILON = 50.0
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -203,5 +204,7 @@ class SitePolicy:
             )
         try:
             refuse(head.words, also=self.denied_attributes)
+            if denied_names(self.denied_attributes) & set(head.words):
+                raise ForbiddenError(SITE)
         except ForbiddenError as error:
             raise PlanError(f"the labels of a head: {error}") from None

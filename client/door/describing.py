@@ -62,8 +62,7 @@ class Describing:
             self._recorder.row(caller, Kind.SEARCH, query.encode()) as note,
         ):
             note.reference = self._recorder.reference(words.name)
-            agreed = self._parts.vault.people(purpose=PURPOSE, now=self._parts.clock())
-            persons, features = faces_of(self._parts.vault, agreed, words.heads.trunk)
+            persons, features = faces_of(self._parts.vault, self._agreed(), words.heads.trunk)
             if not persons:
                 return LookedFor(persons=(), unasked=unasked)
             try:
@@ -71,8 +70,12 @@ class Describing:
             finally:
                 features.fill(0)
             found = [(persons[row], _band(ranking.chances[row])) for row in ranking.order]
-            kept = [one for one in found if one[1] is not Band.NO][:top]
+            still = self._agreed()  # who was erased or withdrew meanwhile is not named
+            kept = [one for one in found if one[1] is not Band.NO and one[0] in still][:top]
             return LookedFor(persons=tuple(kept), unasked=unasked)
+
+    def _agreed(self) -> frozenset[PersonId]:
+        return self._parts.vault.people(purpose=PURPOSE, now=self._parts.clock())
 
     def _words(self) -> Words:
         if self._parts.words is None:
@@ -89,7 +92,7 @@ def faces_of(
     templates are opened.
     """
     means: dict[PersonId, NDArray[np.float32]] = {}
-    for person in people:
+    for person in sorted(people):  # so that ties come in one order
         held = vault.held(person, trunk)
         if held:
             means[person] = np.mean([one.feature for one in held], axis=0, dtype=np.float32)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from common.errors import ConfigError
 from common.heads.heads import Heads, Readings
+from common.text.denied import AGE, GENDER, denied_names
 from common.text.parsing import parse
 from common.text.query import Query
 from common.text.search import Searcher
@@ -25,15 +26,19 @@ class Words:
     name: str
     heads: Heads
     searcher: Searcher
-    denied: tuple[str, ...] = ()  # attributes that this site's policy never says or asks for
+    denied: tuple[str, ...] = ()  # words for what this site's policy never says or asks for
 
     def read(self, features: NDArray[np.float32]) -> Readings:
-        """What may be said of ``features`` (N, D)."""
-        readings = self.heads.read(features)
+        """What may be said of ``features`` (N, D): nothing of what the site denies is in it."""
+        readings, denied = self.heads.read(features), denied_names(self.denied)
+        if AGE in denied:
+            readings = replace(readings, age=None, age_range=None)
+        if GENDER in denied:
+            readings = replace(readings, female=None)
         if readings.attributes is None:
             return readings
         meant = [canonical(name) for name in readings.names]
-        kept = [at for at, one in enumerate(meant) if one is None or one[0] not in self.denied]
+        kept = [at for at, one in enumerate(meant) if one is None or one[0] not in denied]
         return replace(
             readings,
             names=tuple(readings.names[at] for at in kept),

@@ -6,29 +6,26 @@ far it reaches are read by grammar, in English and Chinese; only what is left ov
 Guarantee: a query that holds a forbidden word is refused whole; no message repeats a query.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 
 from common.errors import ForbiddenError, QueryError
 from common.text.ages import find_age
+from common.text.denied import denied_names
 from common.text.forbidden import SITE, refuse
-from common.text.lexicon import Entry, Role, lexicon, longest
+from common.text.lexicon import Role
+from common.text.pieces import pieces
 from common.text.query import Query
-from common.text.scope import Piece, Said, Scope
+from common.text.scope import Said, Scope
 from common.text.vocabulary import FEMALE, contradiction
 from common.text.words import LONGEST, plain
-
-_TOKEN = re.compile(r"[a-z]+|[0-9]+|[\u4e00-\u9fff]|[@,.;!?。、/&():]")
-_WITHIN = (Role.OF_HAIR, Role.AND, Role.OR, Role.STOP, Role.SKIPPED, Role.NEGATION, Role.BUT)
-_BEHIND = (Role.OF_HAIR, Role.AND, Role.OR, Role.SKIPPED, Role.NEGATION, Role.ANEW)
 
 
 def parse(text: str, *, gender: bool = False, also: Iterable[str] = ()) -> Query:
     """What ``text`` asks for.
 
     ``gender`` says whether the gender head is on: else gender words are understood and left out,
-    and ``unasked`` tells so. ``also`` are words that this site denies, and attributes (``gender``
-    and ``age`` among them) that it denies in any words. Raises ``ForbiddenError``, or
+    and ``unasked`` tells so. ``also`` are words that this site denies, and what they are about it
+    denies in any words (``denied``). Raises ``ForbiddenError``, or
     ``QueryError`` where the query contradicts itself or is too long.
     """
     also = tuple(also)
@@ -36,13 +33,13 @@ def parse(text: str, *, gender: bool = False, also: Iterable[str] = ()) -> Query
     if len(text) > LONGEST:
         raise QueryError(f"a query has at most {LONGEST} characters, this one has {len(text)}")
     age, left = find_age(plain(text).replace("@", " "))
-    scope = Scope(_of_hair(_pieces(left)))
+    scope = Scope(pieces(left))
     wanted, either = _collect(_chains(scope.said))
     female = wanted.pop(FEMALE, None)
     named = {name for said in scope.said for name, _ in said.names}
     spoken = FEMALE in named
     about = named | ({"gender"} if spoken else set()) | ({"age"} if age else set())
-    if about & set(also):
+    if about & denied_names(also):
         raise ForbiddenError(SITE)
     if gender and female is not None:
         wanted = {FEMALE: female, **wanted}
@@ -53,59 +50,6 @@ def parse(text: str, *, gender: bool = False, also: Iterable[str] = ()) -> Query
         remainder=" ".join(scope.remainder),
         unasked=("gender",) if spoken and not gender else (),
     )
-
-
-def _pieces(text: str) -> list[Piece]:
-    """The longest known phrase at each place."""
-    tokens, known = tuple(_TOKEN.findall(text)), lexicon()
-    pieces, place = [], 0
-    while place < len(tokens):
-        for length in range(min(longest(), len(tokens) - place), 0, -1):
-            phrase = tokens[place : place + length]
-            if phrase in known or length == 1:
-                pieces.append(Piece(entry=known.get(phrase), phrase=phrase))
-                place += length
-                break
-    return pieces
-
-
-def _of_hair(pieces: Sequence[Piece]) -> list[Piece]:
-    """Colours and shapes become attributes where they are of hair, and unknown elsewhere."""
-    heads: set[int] = set()
-    done = list(pieces)
-    for place, piece in enumerate(pieces):
-        if piece.entry is None or piece.role is not Role.OF_HAIR:
-            continue
-        head = _head(pieces, range(place + 1, len(pieces)), _WITHIN)
-        head = _head(pieces, range(place - 1, -1, -1), _BEHIND) if head is None else head
-        if head is None:
-            done[place] = Piece(entry=None, phrase=piece.phrase)
-        else:
-            entry = Entry(role=Role.ATTRIBUTE, names=piece.entry.names)
-            done[place] = Piece(entry=entry, phrase=piece.phrase, of_hair=True)
-            heads.add(head)
-    for place, piece in enumerate(pieces):
-        if piece.role is Role.HAIR:
-            of_colour = place > 0 and _is_hair(done[place - 1])
-            meant = Entry(role=Role.SKIPPED) if place in heads or of_colour else None
-            done[place] = Piece(entry=meant, phrase=piece.phrase)
-    return done
-
-
-def _head(pieces: Sequence[Piece], way: range, passed: tuple[Role, ...]) -> int | None:
-    """Where the word for hair is on ``way``, if nothing else comes between."""
-    for place in way:
-        role = pieces[place].role
-        if role is Role.HAIR:
-            return place
-        if role not in passed and not _is_hair(pieces[place]):
-            return None
-    return None
-
-
-def _is_hair(piece: Piece) -> bool:
-    names = piece.entry.names if piece.entry else ()
-    return bool(names) and all(name.endswith("_hair") for name, _ in names)
 
 
 def _chains(said: Sequence[Said]) -> list[list[Said]]:

@@ -26,12 +26,17 @@ from common.errors import (
     QueryError,
     RoleError,
 )
-from common.heads.heads import Heads
+from common.heads.age import AgeHead
+from common.heads.attributes import AttributesHead
+from common.heads.gender import GenderHead
+from common.heads.heads import Heads, Readings
 from common.heads.heads_file import heads_bytes
+from common.text.query import Query
+from common.text.search import Ranking, Searcher
 from protos.gen import recognition_pb2 as pb
 from tests.small_doorway import doorway
 from tests.small_reception import ANYTHING, RULES, Site, caller, picture
-from tests.small_releases import TRUNK
+from tests.small_releases import TRUNK, feature
 from tests.small_vault import NOW, OTHER, consent, person
 from tests.small_words import heads, looks, words
 
@@ -217,6 +222,71 @@ def test_what_the_policy_denies_is_neither_said_nor_asked_for(site: Site) -> Non
         with pytest.raises(ForbiddenError):
             door.search(ANYTHING, query, 5)
     assert door.search(ANYTHING, "a hat", 5).persons
+
+
+def _everything() -> Heads:
+    """Heads of glasses and youth, of years, and of gender."""
+    known = heads()
+    weight = known.arrays["heads.attributes.weight"]
+    return dataclasses.replace(
+        known,
+        heads=(
+            AttributesHead(names=("glasses", "young"), shown=(50, 50), absent=(50, 50)),
+            AgeHead(cuts=(30, 50, 70)),
+            GenderHead(female=50, male=50),
+        ),
+        arrays={
+            **known.arrays,
+            "heads.gender.weight": weight[:1],
+            "heads.gender.bias": np.zeros(1, np.float32),
+        },
+        weights={"attributes": 1.0, "age": 1.0, "gender": 1.0},
+    )
+
+
+@pytest.mark.parametrize(
+    ("denied", "names", "age", "gender"),
+    [
+        ((), ("glasses", "young"), True, True),
+        (("age",), ("glasses",), False, True),
+        (("young",), ("glasses",), True, True),
+        (("female",), ("glasses", "young"), True, False),
+        (("Gender",), ("glasses", "young"), True, False),
+        (("Eyeglasses", "Age", "male"), (), False, False),
+        (("religion",), ("glasses", "young"), True, True),
+    ],
+)
+def test_nothing_is_read_of_what_a_denied_word_is_about(
+    denied: tuple[str, ...], names: tuple[str, ...], age: bool, gender: bool
+) -> None:
+    told = dataclasses.replace(words(), heads=_everything(), denied=denied)
+    read = told.read(np.array([feature(1, 0)], np.float32))
+    assert read.names == names
+    assert read.attributes is not None and read.attributes.shape == (1, len(names))
+    assert ((read.age is not None), (read.age_range is not None)) == (age, age)
+    assert (read.female is not None) is gender
+
+
+def test_who_is_erased_or_withdraws_while_a_search_runs_is_not_named(
+    site: Site, door: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = glasses(AGREED, so=False)
+    gone, withdrawn = sorted(plain)[:2]
+    ranked = Searcher.rank
+
+    def ranks(self: Searcher, query: Query, readings: Readings) -> Ranking:
+        if readings.attributes is not None and len(readings.attributes) > 1:
+            site.vault.erase([gone], now=NOW)
+            site.vault.renew(withdrawn, consent("verify"), now=NOW)
+        return ranked(self, query, readings)
+
+    monkeypatch.setattr(Searcher, "rank", ranks)
+    assert found(door, "no glasses") == plain - {gone, withdrawn}
+
+
+def test_who_look_alike_come_in_one_order(site: Site, door: Reception) -> None:
+    told = [who for who, _ in door.search(ANYTHING, "no glasses", EVERYBODY).persons]
+    assert told == [who for who, _ in door.search(ANYTHING, "no glasses", EVERYBODY).persons]
 
 
 def test_heads_of_another_trunk_are_refused(tmp_path: Path) -> None:
