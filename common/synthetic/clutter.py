@@ -13,14 +13,20 @@ from numpy.typing import NDArray
 
 from common.faces.pictures import Picture
 from common.synthetic.cutouts import Cutout, copies_of
+from common.synthetic.leaves import draw_leaves
 
+_LEAVES, _PLAIN = 0.6, 0.1  # shares of pictures with dead leaves, and on a plain ground
 _LETTERS = np.array(list("ABCDEFGHKLMNOPRSTUVWXYZabdeghknopqs0123456789%&@#"))
 
 
 def draw_clutter(side: int, rng: np.random.Generator) -> Picture:
     """A square of ``side`` pixels with shapes, lines, letters and grain in it."""
     picture = _grain(side, rng)
-    tools = (_ellipses, _lines, _letters, _stripes, _blocks)
+    if rng.random() < _PLAIN:
+        picture[:] = _colour(rng) if rng.random() < 0.5 else int(rng.choice([0, 250]))
+    if rng.random() < _LEAVES:
+        picture = draw_leaves(side, picture, rng)
+    tools = (_ellipses, _lines, _letters, _stripes, _blocks, _writing, _blades, _rings)
     for _ in range(int(rng.integers(0, 4))):
         tools[int(rng.integers(len(tools)))](picture, rng)
     if rng.random() < 0.4:
@@ -108,6 +114,44 @@ def _letters(picture: Picture, rng: np.random.Generator) -> None:
         cv2.putText(
             picture, text, _point(picture, rng), int(rng.integers(0, 8)), size, _colour(rng), thick
         )
+
+
+def _writing(picture: Picture, rng: np.random.Generator) -> None:
+    """Lines of small print, faint or not."""
+    size, font = float(rng.uniform(0.25, 0.6)), int(rng.integers(0, 8))
+    x, y = (-v // 3 for v in _point(picture, rng))
+    ground = picture[picture.shape[0] // 2, picture.shape[1] // 2].astype(int)
+    faint = np.clip(ground + rng.choice([-1, 1]) * rng.integers(25, 256), 0, 255).tolist()
+    step = max(5, round(30 * size * float(rng.uniform(1, 2))))
+    for line in range(y, picture.shape[0] + step, step):
+        text = "".join(rng.choice(_LETTERS, 40).tolist())
+        for gap in rng.integers(1, 40, 7):
+            text = text[:gap] + " " + text[gap:]
+        cv2.putText(picture, text, (x, line), font, size, faint, 1, cv2.LINE_AA)
+        if rng.random() < 0.3:
+            return
+
+
+def _blades(picture: Picture, rng: np.random.Generator) -> None:
+    """Grass, hair, needles, wire: many thin strokes that run about the same way."""
+    way, spread = float(rng.uniform(0, math.pi)), float(rng.uniform(0.05, 1.2))
+    reach = math.exp(float(rng.uniform(1.2, 3.2)))
+    colour = np.array(_colour(rng))
+    for _ in range(int(rng.integers(40, 250))):
+        turn, (x, y) = way + float(rng.normal(0, spread)), _point(picture, rng)
+        end = round(x + reach * math.cos(turn)), round(y + reach * math.sin(turn))
+        shade = np.clip(colour * float(rng.uniform(0.4, 1.5)), 0, 255).tolist()
+        cv2.line(picture, (x, y), end, shade, int(rng.integers(1, 3)), cv2.LINE_AA)
+
+
+def _rings(picture: Picture, rng: np.random.Generator) -> None:
+    """Ripples, targets, lamps, wheels and signs: outlines around one middle."""
+    middle, turn = _point(picture, rng), float(rng.uniform(0, 180))
+    wide, squeeze = math.exp(float(rng.uniform(1.8, 4))), float(rng.uniform(0.4, 1))
+    for share in np.sort(rng.uniform(0.1, 1, int(rng.integers(2, 9))))[::-1].tolist():
+        axes = max(1, round(wide * share)), max(1, round(wide * share * squeeze))
+        thick = int(rng.choice([-1, 1, 2, 4]))
+        cv2.ellipse(picture, middle, axes, turn, 0, 360, _colour(rng), thick, cv2.LINE_AA)
 
 
 def _stripes(picture: Picture, rng: np.random.Generator) -> None:

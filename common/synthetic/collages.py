@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from common.faces.pictures import Picture
 from common.synthetic.clutter import draw_clutter, scrambled
-from common.synthetic.cutouts import Cutout
+from common.synthetic.cutouts import Cutout, head_alone
 
 Matrix = NDArray[np.float64]
 _HIDDEN = 0.45  # share of a face's box; beyond it nobody need find the face, and nobody must not
@@ -30,6 +30,8 @@ class CollageSize:
     most: int = 6  # people
     empty: float = 0.12  # share of collages without anybody
     decoys: float = 0.5  # share of collages with decoys
+    bare: float = 0.35  # share of people without a body, and half of these without hair
+    clutter: float = 0.55  # share of collages before clutter, the others are before a place
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +68,7 @@ class Collages:
             heights = heights[-int(rng.integers(1, 3)) :]
         laid: list[_Laid] = []
         for tall in heights:
-            someone = self.people[int(rng.integers(len(self.people)))]
+            someone = self._someone(rng)
             matrix = _placing(someone, float(tall), size.side, rng)
             if any(_overlap(_moved_box(someone, matrix), other.box) > 0.3 for other in laid):
                 continue
@@ -75,9 +77,15 @@ class Collages:
             self._decoys(canvas, laid, rng)
         return _finished(canvas, laid, size)
 
+    def _someone(self, rng: np.random.Generator) -> Cutout:
+        someone = self.people[int(rng.integers(len(self.people)))]
+        if rng.random() >= self.size.bare:
+            return someone
+        return head_alone(someone, float(rng.uniform(1.0, 1.5)), bool(rng.random() < 0.5))
+
     def _ground(self, rng: np.random.Generator) -> Picture:
         side = self.size.side
-        if rng.random() < 0.4:
+        if rng.random() < self.size.clutter:
             return draw_clutter(side, rng)
         place = self.places[int(rng.integers(len(self.places)))]
         share = float(rng.uniform(0.3, 1)) * min(place.shape[:2])
@@ -163,7 +171,7 @@ def _pasted(
     moved[:, 2] -= x, y
     over = cv2.warpAffine(someone.copies[copy], moved, (right - x, low - y))
     opaque = over[..., 3:].astype(np.float32) * np.float32(1 / 255)
-    bright = np.exp(rng.normal(0, 0.22) + rng.normal(0, 0.06, 3)).astype(np.float32)
+    bright = np.exp(rng.normal(0, 0.28) + rng.normal(0, 0.1, 3)).astype(np.float32)
     part = canvas[y:low, x:right]
     part *= 1 - opaque
     part += over[..., :3] * bright

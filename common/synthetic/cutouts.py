@@ -65,6 +65,26 @@ def cut_out(someone: Person, seen: Variation) -> Cutout:
     return Cutout(copies_of(whole), face.landmarks, face.box)
 
 
+def head_alone(someone: Cutout, reach: float, oval: bool) -> Cutout:
+    """``someone`` without a body, or with ``oval`` without hair as well; the edge is soft.
+
+    ``reach`` is how far below the top of the face it goes, in heights of the face. Photographs cut
+    people off anywhere, and a detector that looks for shoulders finds too few of them.
+    """
+    left, top, wide, tall = someone.box
+    copies = []
+    for halved, pixels in enumerate(someone.copies):
+        row, column = np.mgrid[0 : pixels.shape[0], 0 : pixels.shape[1]].astype(np.float32) + 0.5
+        row, column = row * 2**halved - top, column * 2**halved - left - wide / 2
+        outside = (row - reach * tall) / (0.1 * tall)
+        if oval:
+            away = np.hypot(column / (0.58 * wide), (row - 0.5 * tall) / (0.6 * tall))
+            outside = np.maximum(outside, (away - 1) / 0.12)
+        kept = np.clip(0.5 - outside, 0, 1)[..., None]
+        copies.append(np.rint(pixels * kept).astype(np.uint8))
+    return Cutout(tuple(copies), someone.landmarks, someone.box)
+
+
 def copies_of(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
     """``pixels`` (H, W, 4), and again half as large, and again."""
     copies = [pixels]

@@ -66,7 +66,7 @@ class _Report:
             loss, self.losses = sum(self.losses) / len(self.losses), []
             self.bars.console.print(
                 f"step {progress.step}: loss {loss:.2f}, held-out scenes: "
-                f"{100 * progress.check.recall:.1f} % found at one false alarm a picture, "
+                f"{100 * progress.check.recall:.1f} % found at .1 false alarms a picture, "
                 f"landmarks off by {100 * progress.check.landmark_error:.1f} % of the eyes",
                 highlight=False,
             )

@@ -15,6 +15,7 @@ from common.detection.cells import STRIDES, Floats, cells
 from common.detection.targets import make_targets
 from common.faces.pictures import Picture
 from common.synthetic.canvas import Sheet
+from common.synthetic.clutter import draw_clutter
 from common.synthetic.collages import Collage, Collages, CollageSize
 from common.synthetic.cutouts import Cutout, copies_of, draw_cutout
 from common.synthetic.places import panorama
@@ -22,6 +23,7 @@ from common.synthetic.scenes import Scene, SceneSize, draw_scene
 from server.detecting.options import CHECKED, DetectorOptions, scene_camera
 
 PEOPLE = "people.npz"
+_COLOURLESS = 0.25  # share of collages in grey: else skin is told from all else by its colour
 _PLACE = (240, 320)  # height and width of a place
 CHECK_SIZE = SceneSize(width=288, height=192, fewest=1, most=5, smallest=16, largest=110)
 
@@ -74,10 +76,11 @@ def _read(path: Path) -> list[Cutout]:
 
 
 def make_scenes(number: int, told: Told) -> list[Scene]:
-    """Scenes of people that no training sees."""
+    """Scenes of people that no training sees, and as many pictures of nobody."""
     scenes = []
     for index in range(number):
-        scenes.append(draw_scene(index, CHECKED, CHECK_SIZE))
+        nobody = draw_clutter(CHECK_SIZE.height, np.random.default_rng([CHECKED, index, 5]))
+        scenes += [draw_scene(index, CHECKED, CHECK_SIZE), Scene(nobody, ())]
         told("scenes", index + 1, number)
     return scenes
 
@@ -125,8 +128,11 @@ def grid(side: int) -> tuple[Floats, Floats]:
 def _photographed(collage: Collage, rng: np.random.Generator) -> Collage:
     camera = scene_camera(int(rng.integers(1 << 31)))
     picture = camera.shoot(collage.picture)
-    tint = rng.normal(1, 0.06, 3).astype(np.float32)
+    tint = rng.normal(1, 0.12, 3).astype(np.float32)
     picture = np.clip(picture * tint, 0, 255).astype(np.uint8)
+    if rng.random() < _COLOURLESS:
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        picture = np.repeat(grey[..., None], 3, axis=2)
     return Collage(picture, collage.boxes, collage.landmarks, collage.doubtful)
 
 

@@ -20,9 +20,9 @@ class DetectorOptions:
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
     width: float = 1.0
-    scenes: int = 16  # held out, by which training is judged
+    scenes: int = 32  # held out, by which training is judged
     check_every: int = 300  # steps
-    patience: int = 5  # checks without improvement before training stops
+    patience: int = 8  # checks without improvement before training stops
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -38,7 +38,7 @@ class DetectorOptions:
 def scene_camera(seed: int) -> Camera:
     """What happens to collages: milder than to crops, as most of their faces are small."""
     operations = (
-        Operation(kind="grey", low=0, high=1, chance=0.25),
+        Operation(kind="grey", low=0, high=1, chance=0.35),
         Operation(kind="gamma", low=0.45, high=2.2, chance=0.5),
         Operation(kind="gain", low=0.6, high=1.6, chance=0.4),
         Operation(kind="motion", low=1, high=6, chance=0.1),

@@ -19,7 +19,7 @@ _MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # of AdamW
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """How held-out scenes fare. ``recall`` is at one false alarm a picture."""
+    """How held-out scenes fare. ``recall`` is at one false alarm in ten pictures."""
 
     recall: float
     threshold: float  # with one false alarm in ten pictures

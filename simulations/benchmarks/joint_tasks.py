@@ -73,7 +73,7 @@ def labels(network: "JointNetwork", faces: FaceSet) -> dict[str, Any]:
 
 
 def detection(network: "JointNetwork", scenes: int) -> dict[str, Any]:
-    """Recall at one false alarm a picture, and the median error of landmarks."""
+    """Recall at one false alarm in ten pictures, and the median error of landmarks."""
     from common.synthetic.scenes import draw_scene
     from server.detecting.material import CHECK_SIZE
     from server.detecting.options import CHECKED

@@ -3,7 +3,8 @@ import pytest
 
 from common.synthetic.clutter import draw_clutter, scrambled
 from common.synthetic.collages import Collage, Collages, CollageSize
-from common.synthetic.cutouts import HEIGHT, TALL, WIDTH, Cutout, draw_cutout
+from common.synthetic.cutouts import HEIGHT, TALL, WIDTH, Cutout, draw_cutout, head_alone
+from common.synthetic.leaves import draw_leaves
 
 SIZE = CollageSize(side=128, largest=100)
 
@@ -95,3 +96,31 @@ def test_collages_of_nobody_are_refused(people: list[Cutout]) -> None:
         Collages([], [], SIZE)
     with pytest.raises(ValueError, match="at least one"):
         Collages(people, [], SIZE)
+
+
+@pytest.mark.parametrize("oval", [False, True])
+def test_a_head_alone_keeps_the_face_and_loses_the_body(people: list[Cutout], oval: bool) -> None:
+    for one in people:
+        head = head_alone(one, 1.1, oval)
+        for halved, (before, after) in enumerate(zip(one.copies, head.copies, strict=True)):
+            left, top, wide, tall = (value / 2**halved for value in one.box)
+            inner = (
+                slice(round(top + 0.3 * tall), round(top + 0.8 * tall)),
+                slice(round(left + 0.25 * wide), round(left + 0.75 * wide)),
+            )
+            assert np.array_equal(before[inner], after[inner])
+            assert after[round(top + 1.2 * tall) :].max() == 0
+            assert before[round(top + 1.2 * tall) :].max() == 255
+        above = slice(0, round(one.box[1] - 0.2 * one.box[3]))
+        assert (head.copies[0][above] == (0 if oval else one.copies[0][above])).all()
+
+
+def test_leaves_lie_over_one_another_at_all_sizes() -> None:
+    grain = np.full((96, 96, 3), 128, np.uint8)
+    drawn = [draw_leaves(96, grain, np.random.default_rng(seed)) for seed in range(8)]
+    for one in drawn:
+        assert (one.shape, one.dtype) == (grain.shape, np.uint8)
+        assert len(np.unique(one.reshape(-1, 3), axis=0)) > 30
+    assert (grain == 128).all()
+    assert np.array_equal(drawn[3], draw_leaves(96, grain, np.random.default_rng(3)))
+    assert not np.array_equal(drawn[3], drawn[4])

@@ -106,6 +106,12 @@ def test_a_step_meets_the_same_batch_whenever_it_is_taken(collages: Collages) ->
     assert np.array_equal(Lessons(collages, TOY).batch(2).pictures, going.batch(2).pictures)
 
 
+def test_a_share_of_collages_has_no_colour(collages: Collages) -> None:
+    seen = draw_batch(collages, 60, np.random.default_rng(0)).pictures
+    grey = [(one == one[..., :1]).all() for one in seen]
+    assert 5 < sum(grey) < 30
+
+
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"side": 100}, {"learning_rate": 0.0}])
 def test_options_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
