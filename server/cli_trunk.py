@@ -21,15 +21,25 @@ def _taught(command: Command) -> Command:
     for option in (
         click.option("--out", type=FILE, required=True, help="Folder for the new trunk."),
         click.option("--resume", is_flag=True, help="Go on from what --checkpoint holds."),
-        click.option("--checkpoint", type=FILE, help="Folder that keeps where it stands."),
+        click.option(
+            "--checkpoint",
+            type=FILE,
+            help="Folder that keeps where it stands: every 50 steps of teaching, and before them "
+            "the network as it was pruned, once all rounds of that are done.",
+        ),
         click.option("--cache", type=FILE, help="Folder for what the teacher says."),
         click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
         click.option("--augment", default="crop,rotate,shift,flip,colour", show_default=True),
-        click.option("--rate", type=float, default=1e-3, show_default=True),
         click.option("--views", type=COUNT, default=4, show_default=True, help="Of a picture."),
         click.option("--batch", type=click.IntRange(min=2), default=32, show_default=True),
         click.option("--aligned", is_flag=True, help="Pictures of folders are aligned already."),
-        click.option("--faces", type=FILE, required=True, help="Pack or folder: PUBLIC people."),
+        click.option(
+            "--invented",
+            type=COUNT,
+            help="People of the project's own, alone or besides --faces; kept in --cache or "
+            "--checkpoint.",
+        ),
+        click.option("--faces", type=FILE, help="Pack or folder: PUBLIC people."),
     ):
         command = option(command)
     return command
@@ -83,6 +93,12 @@ def export(source: Path, out: Path) -> None:
 @click.option("--trunk", "source", type=FILE, required=True, help="Any trunk, imported too.")
 @click.option("--keep", type=SHARE, default=0.6, show_default=True, help="Of the work.")
 @click.option(
+    "--frame",
+    default="0,0,0,0",
+    show_default=True,
+    help="Pixels no longer looked at: top,right,bottom,left.",
+)
+@click.option(
     "--branches",
     type=click.IntRange(min=0),
     default=0,
@@ -100,13 +116,16 @@ def export(source: Path, out: Path) -> None:
 @click.option("--block", type=COUNT, default=16, show_default=True, help="Channels together.")
 @click.option("--pictures", type=COUNT, default=192, show_default=True, help="Asked, at most.")
 @click.option("--steps", type=click.IntRange(min=0), default=1500, show_default=True)
+@click.option("--rate", type=float, default=3e-4, show_default=True, help="Of learning.")
 @_taught
 @told
-def prune(source: Path, faces: Path, out: Path, **options: object) -> None:
+def prune(source: Path, faces: Path | None, out: Path, **options: object) -> None:
     """Write a trunk with fewer channels, taught on public pictures to say what it said.
 
-    --keep is the share of the multiplications and numbers written that stays. A fifth of the people
-    are never shown: they judge. With --steps 0 layers are fitted anew and nothing is taught.
+    --frame takes edges of the picture away, the --branches that say least go next, then --keep is
+    the share of the multiplications and numbers written that stays. A fifth of the people (of
+    --faces, where there are any) are never shown: they judge. With --steps 0 layers are fitted anew
+    and nothing is taught.
     """
     from server.commands.distilling import prune_command
 
@@ -118,13 +137,15 @@ def prune(source: Path, faces: Path, out: Path, **options: object) -> None:
 @click.option("--architecture", default="tiny", show_default=True, help="Of the registry.")
 @click.option("--width", type=float, default=1.0, show_default=True)
 @click.option("--steps", type=COUNT, default=1500, show_default=True)
+@click.option("--rate", type=float, default=1e-3, show_default=True, help="Of learning.")
 @_taught
 @told
-def distill(source: Path, faces: Path, out: Path, **options: object) -> None:
+def distill(source: Path, faces: Path | None, out: Path, **options: object) -> None:
     """Teach a compact network what another says of public pictures, and write it as a trunk.
 
-    Nobody's identity is asked for. The new trunk has a hash of its own: nothing is compared across
-    the two.
+    Nobody's identity is asked for. A fifth of the people (of --faces, where there are any) are
+    never shown: they judge. The new trunk has a hash of its own: nothing is compared across the
+    two.
     """
     from server.commands.distilling import distill_command
 

@@ -138,6 +138,9 @@ def _chunk(order: Units, block: int) -> Units:
 
 
 def _saved(prices: list[Price], stay: Mask, chunk: Units) -> float:
+    """How much less work is left without ``chunk``; 0 where a layer would have nothing to write."""
     after = stay.copy()
     after[chunk] = False
+    if not all(after[price.outputs].any() for price in prices):
+        return 0.0
     return sum(price.at(stay) - price.at(after) for price in prices)

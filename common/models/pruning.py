@@ -16,6 +16,7 @@ from common.errors import ConfigError
 from common.models.branches import shortened
 from common.models.channels import Channels, Slice, channels_of
 from common.models.choosing import BLOCK, Mask, choose, work_of
+from common.models.framing import Frame, framed
 from common.models.importance import MEASURES
 from common.models.onnx_graph import Graph
 from common.models.onnx_operators import Node
@@ -30,7 +31,8 @@ Planes = NDArray[np.float32]
 class PruneOptions:
     """How much stays, and how it is decided what does."""
 
-    keep: float = 0.6  # of the work, see ``choosing``
+    keep: float = 0.6  # of the work that ``frame`` leaves, see ``choosing``
+    frame: Frame = (0, 0, 0, 0)  # pixels that are no longer looked at, see ``framing``
     branches: int = 0  # residual ones that go whole, before any channel does
     measure: str = "taylor"
     rounds: int = 4
@@ -43,16 +45,19 @@ class PruneOptions:
             raise ConfigError(f"keep must be in (0, 1], got {self.keep:g}")
         if self.measure not in MEASURES:
             raise ConfigError(f"no measure {self.measure!r}; known: {', '.join(MEASURES)}")
+        if len(self.frame) != 4 or min(self.frame) < 0:
+            raise ConfigError("frame must be four numbers of pixels, none of them negative")
         if min(self.rounds, self.block, self.pictures) < 1 or self.branches < 0:
             raise ConfigError("rounds, block and pictures must be positive, branches not negative")
 
 
 def pruned(graph: Graph, planes: Planes, options: PruneOptions, *, single: bool = False) -> Graph:
-    """``graph``, which ends in the embedding, with ``options.keep`` of its work; at 1 as it is.
+    """``graph``, which ends in the embedding, without what ``options`` say; else as it is.
 
     ``planes`` (B, *graph.shape) are public pictures; ``single``: the network takes one at a time.
     Raises ``ModelError`` where so much cannot go.
     """
+    graph = framed(graph, options.frame, planes, single=single)
     if options.keep == 1 and not options.branches:
         return graph
     work = work_of(graph, channels_of(graph))

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from common.models.channels import Channels, axes_of, reads_all
-from common.models.onnx_graph import Graph
+from common.models.onnx_graph import Graph, Tensors
 from common.models.onnx_operators import Node, apply
 
 RIDGE = 1e-3  # of the mean square of what a layer reads: how firmly it is held to its weights
@@ -54,7 +54,8 @@ def refitted(
             if reads_all(node, small):
                 units = channels.of[old.outputs[0]]
                 goal = [part[:, torch.from_numpy(keep[units])] for part in wanted]
-                node, new = _fitted(node, tensors, after.given(node), goal, generator)
+                places = _places(node, tensors, after.given(node), goal, generator)
+                node, new = fitted(node, tensors, *places)
                 tensors |= new
                 trainable |= set(new)
                 after.learn(new)
@@ -69,25 +70,24 @@ def refitted(
     )
 
 
-def _fitted(
-    node: Node,
-    tensors: dict[str, NDArray[np.generic]],
-    given: Parts,
-    goal: Parts,
-    generator: torch.Generator,
+def fitted(
+    node: Node, tensors: Tensors, rows: Tensor, wanted: Tensor, ridge: float = RIDGE
 ) -> tuple[Node, dict[str, NDArray[np.generic]]]:
-    """``node`` reading new weights, and those."""
+    """The layer ``node``, which reads all, with new weights, and those.
+
+    Of ``rows`` (R, inputs) it is to make ``wanted`` (R, outputs), both in float64; ``ridge`` times
+    the mean square of what it reads holds it to its weights.
+    """
     weight = torch.from_numpy(np.array(tensors[node.inputs[1]])).double()
     outputs = axes_of(node)[0]
     start = (weight if outputs == 0 else weight.T).flatten(1)  # (outputs, inputs)
     biased = len(node.inputs) > 2
-    rows, wanted = _places(node, weight, given, goal, _ROWS * start.shape[1], generator)
     if biased:
         bias = torch.from_numpy(np.array(tensors[node.inputs[2]])).double().reshape(-1)
         start = torch.cat([start, bias.expand(len(start))[:, None]], 1)
         rows = F.pad(rows, (0, 1), value=1.0)
     gram = rows.T @ rows / len(rows)
-    hold = RIDGE * gram.diagonal().mean()
+    hold = ridge * gram.diagonal().mean()
     gram.diagonal().add_(hold)
     short = (wanted - rows @ start.T).T @ rows / len(rows)  # (outputs, inputs)
     found = start + torch.linalg.solve(gram, short.T).T
@@ -106,16 +106,13 @@ def _fitted(
 
 
 def _places(
-    node: Node,
-    weight: Tensor,
-    given: Parts,
-    goal: Parts,
-    least: int,
-    generator: torch.Generator,
+    node: Node, tensors: Tensors, given: Parts, goal: Parts, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """What the layer reads at some places (R, inputs), and what it is to make (R, outputs)."""
     if node.op != "Conv":
         return torch.cat(given).double(), torch.cat(goal).double()
+    weight = torch.from_numpy(np.array(tensors[node.inputs[1]]))
+    least = _ROWS * weight[0].numel()
     places = goal[0].shape[2] * goal[0].shape[3]
     pictures = sum(len(part) for part in goal)
     each = min(places, max(8, -(-least // pictures)))

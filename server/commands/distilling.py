@@ -1,5 +1,6 @@
 """`mascaron-admin trunk prune` and `distill`: a smaller trunk, taught by the one there is."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,52 +18,70 @@ if TYPE_CHECKING:
     from server.distilling.judging import Smaller
     from server.distilling.options import DistilOptions, Progress, Report
 
+PICTURES, SEED = 8, 7301  # of each invented person, and of all of them
 _PRUNING = ("keep", "branches", "measure", "rounds", "block", "pictures", "seed")
 
 
-def prune_command(source: Path, faces: Path, out: Path, **options: Any) -> dict[str, Any]:
+def prune_command(source: Path, faces: Path | None, out: Path, **options: Any) -> dict[str, Any]:
     """Prunes the trunk at ``source`` into ``out``; returns what it is now, and what it lost.
 
     Raises ``RunError`` when ``out`` has a trunk already or cannot be written, ``ModelError`` where
     so much cannot go, ``DataSetError`` for unusable faces.
     """
-    _check_room(out, **options)
+    _check_room(out, faces, **options)
     from common.models.pruning import PruneOptions
     from server.distilling.pruned import PruneWork, prune_trunk
 
-    work = PruneWork(
-        pruning=PruneOptions(**{key: options[key] for key in _PRUNING}),
-        teaching=_teaching(options) if options["steps"] else None,
-        cache=_cache(options),
-        checkpoint=options["checkpoint"],
+    pruning = PruneOptions(
+        frame=parse_frame(options["frame"]), **{key: options[key] for key in _PRUNING}
     )
-    people, skipped = _faces(faces, options)
+    teaching = _teaching(options) if options["steps"] else None
     with bars_of(Console(stderr=True)) as bars:
-        made = prune_trunk(source, people, out, work, _report(bars))
-    return {"keep": work.pruning.keep, **_told(out, made), "skipped": skipped}
+        people = _people(faces, options, bars)
+        work = PruneWork(
+            pruning=pruning,
+            teaching=teaching,
+            cache=_cache(options),
+            checkpoint=options["checkpoint"],
+            more=people.more,
+        )
+        made = prune_trunk(source, people.faces, out, work, _report(bars))
+    told = {"keep": pruning.keep, "frame": list(pruning.frame), "branches": pruning.branches}
+    return {**told, **_told(out, made), **people.told}
 
 
-def distill_command(source: Path, faces: Path, out: Path, **options: Any) -> dict[str, Any]:
+def distill_command(source: Path, faces: Path | None, out: Path, **options: Any) -> dict[str, Any]:
     """Teaches a network of the registry by the trunk at ``source``; returns what it is worth.
 
     Raises ``RunError`` when ``out`` has a trunk already or cannot be written, ``ModelError`` for an
     unknown architecture, ``DataSetError`` for unusable faces.
     """
-    _check_room(out, **options)
+    _check_room(out, faces, **options)
     from server.distilling.pupils import PupilWork, distil_trunk
 
-    work = PupilWork(
-        architecture=options["architecture"],
-        width=options["width"],
-        teaching=_teaching(options),
-        cache=_cache(options),
-        checkpoint=options["checkpoint"],
-    )
-    people, skipped = _faces(faces, options)
+    teaching = _teaching(options)
     with bars_of(Console(stderr=True)) as bars:
-        made = distil_trunk(source, people, out, work, _report(bars))
+        people = _people(faces, options, bars)
+        work = PupilWork(
+            architecture=options["architecture"],
+            width=options["width"],
+            teaching=teaching,
+            cache=_cache(options),
+            checkpoint=options["checkpoint"],
+            more=people.more,
+        )
+        made = distil_trunk(source, people.faces, out, work, _report(bars))
     told = {"architecture": work.architecture, "width": work.width}
-    return {**told, **_told(out, made), "skipped": skipped}
+    return {**told, **_told(out, made), **people.told}
+
+
+def parse_frame(text: str) -> tuple[int, int, int, int]:
+    """``0,16,0,16`` as pixels at the top, right, bottom and left; else ``ConfigError``."""
+    try:
+        top, right, bottom, left = (int(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError("--frame: expected four numbers: top,right,bottom,left") from None
+    return top, right, bottom, left
 
 
 def _told(out: Path, made: "Smaller") -> dict[str, Any]:
@@ -83,9 +102,18 @@ def _told(out: Path, made: "Smaller") -> dict[str, Any]:
 
 
 def _check_room(
-    out: Path, *, checkpoint: Path | None, cache: Path | None, resume: bool, **_: Any
+    out: Path,
+    faces: Path | None,
+    *,
+    invented: int | None,
+    checkpoint: Path | None,
+    cache: Path | None,
+    resume: bool,
+    **_: Any,
 ) -> None:
-    """Whether all can be kept is told before anything is computed."""
+    """Whether somebody is there and all can be kept is told before anything is computed."""
+    if faces is None and invented is None:
+        raise ConfigError("--faces, --invented or both: whose pictures may be shown?")
     check_folder(out, foreign={NAME: "a trunk already"})
     if resume and checkpoint is None:
         raise ConfigError("--resume needs --checkpoint: where is the training kept?")
@@ -115,11 +143,42 @@ def _cache(options: dict[str, Any]) -> "FeatureCache | None":
     return None if options["cache"] is None else FeatureCache(options["cache"])
 
 
-def _faces(path: Path, options: dict[str, Any]) -> "tuple[FaceSet, int]":
-    from common.faces.load import load_usable
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _People:
+    """Of ``faces`` some judge; ``more`` are shown besides."""
 
-    people, skipped = load_usable(path, aligned=options["aligned"])
-    return people, skipped.total
+    faces: "FaceSet"
+    more: "FaceSet | None"
+    told: dict[str, int]
+
+
+def _people(path: Path | None, options: dict[str, Any], bars: Bars) -> _People:
+    """The people at ``path``, invented ones, or both; then only the first judge."""
+    number = options["invented"] or 0
+    sets, skipped = [], 0
+    if path is not None:
+        from common.faces.load import load_usable
+
+        faces, left_out = load_usable(path, aligned=options["aligned"])
+        sets, skipped = [faces], left_out.total
+    if number:
+        sets.append(_invented(number, options["cache"] or options["checkpoint"], bars))
+    told = {"invented": number, "skipped": skipped}
+    return _People(faces=sets[0], more=sets[1] if len(sets) > 1 else None, told=told)
+
+
+def _invented(people: int, kept: Path | None, bars: Bars) -> "FaceSet":
+    from common.synthetic.generate import synthetic_faces
+    from common.synthetic.kept import kept_faces
+
+    task = bars.add_task("inventing people", total=people * PICTURES)
+
+    def drawn(done: int) -> None:
+        bars.update(task, completed=done)
+
+    if kept is None:
+        return synthetic_faces(people, PICTURES, SEED, drawn)
+    return kept_faces(kept, people, PICTURES, SEED, drawn)
 
 
 def _report(bars: Bars) -> "Report":

@@ -6,6 +6,7 @@ import numpy as np
 
 from common.errors import DataSetError
 from common.faces.faceset import FaceSet
+from common.faces.joining import joined_faces
 from common.metrics.verification import tar_at_far
 from common.models.channels import channels_of
 from common.models.choosing import multiplications
@@ -28,8 +29,11 @@ class Parted:
     judges: FaceSet
 
 
-def part(faces: FaceSet, held_out: float, seed: int) -> Parted:
-    """``held_out`` of the people judge. ``DataSetError`` where nobody would be left to show."""
+def part(faces: FaceSet, held_out: float, seed: int, more: FaceSet | None = None) -> Parted:
+    """``held_out`` of the people judge; all of ``more`` are shown as well, and none of them judges.
+
+    ``DataSetError`` where nobody of ``faces`` would be left to show.
+    """
     people = np.random.default_rng(seed).permutation(faces.people)
     number = max(1, round(held_out * len(people)))
     if number >= len(people):
@@ -38,7 +42,9 @@ def part(faces: FaceSet, held_out: float, seed: int) -> Parted:
         )
     judges = faces.of_people(people[:number])
     few = np.concatenate([judges.pictures_of(int(p))[:_PICTURES] for p in judges.people])
-    return Parted(faces.of_people(people[number:]), judges.subset(np.sort(few)))
+    shown = faces.of_people(people[number:])
+    shown = shown if more is None else joined_faces([shown, more])
+    return Parted(shown, judges.subset(np.sort(few)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,6 +26,7 @@ from common.models.pruning import PruneOptions, pruned
 from common.models.safetensors_import import write_whole
 from common.models.split import joined
 from common.models.trunk import Trunk, load_trunk
+from common.wire import digest
 from server.distilling.judging import Smaller, judged, part
 from server.distilling.options import DistilOptions, Report
 from server.distilling.standing import Keeper
@@ -33,7 +34,6 @@ from server.distilling.teaching import Lesson, Look, teach
 from server.distilling.views import Views, said_by
 
 FILE = "trunk.onnx"
-_START = "narrowed.onnx"  # in the folder of the standing: before any teaching
 _STATISTICS = (3, 4)  # inputs of BatchNormalization that nobody may train
 
 
@@ -45,6 +45,7 @@ class PruneWork:
     teaching: DistilOptions | None = field(default_factory=DistilOptions)  # None: not taught
     cache: FeatureCache | None = None
     checkpoint: Path | None = None
+    more: FaceSet | None = None  # who are shown besides, and never judge
 
 
 def prune_trunk(
@@ -56,7 +57,7 @@ def prune_trunk(
     """
     trunk, tail = load_trunk(source)
     teaching = work.teaching or DistilOptions()
-    parted = part(faces, teaching.held_out, teaching.seed)
+    parted = part(faces, teaching.held_out, teaching.seed, work.more)
     whole = joined(trunk.module.front.graph, tail)
     keeper = _keeper(work, trunk, parted.shown)
     small = _narrowed(whole, trunk, parted.shown, work, keeper)
@@ -110,11 +111,12 @@ def as_trunk(small: Graph, trunk: Trunk, cut: str) -> tuple[TrunkManifest, bytes
 def _narrowed(
     whole: Graph, trunk: Trunk, shown: FaceSet, work: PruneWork, keeper: Keeper | None
 ) -> Graph:
-    """Before teaching; read from the checkpoint where it lies there."""
-    start = keeper.folder / _START if keeper else None
+    """Before teaching; read from the checkpoint where it lies there, by what it is made of."""
+    options = work.pruning
+    terms = (repr(options), trunk.hash, shown.digest)
+    start = keeper.folder / f"narrowed-{digest(*terms)[:16]}.onnx" if keeper else None
     if start is not None and start.exists():
         return parse_graph(start.read_bytes(), str(start))
-    options = work.pruning
     chosen = np.random.default_rng(options.seed).permutation(len(shown))[: options.pictures]
     planes = trunk.normalised(shown.crops(chosen.tolist()))
     small = pruned(whole, planes, options, single=trunk.module.front.single)

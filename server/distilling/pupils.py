@@ -38,6 +38,7 @@ class PupilWork:
     teaching: DistilOptions = field(default_factory=DistilOptions)
     cache: FeatureCache | None = None
     checkpoint: Path | None = None
+    more: FaceSet | None = None  # who are shown besides, and never judge
 
 
 def distil_trunk(
@@ -50,7 +51,7 @@ def distil_trunk(
     trunk, tail = load_trunk(source)
     options = work.teaching
     pupil = build(work.architecture, tail.embedding_dim, options.seed, work.width)
-    parted = part(faces, options.held_out, options.seed)
+    parted = part(faces, options.held_out, options.seed, work.more)
     views = Views(parted.shown, options)
     said = said_by(trunk, tail, views, report, work.cache)
     keeper = None

@@ -13,6 +13,7 @@ from server.distilling.objective import teaching_loss
 from server.distilling.options import DistilOptions, Progress, Report
 from server.distilling.standing import Keeper
 from server.distilling.views import Views
+from server.pretraining.layout import lay_out
 
 _WARM = 0.05  # of the steps, until the learning rate is reached
 _LARGEST = 5.0  # norm of a gradient
@@ -37,7 +38,7 @@ def teach(
     keeper: Keeper | None = None,
 ) -> None:
     """Trains ``pupil`` (planes -> embeddings) in place; goes on from where ``keeper`` stands."""
-    pupil.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    layout = lay_out(pupil)
     optimizer = _optimizer(pupil, options)
     begun = keeper.read(pupil, optimizer) if keeper else 0
     pupil.train()
@@ -49,7 +50,7 @@ def teach(
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate * rate
         wanted = torch.from_numpy(lesson.said[rows])
-        said = pupil(planes.contiguous(memory_format=torch.channels_last))
+        said = pupil(planes.contiguous(memory_format=layout))
         loss = teaching_loss(said, wanted, options.relation)
         optimizer.zero_grad()
         torch.autograd.backward(loss)

@@ -10,6 +10,7 @@ from common.models.embedder import Embedder
 from server.pretraining.criterion import Criterion
 from server.pretraining.device import Place, choose
 from server.pretraining.feeding import pixels
+from server.pretraining.layout import lay_out
 from server.pretraining.options import PretrainOptions
 
 _WARM = 0.05  # of the steps, until the learning rate is reached
@@ -24,8 +25,8 @@ class Training:
         self.place: Place = choose(options.device, options.precision)
         self.chance = torch.Generator().manual_seed(seed)
         self.criterion = Criterion(options, people, self.chance).to(self.place.device)
-        here: Any = model.to(self.place.device)
-        self.model: Embedder = here.to(memory_format=torch.channels_last)
+        self.model = model.to(self.place.device)
+        self.layout = lay_out(self.model)
         learned = [*self.model.parameters(), *self.criterion.parameters()]
         groups: list[dict[str, Any]] = [
             {"params": [p for p in learned if p.dim() > 1]},
@@ -42,7 +43,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.learning_rate * rate
         seen, person = pixels(self.place.bring(crops)), self.place.bring(person)
-        seen = self._attacked(seen, person)
+        seen = self._attacked(seen.contiguous(memory_format=self.layout), person)
         self.model.train()
         with self.place.autocast():
             embedding = self.model(seen)

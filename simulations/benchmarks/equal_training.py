@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from common.faces.cameras import RANDOMISED, load_cameras
 from common.faces.faceset import FaceSet
 from common.faces.load import load_faces
-from common.faces.store import save_pack
 from common.metrics.intervals import estimate, interval, person_weights
 from common.metrics.pairs import PairList, lfw_protocol, read_pairs
 from common.metrics.verification import Floats, Pairs
@@ -22,6 +21,7 @@ from common.models.manifest import NAME as MANIFEST
 from common.models.tail import Tail
 from common.models.trunk import Trunk, load_trunk
 from common.synthetic.generate import synthetic_faces
+from common.synthetic.kept import kept_faces
 from server.pretraining.options import PretrainOptions, Progress
 from server.pretraining.standing import Keeper
 from server.pretraining.trunk import pretrain
@@ -137,14 +137,12 @@ def invented_people(people: int, pictures: int, seed: int, keep: Path | None) ->
     """Invented people, rendered once and kept in the folder ``keep``."""
     if keep is None:
         return synthetic_faces(people, pictures, seed)
-    path = keep / f"people-{seed}-{people}-{pictures}.npz"
-    if not path.exists():
-        keep.mkdir(parents=True, exist_ok=True)
-        click.echo(f"rendering {people} people", err=True)
-        part = path.with_name(f"part-{path.name}")
-        save_pack(part, synthetic_faces(people, pictures, seed))
-        part.replace(path)
-    return load_faces(path)[0]
+    return kept_faces(keep, people, pictures, seed, _rendered)
+
+
+def _rendered(pictures: int) -> None:
+    if pictures % _TELL == 0:
+        click.echo(f"{pictures} pictures rendered", err=True)
 
 
 def _teller(architecture: str) -> Callable[[Progress], None]:

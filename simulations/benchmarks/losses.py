@@ -8,10 +8,12 @@ Every loss of ``mascaron-admin pretrain`` with its own margin, all else equal, o
 only shifted and mirrored (``plain``), fully augmented (``augmented``), half through the randomised
 camera (``camera``), or both. Judged at FAR 1e-2 on invented people of another seed, as they are and
 through that camera, with a 95 % interval over people; with ``--public`` and ``--lfw`` on real ones,
-which choose nothing. Without ``--train`` and ``--unseen`` a few people are invented.
+which choose nothing. Without ``--train`` and ``--unseen`` a few people are invented, once.
 
 A setting whose figures are in FOLDER is not trained again, and a training that was stopped goes on,
-so the bench may be asked for one setting at a time. The last line on stdout is one JSON object.
+so the bench may be asked for one setting at a time; with other judges it is judged again, and
+figures of another training are refused. TAR is null where a set is too small for it. The last line
+on stdout is one JSON object.
 """
 
 import argparse
@@ -25,6 +27,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import RunError
 from common.faces.augment import AUGMENTATIONS
 from common.faces.cameras import RANDOMISED, load_cameras
 from common.faces.faceset import FaceSet
@@ -34,11 +37,12 @@ from common.metrics.intervals import estimate, interval, person_weights
 from common.metrics.pairs import PairList, lfw_protocol, read_pairs
 from common.metrics.verification import Floats, Pairs, threshold_at_far
 from common.models.trunk import load_trunk
-from common.synthetic.generate import synthetic_faces
+from common.wire import digest
 from server.pretraining.options import MARGINS, PretrainOptions
 from server.pretraining.standing import Keeper
 from server.pretraining.trunk import pretrain
 from simulations.benchmarks.arguments import at_least
+from simulations.benchmarks.equal_training import SEEDS, invented_people
 
 FAR = 1e-2
 TREATMENTS = {  # augmentations, and whether the camera
@@ -63,6 +67,18 @@ class Judges:
     sets: dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]
     lfw: tuple[FaceSet, PairList] | None
 
+    @property
+    def digest(self) -> str:
+        """Of all pictures and people that decide."""
+        parts: list[str | bytes] = []
+        for name, (crops, person) in self.sets.items():
+            parts += [name, crops.tobytes(), person.tobytes()]
+        if self.lfw is not None:
+            faces, pairs = self.lfw
+            parts += ["lfw", faces.digest]
+            parts += [rows.tobytes() for rows in (pairs.left, pairs.right, pairs.same, pairs.fold)]
+        return digest(*parts)
+
 
 def main(arguments: Sequence[str]) -> None:
     """Trains what is missing, judges it, and prints the JSON line."""
@@ -78,7 +94,9 @@ def main(arguments: Sequence[str]) -> None:
         parser.add_argument(name, type=Path)
     parser.add_argument("--folds", default="1-8", help="of LFW")
     told = parser.parse_args(arguments)
-    train = _faces(told.train, told.people, 7001)
+    if (told.lfw is None) != (told.pairs is None):
+        parser.error("--lfw and --pairs come together")
+    train = _faces(told.train, told.people, SEEDS[0], told.out)
     judges = gather(told)
     found = {name: setting(name, train, judges, told) for name in told.only or SETTINGS}
     click.echo(json.dumps({"bench": "losses", "steps": told.steps, "far": FAR, "settings": found}))
@@ -87,16 +105,25 @@ def main(arguments: Sequence[str]) -> None:
 def setting(name: str, train: FaceSet, judges: Judges, told: argparse.Namespace) -> dict[str, Any]:
     """The figures of one setting: those in the folder, or new ones."""
     folder: Path = told.out / name
-    if (folder / FIGURES).exists():
-        kept: dict[str, Any] = json.loads((folder / FIGURES).read_text("utf-8"))
-        return kept
-    click.echo(f"{name}: {told.steps} steps", err=True)
     options = options_of(name, told)
     keeper = Keeper.of(folder, options, train.digest)
-    pretrain(train, folder, options, lambda _: None, keeper)
-    trunk, tail = load_trunk(folder)
-    figures = judged(lambda crops: tail.embed(trunk.features(crops)), judges)
-    (folder / FIGURES).write_text(json.dumps(figures), "utf-8")
+    asked = {"terms": dict(keeper.terms), "judges": judges.digest}
+    kept: dict[str, Any] = {}
+    if (folder / FIGURES).exists():
+        kept = json.loads((folder / FIGURES).read_text("utf-8"))
+        if kept.get("terms") != asked["terms"]:
+            raise RunError(
+                f"{folder / FIGURES} is of another training; give what was given then, or another "
+                "--out"
+            )
+    if kept.get("judges") != asked["judges"]:
+        if not kept:
+            click.echo(f"{name}: {told.steps} steps", err=True)
+            pretrain(train, folder, options, lambda _: None, keeper)
+        trunk, tail = load_trunk(folder)
+        kept = asked | {"figures": judged(lambda c: tail.embed(trunk.features(c)), judges)}
+        (folder / FIGURES).write_text(json.dumps(kept), "utf-8")
+    figures: dict[str, Any] = kept["figures"]
     return figures
 
 
@@ -120,7 +147,7 @@ def options_of(name: str, told: argparse.Namespace) -> PretrainOptions:
 
 def gather(told: argparse.Namespace) -> Judges:
     """The sets that decide: invented people with and without the camera, and real ones."""
-    unseen = _faces(told.unseen, told.people // 2, 7101)
+    unseen = _faces(told.unseen, told.people // 2, SEEDS[1], told.out)
     crops = unseen.crops(range(len(unseen)))
     camera = load_cameras(RANDOMISED)[0]
     shot = np.stack([camera.shoot(crop) for crop in crops])
@@ -142,9 +169,10 @@ def judged(embed: Embed, judges: Judges) -> dict[str, Any]:
         pairs = Pairs.of(person)
         found = estimate(embed(crops), pairs, person_weights(pairs.people, _DRAWS, 0), (FAR,))
         low, high = interval(found.draws[0])
+        known = bool(np.isfinite(found.tar[0]))  # else too few pairs
         figures[name] = {
-            "tar": round(float(found.tar[0]), 4),
-            "ci95": [round(low, 4), round(high, 4)],
+            "tar": round(float(found.tar[0]), 4) if known else None,
+            "ci95": [round(low, 4), round(high, 4)] if known else None,
         }
     if judges.lfw is not None:
         figures["lfw"] = _lfw(embed, *judges.lfw)
@@ -170,5 +198,5 @@ def _of_folds(pairs: PairList, folds: str) -> PairList:
     return PairList(**{name: getattr(pairs, name)[kept] for name in columns})
 
 
-def _faces(pack: Path | None, people: int, seed: int) -> FaceSet:
-    return synthetic_faces(people, 6, seed) if pack is None else load_faces(pack)[0]
+def _faces(pack: Path | None, people: int, seed: int, keep: Path) -> FaceSet:
+    return invented_people(people, 6, seed, keep) if pack is None else load_faces(pack)[0]

@@ -7,10 +7,11 @@ Whole steps of ``mascaron-admin pretrain`` (forward, backward, optimiser) on bat
 and a product of two large matrices of the same type, in turns, in one process: bf16 on a GPU that
 has it, float32 on a processor. ``share_of_matmul_peak`` is operations a second of the steps (of
 their convolutions and products, both ways, as torch counts them) over those of the product: 1 is a
-step that computes at the speed of a product. On a processor all times are processor time, on a GPU
-wall time until the device is done; medians over the turns. ``feed_pictures_per_s`` is how many one
-thread decodes and augments meanwhile: below ``pictures_per_s`` a real training waits for it. The
-last line on stdout is one JSON object.
+step that computes at the speed of a product. ``ratio_layout`` is time of the same step with the
+channels of every picture apart over that of the layout a training chooses. On a processor all times
+are processor time, on a GPU wall time until the device is done; medians over the turns.
+``feed_pictures_per_s`` is how many one thread decodes and augments meanwhile: below
+``pictures_per_s`` a real training waits for it. The last line on stdout is one JSON object.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import json
 import os
 import statistics
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -65,7 +67,11 @@ def speed(told: argparse.Namespace) -> dict[str, Any]:
         device=told.device,
         precision=told.precision,
     )
-    training = Training(build(told.architecture), told.people, options, 0)
+    training, apart = (
+        Training(build(told.architecture), told.people, options, 0) for _ in range(2)
+    )
+    apart.layout = torch.contiguous_format
+    apart.model.to(memory_format=apart.layout)  # type: ignore[call-overload]
     rng = np.random.default_rng(0)
     crops = torch.from_numpy(rng.integers(0, 256, (batch, SIDE, SIDE, 3), np.uint8))
     person = torch.arange(batch) // 2 % told.people  # two pictures of each, for triplets too
@@ -73,8 +79,8 @@ def speed(told: argparse.Namespace) -> dict[str, Any]:
     side = MATRIX[place.device.type]
     left, right = (torch.randn((side, side), device=place.device).to(kind) for _ in range(2))
 
-    def step() -> None:
-        training.step(crops, person, 1)
+    def step(which: Training = training) -> None:
+        which.step(crops, person, 1)
         place.wait()
 
     def product() -> None:
@@ -82,7 +88,12 @@ def speed(told: argparse.Namespace) -> dict[str, Any]:
         place.wait()
 
     operations = operations_of(step)
-    times = in_turns({"step": step, "matmul": product}, told.repeats)
+    runs: dict[str, Callable[[], object]] = {
+        "step": step,
+        "apart": partial(step, apart),
+        "matmul": product,
+    }
+    times = in_turns(runs, told.repeats)
     clock = 0 if place.device.type == "cuda" else 1
     seconds = {name: statistics.median(t[clock] for t in turns) for name, turns in times.items()}
     achieved, peak = operations / seconds["step"], 2 * side**3 / seconds["matmul"]
@@ -96,6 +107,7 @@ def speed(told: argparse.Namespace) -> dict[str, Any]:
         "gflop_per_picture": round(operations / batch / 1e9, 3),
         "pictures_per_s": round(batch / seconds["step"], 2),
         "share_of_matmul_peak": round(achieved / peak, 3),
+        "ratio_layout": round(seconds["apart"] / seconds["step"], 3),
         "matmul_tflops": round(peak / 1e12, 3),
         "feed_pictures_per_s": round(fed(), 1),
         "load": [round(load, 1) for load in os.getloadavg()],

@@ -73,3 +73,35 @@ def test_a_pruned_and_a_taught_trunk_say_what_they_lost_and_never_replace_anothe
     code, again = typed(*kept, "--resume", "--out", tmp_path / "again")
     assert code == 0, again
     assert typed(*distill, "--resume", "--out", tmp_path / "third")[0] == 2
+
+
+def test_invented_people_teach_alone_or_besides_others_and_are_drawn_once(tmp_path: Path) -> None:
+    save_pack(tmp_path / "public.npz", synthetic_faces(4, 2, 5))
+    cache, faces = tmp_path / "cache", ("--faces", tmp_path / "public.npz")
+    words = ("--teacher", STARTER, "--width", 0.25, "--steps", 1, "--batch", 2, "--views", 1)
+    distill = ("distill", *words, "--cache", cache)
+    code, told = typed(*distill, "--out", tmp_path / "nobody")
+    assert code == 2
+    assert "--invented" in told
+    code, told = typed(*distill, "--invented", 3, "--out", tmp_path / "alone")
+    assert code == 0, told
+    assert json.loads(told)["judged_by_people"] == 1
+    (drawn,) = cache.glob("people-*.npz")
+    written = drawn.stat().st_mtime_ns
+    code, told = typed(*distill, *faces, "--invented", 3, "--out", tmp_path / "both")
+    assert code == 0, told
+    found = json.loads(told)
+    assert (found["invented"], found["judged_by_people"]) == (3, 1)
+    assert drawn.stat().st_mtime_ns == written
+
+
+def test_edges_of_the_picture_go_by_four_numbers(tmp_path: Path) -> None:
+    words = ("prune", "--trunk", STARTER, "--invented", 2, "--keep", 1, "--steps", 0)
+    code, told = typed(*words, "--frame", "16,0", "--out", tmp_path / "out")
+    assert code == 2
+    assert "top,right,bottom,left" in told
+    code, told = typed(*words, "--frame", "0,16,0,16", "--out", tmp_path / "out")
+    assert code == 0, told
+    found = json.loads(told)
+    assert found["frame"] == [0, 16, 0, 16]
+    assert found["multiplications"] < 0.8 * found["multiplications_before"]

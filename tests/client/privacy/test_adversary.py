@@ -12,6 +12,7 @@ from client.privacy.adversary import Adversary, CropAdversary, FeatureAdversary,
 from client.privacy.entropy import OsEntropy
 from client.privacy.objective import OBJECTIVES, Objective
 from client.privacy.step import PersonDPOptimizer, private_step, sgd
+from tests.small_contributions import contributions_of, crossings
 
 D, E, SIDE, CLIP = 6, 4, 4, 0.5
 STRONG = FeatureAdversary(steps=3, eps=0.8)
@@ -130,37 +131,14 @@ def test_clipping_clean_and_attacked_apart_is_caught_by_the_sensitivity() -> Non
 # --- the cross-person test: removing one person leaves the others' contributions bitwise --------
 
 
-class Recording(PersonDPOptimizer):
-    """Keeps each person's clipped gradient, in the order of the sample."""
-
-    def clip_and_accumulate(self) -> None:
-        kept = [p.summed_grad for p in self.params]
-        for p in self.params:
-            p.summed_grad = None
-        super().clip_and_accumulate()
-        own = torch.cat([p.summed_grad.flatten() for p in self.params])
-        self.seen = [*getattr(self, "seen", []), own.numpy().tobytes()]
-        for p, before in zip(self.params, kept, strict=True):
-            p.summed_grad = p.summed_grad if before is None else before + p.summed_grad
-
-
-def crossings(loss_of: Callable[[nn.Module, Sequence[Tensor]], Loss]) -> int:
+def crossed(loss_of: Callable[[nn.Module, Sequence[Tensor]], Loss]) -> int:
     """How many pairs of people there are where one's leaving changes the other's part."""
-    bags = bags_of(5)
 
-    def parts(kept: Sequence[Tensor]) -> list[bytes]:
+    def contribute(kept: Sequence[Tensor]) -> list[bytes]:
         module = tail()
-        inner = torch.optim.SGD(module.parameters(), lr=0.1)
-        optimizer = Recording(inner, sigma=0.0, clip=CLIP, entropy=Fixed())
-        private_step(module, loss_of(module, kept), kept, optimizer)
-        return list(optimizer.seen[:-1])
+        return contributions_of(module, loss_of(module, kept), kept, CLIP, Fixed())
 
-    everybody, found = parts(bags), 0
-    for gone in range(len(bags)):
-        without = parts([*bags[:gone], *bags[gone + 1 :]])
-        others = everybody[:gone] + everybody[gone + 1 :]
-        found += sum(a != b for a, b in zip(without, others, strict=True))
-    return found
+    return crossings(contribute, bags_of(5))
 
 
 def by_features(module: nn.Module, bags: Sequence[Tensor]) -> Loss:
@@ -194,11 +172,11 @@ def towards_another_person(module: nn.Module, bags: Sequence[Tensor]) -> Loss:
 def test_a_persons_leaving_changes_nobody_elses_attack_by_a_bit(
     shipped: Callable[[nn.Module, Sequence[Tensor]], Loss],
 ) -> None:
-    assert crossings(shipped) == 0
+    assert crossed(shipped) == 0
 
 
 def test_a_target_who_is_another_private_person_is_caught() -> None:
-    assert crossings(towards_another_person) >= 5
+    assert crossed(towards_another_person) >= 5
 
 
 def tail() -> nn.Module:

@@ -1,7 +1,7 @@
 """Identity and heads are one loss of one person: one gradient, one clip, nobody else's labels."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -15,13 +15,19 @@ from client.privacy.objective import OBJECTIVES
 from client.privacy.step import PersonDPOptimizer, private_step, sgd
 from common.heads.head import MISSING, PictureLabels
 from common.heads.planned import planned_head
+from common.heads.sentences import bank_digest, prompt_bank
+from common.heads.words import NEAR, WordsHead
 from common.privacy.heads import HeadTerms
+from tests.small_contributions import contributions_of, crossings
+from tests.small_heads import TEXTS, Letters, bank
 
 D, E, CLIP = 6, 4, 0.5
+ENCODER = Letters()
 TERMS = (
     HeadTerms(kind="attributes", weight=0.5, names=("beard", "hat"), shown=(9, 3), absent=(9, 30)),
     HeadTerms(kind="age", weight=0.7),
     HeadTerms(kind="gender", weight=2.0, shown=(5,), absent=(7,)),
+    HeadTerms(kind="words", weight=0.3, encoder="e" * 64, bank=bank_digest(), size=TEXTS),
 )
 Step = Callable[[nn.Module, Joint, Sequence[Person], PersonDPOptimizer], None]
 
@@ -36,15 +42,21 @@ def module(*, frozen: bool = False) -> Trained:
     return Trained(tail.double(), {n: a.double() for n, a in arrays.items()}, frozen=frozen)
 
 
-def loss(trained: Trained, *, identity: float = 1.0, attacked: bool = False) -> Joint:
+def loss(
+    trained: Trained,
+    *,
+    identity: float = 1.0,
+    attacked: bool = False,
+    louder: Mapping[str, float] | None = None,
+) -> Joint:
     generator = torch.Generator().manual_seed(99)
     public = torch.randn(8, D, generator=generator).double()
     objective = OBJECTIVES["contrast"](trained, public, 16.0)
     if attacked:
         objective = Hardened(objective, FeatureAdversary(steps=3, eps=0.8))
     reading = Reading(
-        heads=[planned_head(terms) for terms in TERMS],
-        weights={terms.kind: terms.weight for terms in TERMS},
+        heads=[planned_head(terms, ENCODER) for terms in TERMS],
+        weights={terms.kind: terms.weight for terms in TERMS} | dict(louder or {}),
         arrays=trained.arrays,
         centre=torch.full((D,), 0.3).double(),
         scale=torch.linspace(0.5, 2.0, D).double(),
@@ -60,7 +72,9 @@ def people(count: int, pictures: int = 3, size: float = 1.0) -> list[Person]:
         attributes = torch.randint(-1, 2, (pictures, 2), generator=generator, dtype=torch.int8)
         age = torch.full((pictures,), 20.0 + 9 * number, dtype=torch.float64)
         gender = torch.full((pictures,), number % 2, dtype=torch.int8)
-        found.append(Person(bag, PictureLabels(attributes=attributes, age=age, gender=gender)))
+        words = torch.from_numpy(bank(pictures, seed=number + 7)).double()
+        said = PictureLabels(attributes=attributes, age=age, gender=gender, words=words)
+        found.append(Person(bag, said))
     return found
 
 
@@ -130,6 +144,18 @@ def test_one_person_moves_tail_and_heads_together_by_the_clip_at_most(attacked: 
     assert 0.99 < sensitivity(private_step, attacked=attacked) <= 1 + 1e-9
 
 
+@pytest.mark.parametrize("weight", [1e-3, 1.0, 1e3])
+def test_a_weight_shares_the_clip_out_and_makes_it_no_larger(weight: float) -> None:
+    """Heads get more of each person, the tail less, and together they are C at most."""
+    trained, (person,) = module(), people(1, size=5.0)
+    joint = loss(trained, louder=dict.fromkeys(("attributes", "age", "gender", "words"), weight))
+    own = gradients(private_step, joint, trained, [person])
+    assert float(own.norm()) <= CLIP * (1 + 1e-9)
+    tail = D * E + E
+    share = float(own[tail:].norm() / own[:tail].norm())
+    assert (share < 1e-2) if weight < 1 else (share > 1e-2 * weight)
+
+
 @pytest.mark.parametrize("mutant", [clips_each_head, clips_tail_and_heads_apart])
 def test_clipping_head_by_head_is_caught_by_the_sensitivity(mutant: Step) -> None:
     assert sensitivity(mutant) > 1.3
@@ -138,35 +164,15 @@ def test_clipping_head_by_head_is_caught_by_the_sensitivity(mutant: Step) -> Non
 # --- the cross-person test ----------------------------------------------------------------------
 
 
-class Recording(PersonDPOptimizer):
-    """Keeps each person's clipped gradient, in the order of the sample."""
-
-    def clip_and_accumulate(self) -> None:
-        kept = [p.summed_grad for p in self.params]
-        for p in self.params:
-            p.summed_grad = None
-        super().clip_and_accumulate()
-        own = torch.cat([p.summed_grad.flatten() for p in self.params])
-        self.seen = [*getattr(self, "seen", []), own.numpy().tobytes()]
-        for p, before in zip(self.params, kept, strict=True):
-            p.summed_grad = p.summed_grad if before is None else before + p.summed_grad
-
-
 def contributions(persons: Sequence[Person], joint_of: Callable[..., Joint] = loss) -> list[bytes]:
     trained = module()
-    inner = torch.optim.SGD(trained.parameters(), lr=0.1)
-    optimizer = Recording(inner, sigma=0.0, clip=CLIP, entropy=OsEntropy())
-    private_step(trained, joint_of(trained), persons, optimizer)
-    return list(optimizer.seen[:-1])
+    return contributions_of(trained, joint_of(trained), persons, CLIP)
 
 
 def test_a_persons_leaving_changes_nobody_elses_contribution_by_a_bit() -> None:
     persons = people(4)
-    whole = contributions(persons)
-    assert len(set(whole)) == 4
-    for gone in range(4):
-        rest = [person for n, person in enumerate(persons) if n != gone]
-        assert contributions(rest) == [part for n, part in enumerate(whole) if n != gone]
+    assert len(set(contributions(persons))) == 4
+    assert crossings(contributions, persons) == 0
 
 
 def test_weights_of_classes_from_the_sample_are_caught_by_the_cross_person_test() -> None:
@@ -200,6 +206,24 @@ def test_weights_of_classes_from_the_sample_are_caught_by_the_cross_person_test(
     )
 
 
+def test_contrast_with_other_peoples_sentences_is_caught_by_the_cross_person_test() -> None:
+    """MUTANT: descriptions are told apart from those of the very people that are sampled."""
+
+    def contrasted(persons: Sequence[Person]) -> list[bytes]:
+        said = torch.cat([person.labels.words for person in persons])  # type: ignore[misc]
+        batch = WordsHead(size=TEXTS, encoder="e" * 64, bank=said.float().numpy())
+
+        def joint_of(trained: Trained) -> Joint:
+            plain = loss(trained)
+            assert plain.reading is not None
+            reading = dataclasses.replace(plain.reading, heads=[*plain.reading.heads[:3], batch])
+            return Joint(plain.objective, 1.0, reading)
+
+        return contributions(persons, joint_of)
+
+    assert crossings(contrasted, people(4)) > 0
+
+
 # --- what is not labelled -----------------------------------------------------------------------
 
 
@@ -209,6 +233,7 @@ def test_who_has_no_labels_adds_exactly_nothing_to_the_heads() -> None:
         attributes=torch.full((3, 2), MISSING, dtype=torch.int8),
         age=torch.full((3,), torch.nan, dtype=torch.float64),
         gender=torch.full((3,), MISSING, dtype=torch.int8),
+        words=torch.full((3, TEXTS), torch.nan, dtype=torch.float64),
     )
     for labels in (PictureLabels(), nothing):
         told = loss(trained)(trained, Person(bag, labels))
@@ -250,8 +275,12 @@ def by_hand(persons: Sequence[Person]) -> np.ndarray:
         seen = (person.bag - 0.3) * torch.linspace(0.5, 2.0, D).double()
         parts = torch.zeros((), dtype=torch.float64)
         for kind, (w, b) in zip(weights, zip(at[::2], at[1::2], strict=True), strict=True):
-            logits = torch.sigmoid(seen @ w.T + b)
-            parts = parts + weights[kind] * written_out(kind, logits, person.labels)
+            logits = seen @ w.T + b
+            if kind == "words":
+                parts = parts + weights[kind] * told_apart(logits, person.labels)
+                continue
+            reached = torch.sigmoid(logits)
+            parts = parts + weights[kind] * written_out(kind, reached, person.labels)
         parts = torch.cat([g.flatten() for g in torch.autograd.grad(parts, at)]).numpy()
         total += parts * min(1.0, CLIP / np.linalg.norm(parts))
     return total
@@ -267,6 +296,18 @@ def written_out(kind: str, reached: Tensor, labels: PictureLabels) -> Tensor:
                 p = reached[k, row]
                 losses.append(-weight * torch.log(p if side else 1 - p))
     return torch.stack(losses).mean() if losses else 0 * reached.sum()
+
+
+def told_apart(mapped: Tensor, labels: PictureLabels) -> Tensor:
+    """A softmax over one's own sentence and the prompts that say something else."""
+    losses, prompts = [], torch.from_numpy(prompt_bank(ENCODER)).double()
+    assert labels.words is not None
+    for k, own in enumerate(labels.words):
+        unit = mapped[k] / mapped[k].norm()
+        others = [16 * unit @ prompt for prompt in prompts if own @ prompt < NEAR]
+        mine = 16 * unit @ own
+        losses.append(torch.log(torch.exp(torch.stack([mine, *others])).sum()) - mine)
+    return torch.stack(losses).mean()
 
 
 def truth_of(kind: str, labels: PictureLabels, k: int, row: int) -> tuple[bool | None, float]:

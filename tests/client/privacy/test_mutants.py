@@ -26,6 +26,7 @@ from client.privacy.step import PersonDPOptimizer, private_step, sgd
 from common.errors import ModelError
 from common.privacy.accountant import Event
 from common.privacy.plan import MomentMechanism, PrivacyPlan
+from tests.small_contributions import contributions_of, crossings
 
 D, E, CLIP = 6, 4, 0.5
 Vector = NDArray[np.float64]
@@ -280,43 +281,10 @@ def test_other_bytes_than_the_recorded_release_are_caught_too(tmp_path: Path) ->
 Contribute = Callable[[Sequence[Tensor]], list[bytes]]
 
 
-class Recording(PersonDPOptimizer):
-    """Keeps each person's clipped gradient, in the order of the sample."""
-
-    def clip_and_accumulate(self) -> None:
-        kept = [p.summed_grad for p in self.params]
-        for p in self.params:
-            p.summed_grad = None
-        super().clip_and_accumulate()
-        own = [p.summed_grad.clone() for p in self.params]
-        self.seen = [*getattr(self, "seen", []), torch.cat([g.flatten() for g in own])]
-        for p, before in zip(self.params, kept, strict=True):
-            p.summed_grad = p.summed_grad if before is None else before + p.summed_grad
-
-
-def contributions_of(module: nn.Module, loss: Loss, bags: Bags) -> list[bytes]:
-    inner = torch.optim.SGD(module.parameters(), lr=0.1)
-    optimizer = Recording(inner, sigma=0.0, clip=CLIP, entropy=OsEntropy())
-    private_step(module, loss, bags, optimizer)
-    *people, rest = optimizer.seen  # the last hand-over is nobody's
-    assert not rest.any()
-    return [person.numpy().tobytes() for person in people]
-
-
-def crossings(contribute: Contribute, bags: Bags) -> int:
-    """How many pairs of persons there are where one's leaving changes the other's part."""
-    everybody, found = contribute(bags), 0
-    for gone in range(len(bags)):
-        without = contribute([*bags[:gone], *bags[gone + 1 :]])
-        others = everybody[:gone] + everybody[gone + 1 :]
-        found += sum(a != b for a, b in zip(without, others, strict=True))
-    return found
-
-
 def by_objective(name: str) -> Contribute:
     def contribute(bags: Bags) -> list[bytes]:
         module = tail()
-        return contributions_of(module, OBJECTIVES[name](module, public(), 16.0), bags)
+        return contributions_of(module, OBJECTIVES[name](module, public(), 16.0), bags, CLIP)
 
     return contribute
 
@@ -346,7 +314,7 @@ def head_outside_the_step(bags: Bags) -> list[bytes]:
         wanted = torch.full((len(bag),), names[id(bag)])
         return nn.functional.cross_entropy(m(bag) @ head.detach().T, wanted)
 
-    return contributions_of(module, loss_of_person, bags)
+    return contributions_of(module, loss_of_person, bags, CLIP)
 
 
 def in_batch_negatives(bags: Bags) -> list[bytes]:
@@ -356,7 +324,7 @@ def in_batch_negatives(bags: Bags) -> list[bytes]:
         others = torch.cat([b for b in bags if b is not bag])
         return OBJECTIVES["contrast"](m, others, 16.0)(m, bag)
 
-    return contributions_of(tail(), loss_of_person, bags)
+    return contributions_of(tail(), loss_of_person, bags, CLIP)
 
 
 def centred_on_the_site(bags: Bags) -> list[bytes]:

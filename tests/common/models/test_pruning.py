@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -137,17 +137,20 @@ def masked(graph: Graph, stay: NDArray[np.bool_], x: NDArray[np.float32]) -> NDA
 
 
 def some(graph: Graph, seed: int, share: float = 0.5) -> NDArray[np.bool_]:
-    """A random half of the units that may go, one of each family staying."""
+    """A random half of the units that may go, one of each family and each tensor staying."""
     channels = channels_of(graph)
     stay = np.random.default_rng(seed).random(len(channels.family)) > share
     stay[channels.fixed] = True
     for number in np.unique(channels.family):
         stay[np.flatnonzero(channels.family == number)[0]] = True
+    for units in channels.of.values():
+        stay[units[0]] |= not stay[units].any()
     return stay
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.sampled_from(BLOCKS), min_size=1, max_size=5), st.integers(0, 1 << 20))
+@example(["depthwise", "dense", "residual"], 482)  # of one family, a layer that may go whole
 def test_a_narrowed_network_computes_what_the_whole_did_with_those_channels_at_zero(
     blocks: list[str], seed: int
 ) -> None:
@@ -243,6 +246,19 @@ def test_families_lose_whole_blocks_until_the_work_is_within_the_goal(
     for number in np.unique(channels.family):
         left = stay[channels.family == number]
         assert left.all() or (left.sum() % block == 0 and left.sum() > 0)
+
+
+def test_no_layer_is_left_with_nothing_to_write() -> None:
+    graph = network("depthwise", "dense", "residual")  # the sum ties layers that stand side by side
+    channels = channels_of(graph)
+    grown = next(node for node in graph.nodes if node.op == "Concat").inputs[1]
+    worth = np.ones(len(channels.family))
+    worth[channels.of[grown]] = 0
+    stay = choose(graph, channels, worth, 0.7 * work_of(graph, channels), block=1)
+    assert all(stay[units].any() for units in channels.of.values())
+    assert not stay[channels.of[grown]].all()
+    small = narrowed(graph, channels, stay)
+    assert np.allclose(run(small, planes()), masked(graph, stay, planes()), rtol=1e-9, atol=1e-9)
 
 
 def test_of_equal_cost_the_least_worth_go_first() -> None:

@@ -144,6 +144,50 @@ def test_a_pruned_trunk_is_smaller_and_another_before_and_after_it_is_taught(
     assert len({before.trunk, after.trunk, load_trunk(teacher)[0].hash}) == 3
 
 
+def test_a_trunk_that_was_framed_is_blind_to_the_edges_before_and_after_it_is_taught(
+    faces: FaceSet, teacher: Path, tmp_path: Path
+) -> None:
+    pruning = PruneOptions(keep=1, frame=(0, 16, 0, 16), pictures=4)
+    raw = PruneWork(pruning=pruning, teaching=None)
+    before = prune_trunk(teacher, faces, tmp_path / "raw", raw, quiet)
+    work = PruneWork(pruning=pruning, teaching=dataclasses.replace(SHORT, steps=1))
+    after = prune_trunk(teacher, faces, tmp_path / "taught", work, quiet)
+    assert after.multiplications == before.multiplications < after.multiplications_before
+    assert before.trunk != after.trunk
+    crops = faces.crops(range(2))
+    edges = crops.copy()
+    edges[:, :, :16] = edges[:, :, -16:] = 0
+    trunk, _ = load_trunk(tmp_path / "taught")
+    assert np.array_equal(trunk.features(crops), trunk.features(edges))
+    inside = crops.copy()
+    inside[:, 50:60, 50:60] = 0
+    assert not np.array_equal(trunk.features(crops), trunk.features(inside))
+
+
+def test_a_network_pruned_in_another_way_is_not_taken_up(
+    faces: FaceSet, teacher: Path, tmp_path: Path
+) -> None:
+    kept = PruneWork(pruning=PRUNING, teaching=None, checkpoint=tmp_path / "standing")
+    first = prune_trunk(teacher, faces, tmp_path / "first", kept, quiet)
+    (file,) = (tmp_path / "standing").iterdir()
+    written = file.stat().st_mtime_ns
+    again = prune_trunk(teacher, faces, tmp_path / "again", kept, quiet)
+    assert again.trunk == first.trunk
+    assert file.stat().st_mtime_ns == written
+    less = dataclasses.replace(kept, pruning=dataclasses.replace(PRUNING, keep=0.5))
+    other = prune_trunk(teacher, faces, tmp_path / "other", less, quiet)
+    assert other.multiplications < first.multiplications
+
+
+def test_invented_people_are_shown_besides_and_never_judge(faces: FaceSet) -> None:
+    more = dataclasses.replace(faces, names=tuple("abcde"))
+    parted = part(faces, 0.4, 0, more)
+    alone = part(faces, 0.4, 0)
+    assert np.array_equal(parted.judges.person, alone.judges.person)
+    assert len(parted.shown) == len(alone.shown) + len(more)
+    assert len(parted.shown.people) == 3 + 5
+
+
 def test_keeping_all_channels_gives_the_same_embeddings(
     faces: FaceSet, teacher: Path, tmp_path: Path
 ) -> None:
