@@ -17,14 +17,14 @@ def detector() -> None:
 
 
 @detector.command()
-@click.option("--people", type=MANY, default=500, show_default=True, help="Invented, cut out once.")
-@click.option("--steps", type=MANY, default=1200, show_default=True, help="Of training, at most.")
+@click.option("--people", type=MANY, default=1500, show_default=True, help="Invented, cut out once.")
+@click.option("--steps", type=MANY, default=10_000, show_default=True, help="Of training, at most.")
 @click.option("--batch", type=MANY, default=16, show_default=True, help="Collages of a step.")
 @click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option(
     "--width",
     type=click.FloatRange(0.05, 4),
-    default=1.0,
+    default=1.5,
     show_default=True,
     help="Of the network.",
 )

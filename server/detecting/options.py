@@ -12,14 +12,14 @@ CHECKED = 424_242  # seed of the people and scenes that training never sees
 class DetectorOptions:
     """How much, how long, and how hard. Defaults make the detector that is shipped."""
 
-    people: int = 500  # invented, cut out once
+    people: int = 1500  # invented, cut out once
     places: int = 40
     side: int = 128  # pixels of a collage
     batch: int = 16
-    steps: int = 1200
+    steps: int = 10_000
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
-    width: float = 1.0
+    width: float = 1.5
     scenes: int = 32  # held out, by which training is judged
     check_every: int = 300  # steps
     patience: int = 8  # checks without improvement before training stops
