@@ -7,6 +7,7 @@ from server import (
     cli_detector,
     cli_heads,
     cli_members,
+    cli_pooling,
     cli_pretrain,
     cli_release,
     cli_runs,
@@ -30,6 +31,7 @@ main.add_command(cli_release.release)
 main.add_command(cli_trunk.trunk)
 main.add_command(cli_heads.heads)
 main.add_command(cli_detector.detector)
+main.add_command(cli_pooling.pooling)
 main.add_command(cli_pretrain.pretrain)
 
 

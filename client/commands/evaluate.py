@@ -15,6 +15,7 @@ from client.door.recording import Recorder, check_of_one_day
 from client.door.releases import ReleasePlace, Releases
 from client.door.serving import Serving
 from client.door.strangers import PublicPictures, reader
+from client.door.weighing import likeness_of
 from client.home import SiteHome
 from client.vault.founding import vault_place
 from client.vault.store import Vault
@@ -126,7 +127,7 @@ def _opened(
         trunks = tuple(load_trunk(name)[0] for name in names)
         read = reader(home.features, config.public, config.aligned, say)
         public = PublicPictures(trunks, read)
-        kept = ReleasePlace(folder=home.releases, likeness=rules.likeness, clock=clock)
+        kept = ReleasePlace(folder=home.releases, likeness=likeness_of(rules, trunks), clock=clock)
         releases = Releases(kept, vault, public)
         try:
             if not releases.trunks:

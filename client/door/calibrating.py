@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from client.door.measures import PLAIN, Measure
+from client.door.measures import PLAIN, Measure, Pictures
 from client.door.thresholds import Calibration, Levels
 from common.errors import InsufficientCalibrationError
 from common.metrics.calibration import (
@@ -90,12 +90,14 @@ def calibrate(
     No picture is needed: a new release calibrates itself from the features that are enrolled.
     Raises ``InsufficientCalibrationError`` where neither kind of impostors can show the rates.
     """
-    seen = tail.embed(_plain(material.own))
+    features = _plain(material.own)
+    seen = tail.embed(features)
     own = Faces(measure.rows(seen), material.own_person)
     public = Faces(measure.rows(tail.embed(_plain(material.public))), material.public_person)
     pooled = None
     if measure.pools:
-        pooled = measure.enrolled(seen, own.person, material.own_quality)
+        shown = Pictures(features=features, embeddings=seen, quality=material.own_quality)
+        pooled = measure.enrolled(shown, own.person)
     return Calibration(
         release=tail.hash,
         trunk=material.trunk,

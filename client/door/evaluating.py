@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from client.door.measures import Measure
+from client.door.measures import Measure, Pictures
 from client.door.thresholds import Band, Calibration
 from common.metrics.fairness import LEAST_PEOPLE
 from common.metrics.impostors import Faces, by_person, claims_between
@@ -59,19 +59,21 @@ def evaluate(
     ``strangers`` are features of public people; ``step`` hears of every person that is done.
     """
     calibration, measure = decided
-    embeddings = tail.embed(own.features)
+    pictures = Pictures(
+        features=own.features, embeddings=tail.embed(own.features), quality=own.quality
+    )
     groups = [group for group in by_person(own.person) if len(group) > 1]
     people = len(groups)
     if people < LEAST_PEOPLE:
         return LocalFigures(people=0, strangers=0, fnmr=None, fmr=None)
     refused = trials = 0
     for group in groups:
-        scores = _against_others(embeddings[group], own.quality[group], measure)
+        scores = _against_others(pictures.of(group), measure)
         bands = [calibration.decide(float(score)) for score in scores]
         refused += sum(band is not Band.MATCH for band in bands)
         trials += len(bands)
         step(1)
-    here = measure.enrolled(embeddings, own.person, own.quality)
+    here = measure.enrolled(pictures, own.person)
     there = Faces(measure.rows(tail.embed(strangers.embeddings)), strangers.person)
     told = there.people >= LEAST_PEOPLE
     return LocalFigures(
@@ -82,18 +84,16 @@ def evaluate(
     )
 
 
-def _against_others(
-    embeddings: NDArray[np.float32], quality: NDArray[np.float64], measure: Measure
-) -> NDArray[np.float32]:
-    """(k,): each of a person's k pictures as a claim, decided by the k - 1 others."""
-    rows = measure.rows(embeddings)
+def _against_others(pictures: Pictures, measure: Measure) -> NDArray[np.float32]:
+    """(k,): each of a person's k ``pictures`` as a claim, decided by the k - 1 others."""
+    rows = measure.rows(pictures.embeddings)
     if not measure.pools:
         cosines = rows @ rows.T
         np.fill_diagonal(cosines, -np.inf)
         return np.asarray(cosines.max(axis=1), np.float32)
     number = np.arange(len(rows))
     others = [number[number != at] for at in number]
-    pooled = measure.rows(measure.together(embeddings, others, quality))
+    pooled = measure.rows(measure.together(pictures, others))
     return np.asarray((rows * pooled).sum(axis=1), np.float32)
 
 

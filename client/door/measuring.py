@@ -1,6 +1,7 @@
 """Which measure each release decides by, and that none decides by thresholds of another.
 
-The site names one distance and one pooling, for whatever decides. Where that was changed since
+The site names one distance and one pooling, for whatever decides. Learnt weights are of one trunk:
+where they pool, people of a trunk that has none are pooled by quality. Where that was changed since
 thresholds were fixed, those do not count any more: they stay on the disk until others are found, so
 a site that changes its mind has lost nothing. A release to go back to keeps the thresholds it had:
 it comes back to the bit while the site names what they were fixed for, and else not at all.
@@ -26,14 +27,15 @@ class Measuring:
 
     def fresh(self, tail: Tail, trunk: str) -> Measure:
         """For a release that has none yet; ``ReleaseError`` where public people are too few."""
-        if self._likeness.distance != "whitened":
-            return Measure(self._likeness)
-        return measure_of(self._likeness, tail.embed(self._public.of(trunk).astype("f4")))
+        likeness = self._likeness.at(trunk)
+        if likeness.distance != "whitened":
+            return Measure(likeness)
+        return measure_of(likeness, tail.embed(self._public.of(trunk).astype("f4")))
 
     def of(self, entry: Entry) -> Measure:
         """The measure of a release that has its own."""
         whitened = self._shelf.basis(entry) if self._likeness.distance == "whitened" else None
-        return Measure(self._likeness, whitened)
+        return Measure(self._likeness.at(entry.trunk), whitened)
 
     def fitting(self, state: State) -> State:
         """``state`` with a basis for every release that needs one, and without thresholds for

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client.door.calibrating import NARROWEST, WIDEST
-from client.door.measures import Likeness
 from common.errors import ConfigError
 from common.matching.distances import DEFAULT, Name
-from common.matching.pooling import BEST, Pooling
+from common.matching.pooling import BEST, LEARNT, Pooling
 
 DAY = 86_400.0  # seconds
 MOST_DAYS = 3 * 365
@@ -30,12 +29,14 @@ class DoorRules:
     identify: bool = False  # answer "who is this?": nobody is searched for unless it is on
     describe: bool = False  # say what is to be seen of a face; needs heads
     search: bool = False  # find people by how they look, of those who agreed to `text`; needs heads
-    heads: Path | None = None  # what `mascaron-admin heads train` or a run of the federation made
+    heads: Path | None = None  # a file of them, for as long as no release brings some
     four_eyes: bool = True  # two people confirm whom a search found before anybody is named
     fmr: float = 1e-4  # of verifications, where `calibrate` is not told another
     fpir: float = 1e-2  # of searches
     distance: Name = DEFAULT  # how alike two pictures are: cosine, euclid, hamming or whitened
     pooling: Pooling = BEST  # the nearest of a person's templates answers, or all of them as one
+    pooling_weights: Path | None = None  # what "learnt" weighs by, of [site] trunk
+    old_pooling_weights: Path | None = None  # of old_trunk; without them that pools by quality
     claims: int = 100  # to be one and the same person that are answered in a day, whoever asks
     misses: int = 30  # of them that are no match
     detector: Path | None = None  # weights of YuNet; without them OpenCV's cascades
@@ -72,15 +73,17 @@ class DoorRules:
             raise ConfigError("misses and claims must be in order, and at least 1")
         if not 1 <= self.retention_days <= MOST_DAYS:
             raise ConfigError(f"retention_days must be in 1..{MOST_DAYS}: no consent is longer")
-        if (self.describe or self.search) and self.heads is None:
-            raise ConfigError("describe and search need heads: name the file they are in")
+        if (self.pooling == LEARNT) != (self.pooling_weights is not None):
+            raise ConfigError('pooling_weights and pooling = "learnt" need one another')
+        if self.old_pooling_weights is not None and None in (self.pooling_weights, self.old_trunk):
+            raise ConfigError("old_pooling_weights need pooling_weights and old_trunk beside them")
         if self.address and not _is_address(self.address):
             raise ConfigError(f"address must be host:port, got {self.address!r}")
 
     @property
-    def likeness(self) -> Likeness:
-        """How pictures are compared."""
-        return Likeness(distance=self.distance, pooling=self.pooling)
+    def describes(self) -> bool:
+        """Whether anything is said of how somebody looks."""
+        return self.describe or self.search
 
     @property
     def retention(self) -> float:

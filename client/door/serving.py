@@ -11,8 +11,9 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from client.door.measures import PLAIN, Measure
+from client.door.measures import PLAIN, Measure, Pictures
 from client.door.thresholds import Band, Calibration
+from client.door.wording import Brought
 from client.vault.bitmap import Bitmap
 from client.vault.gallery import TOP, Gallery
 from client.vault.identity import PersonId, TemplateId
@@ -25,7 +26,8 @@ Floats = NDArray[np.float32]
 
 
 class Serving:
-    """What ``tail`` makes of the features of ``trunk``; safe among threads.
+    """What ``tail`` makes of the features of ``trunk``; safe among threads. ``brought`` are heads
+    that came with it.
 
     Guarantee: no answer is more than a band. Without a calibration nothing is decided. When nobody
     holds the object any more its rows are zeroed.
@@ -38,9 +40,10 @@ class Serving:
         tail: Tail,
         calibration: Calibration | None = None,
         measure: Measure = PLAIN,
+        brought: Brought | None = None,
     ) -> None:
         self.trunk, self.tail, self.release = trunk, tail, tail.hash
-        self.measure = measure
+        self.measure, self.brought = measure, brought
         self.gallery = Gallery(measure.dim(tail.embedding_dim))
         self._weight = tail.weight.T.astype(np.float64)  # (D, E)
         self._bias = tail.bias.astype(np.float64)
@@ -55,9 +58,14 @@ class Serving:
         raise TypeError("a gallery stays in the memory of its process")
 
     @property
-    def name(self) -> tuple[str, str]:
-        """Hashes of the tail and of the trunk: together they name a release."""
-        return self.release, self.trunk
+    def name(self) -> tuple[str, str, str]:
+        """Hashes of tail, trunk and file of heads: together they name a release."""
+        return self.release, self.trunk, self.heads
+
+    @property
+    def heads(self) -> str:
+        """SHA-256 of the file of the heads that it brought; empty where it brought none."""
+        return "" if self.brought is None else self.brought.name
 
     @property
     def calibration(self) -> Calibration | None:
@@ -67,7 +75,7 @@ class Serving:
     def decide_by(self, calibration: Calibration | None) -> None:
         """Takes other thresholds from now on; ``ReleaseError`` for those of another release, or of
         another measure."""
-        if calibration and (calibration.release, calibration.trunk) != self.name:
+        if calibration and (calibration.release, calibration.trunk) != self.name[:2]:
             raise ReleaseError("a calibration decides for the release it was made for alone")
         if calibration and calibration.measure != self.measure.name:
             raise ReleaseError(
@@ -164,7 +172,8 @@ class Serving:
             groups.setdefault(persons[at], []).append(at)
         if any(person in self.gallery for person in groups):
             raise ValueError("the templates of a person are pooled all at once: drop them first")
-        made = self.measure.together(units, list(groups.values()), quality)
+        pictures = Pictures(features=np.asarray(features), embeddings=units, quality=quality)
+        made = self.measure.together(pictures, list(groups.values()))
         rows = self.measure.rows(made)
         units.fill(0)
         return list(groups), [templates[group[0]] for group in groups.values()], rows

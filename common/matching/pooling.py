@@ -13,8 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from common.errors import ModelError
 from common.metrics.verification import Floats, unit_rows
 
-Pooling = Literal["best", "quality"]  # the nearest template answers, or all of them as one
+# The nearest template answers, or all of them as one: weighed by quality, or as it was learnt.
+Pooling = Literal["best", "quality", "learnt"]
 BEST: Pooling = "best"
+LEARNT: Pooling = "learnt"
 
 POWER = 1.0  # of the quality; told best by invented people (tests/common/matching)
 LEAST = 0.01  # weight of a picture that is worth nothing

@@ -29,6 +29,14 @@ class Frames:
     quality: NDArray[np.float32]
     person: NDArray[np.int64]
 
+    def of(self, pictures: NDArray[np.int64]) -> "Frames":
+        """These of them."""
+        return Frames(
+            features=self.features[pictures],
+            quality=self.quality[pictures],
+            person=self.person[pictures],
+        )
+
     def groups(self, least: int) -> list[NDArray[np.int64]]:
         """The pictures of each person who has ``least`` or more."""
         found = [np.flatnonzero(self.person == p) for p in np.unique(self.person)]

@@ -1,29 +1,25 @@
-"""How much each of several pictures of one person counts in their template, as it was learnt.
+"""Learning how much each of several pictures of one person counts in their template: in torch.
 
 A picture's weight depends on its feature and its quality beside those of the others; the template
 is the weighted mean of the embeddings' directions, as it is without learning (``pooling``). Weights
 read the trunk's feature, so that a new tail does not outdate them. Before anything is learnt both
-kinds weigh by quality alone.
+kinds weigh by quality alone. What was learnt is at work in ``learnt``, where no torch is needed.
 
 Leaks: made from public or invented people only; a weight says how well one picture shows a face.
 """
 
-from typing import Literal
+from abc import ABC, abstractmethod
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from common.errors import ModelError
+from common.matching.learnt import Kind
 from common.matching.pooling import LEAST
-from common.metrics.verification import Floats
-
-Kind = Literal["attention", "recurrent"]
 
 
-class SetWeights(nn.Module):
+class SetWeights(nn.Module, ABC):
     """Features (B, K, D) and qualities (B, K) of B people -> weights (B, K), each row sums to 1.
 
     ``there`` (B, K) is false where a person has fewer than K pictures; those weigh 0.
@@ -43,9 +39,9 @@ class SetWeights(nn.Module):
         score = self.score(rows, worth, there) + self.power * worth
         return _shares(score, there)
 
+    @abstractmethod
     def score(self, rows: Tensor, worth: Tensor, there: Tensor) -> Tensor:
         """What speaks for each picture beside its quality (B, K); ``rows`` are (B, K, size)."""
-        raise NotImplementedError
 
 
 class AttentionWeights(SetWeights):
@@ -99,24 +95,6 @@ def make_weights(kind: Kind, feature_dim: int, size: int = 32, seed: int = 0) ->
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return made[kind](feature_dim, size)
-
-
-@torch.no_grad()
-def weights_of(model: SetWeights, features: ArrayLike, quality: ArrayLike) -> Floats:
-    """The weights (K,) of one person's pictures: ``features`` (K, D), ``quality`` (K,) in [0, 1].
-
-    Raises ``ModelError`` for what cannot be.
-    """
-    rows, worth = np.asarray(features, np.float32), np.asarray(quality, np.float32)
-    if rows.ndim != 2 or not len(rows) or rows.shape[1] != model.feature_dim:
-        raise ModelError(f"features must be (K, {model.feature_dim}), got {rows.shape}")
-    if worth.shape != (len(rows),) or not ((worth >= 0) & (worth <= 1)).all():
-        raise ModelError(f"{len(rows)} features need as many qualities in [0, 1]")
-    if not np.isfinite(rows).all():
-        raise ModelError("a feature is not finite")
-    there = torch.ones(1, len(rows), dtype=torch.bool)
-    made = model(torch.from_numpy(rows)[None], torch.from_numpy(worth)[None], there)
-    return np.asarray(made[0].numpy(), np.float32)
 
 
 def _shares(score: Tensor, there: Tensor) -> Tensor:

@@ -4,11 +4,11 @@ safetensors: the two arrays, and in the metadata the hash of the trunk that the 
 file is told apart from a trunk's weights by the names of its arrays.
 """
 
-import json
 import re
 from pathlib import Path
 
 from common.errors import ModelError
+from common.models.file_header import metadata
 from common.models.tail import Tail
 
 TRUNK = "trunk"  # key of the metadata
@@ -35,7 +35,7 @@ def parse_tail(content: bytes, where: str) -> tuple[Tail, str]:
 
     try:
         arrays = load(content)
-        trunk = _metadata(content).get(TRUNK, "")
+        trunk = metadata(content).get(TRUNK, "")
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise ModelError(f"{where}: not a safetensors file, or a truncated one") from None
     if any(array.dtype != "f4" for array in arrays.values()):
@@ -61,11 +61,3 @@ def checked(trunk: str) -> str:
     if not _HASH.fullmatch(trunk):
         raise ModelError("a trunk is named by its SHA-256, 64 of 0-9 and a-f")
     return trunk
-
-
-def _metadata(content: bytes) -> dict[str, object]:
-    size = int.from_bytes(content[:8], "little")
-    table = json.loads(content[8 : 8 + size]).get("__metadata__", {})
-    if not isinstance(table, dict):
-        raise TypeError("metadata")
-    return table

@@ -3,17 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress as Bars
 
 from common.errors import ConfigError
 from common.outputs import check_file, check_folder
-from server.commands.progress import bars_of
+from server.commands.progress import Started, bars_of
+from server.commands.public import public_faces
 
-if TYPE_CHECKING:
-    from common.faces.faceset import FaceSet
+SEED = 9300  # of invented people
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,9 +54,9 @@ def train_command(out: Path, **options: Any) -> dict[str, Any]:
     encoder = open_encoder(asked.encoder) if "words" in kinds else None
     trunk, tail = load_trunk(asked.trunk)
     with bars_of(Console(stderr=True)) as bars, TemporaryDirectory() as scratch:
-        faces = _faces(asked, bars)
+        faces = public_faces(asked.faces, (asked.people, asked.pictures), SEED, bars)
         told = labelled(faces, kinds, encoder)
-        studio = Studio(trunk, FeatureCache(asked.cache or Path(scratch)), _Started(bars))
+        studio = Studio(trunk, FeatureCache(asked.cache or Path(scratch)), Started(bars))
         features = studio.shoot(faces, Lens(), "features")
     pupils = Pupils(
         trunk=trunk.hash,
@@ -96,27 +95,3 @@ def parse_weights(text: str) -> dict[str, float]:
         if not sign:
             raise ConfigError("--weights: expected kind=number, parted by commas")
     return found
-
-
-def _faces(asked: TrainRequest, bars: Bars) -> "FaceSet":
-    if asked.faces is not None:
-        from common.faces.load import load_usable
-
-        return load_usable(asked.faces, aligned=True)[0]
-    from common.synthetic.generate import synthetic_faces
-
-    task = bars.add_task("inventing people", total=asked.people * asked.pictures)
-    return synthetic_faces(
-        asked.people, asked.pictures, 9300, lambda done: bars.update(task, completed=done)
-    )
-
-
-class _Started:
-    """Progress of the studio as bars on stderr."""
-
-    def __init__(self, bars: Bars) -> None:
-        self._bars = bars
-
-    def start(self, what: str, total: int) -> Any:
-        task = self._bars.add_task(what, total=total)
-        return lambda steps: self._bars.advance(task, steps)

@@ -1,5 +1,7 @@
 """How far a long command is, on a terminal's stderr; nothing where nobody looks."""
 
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -14,3 +16,14 @@ def bars_of(console: Console) -> Progress:
         console=console,
         disable=not console.is_terminal,
     )
+
+
+class Started:
+    """What a studio or the like is doing, as ``bars``."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+
+    def start(self, what: str, total: int) -> Callable[[int], None]:
+        task = self._bars.add_task(what, total=total)
+        return lambda steps: self._bars.advance(task, steps)

@@ -21,6 +21,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from common.errors import RunError
+from common.models.file_header import metadata
 from common.models.safetensors_import import write_whole
 from server.pretraining.feeding import FeedState
 from server.pretraining.options import PretrainOptions
@@ -139,11 +140,9 @@ def _part(arrays: dict[str, Tensor], part: str) -> dict[str, Tensor]:
 
 
 def _opened(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What is in the file; the header of a safetensors file is JSON after eight bytes of length."""
+    """What is in the file: what it says of the training, and its arrays."""
     try:
         data = path.read_bytes()
-        length = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8 : 8 + length])
-        return json.loads(header["__metadata__"]["standing"]), load(data)
+        return json.loads(metadata(data)["standing"]), load(data)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is not the standing of a training; name another folder") from error

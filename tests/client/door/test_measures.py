@@ -24,10 +24,12 @@ from client.vault.identity import TemplateId
 from client.vault.store import Vault
 from common.errors import ConfigError, DeploymentError, NotReadyError, ReleaseError
 from common.matching.distances import NAMES
-from common.matching.pooling import pooled
+from common.matching.learnt import Learnt
+from common.matching.pooling import Pooling, pooled
 from common.metrics.verification import unit_rows
 from common.models.tail import Tail
 from tests.dying_disk import DyingDisk
+from tests.small_pooling import at_work, stirred
 from tests.small_releases import (
     DIM,
     NOW,
@@ -47,9 +49,15 @@ from tests.small_releases import (
 )
 from tests.small_vault import consent, person, place
 
+WEIGHTS = at_work(stirred("attention", 1, DIM, 0.1), TRUNK)
+POOLINGS: list[tuple[Pooling, tuple[Learnt, ...]]] = [
+    ("best", ()),
+    ("quality", ()),
+    ("learnt", (WEIGHTS,)),
+]
 LIKENESSES = [
-    Likeness(distance=distance, pooling=pooling)
-    for distance, pooling in itertools.product(NAMES, ("best", "quality"))
+    Likeness(distance=distance, pooling=pooling, weights=weights)
+    for distance, (pooling, weights) in itertools.product(NAMES, POOLINGS)
 ]
 OTHERS = [one for one in LIKENESSES if one != COSINE]
 HAMMING, WHITENED = Likeness(distance="hamming"), Likeness(distance="whitened")
@@ -79,7 +87,7 @@ def test_people_are_told_from_strangers_by_every_measure(
         other = [active.verify(feature(n, 5), person((n + 1) % 20)) for n in PEOPLE]
         assert own.count(Band.MATCH) > 8 and other.count(Band.MATCH) <= 3
         assert active.search(feature(3, 0), 1) == [(person(3), Band.MATCH)]
-        assert len(active.gallery) == (20 if likeness.pooling == "quality" else 40)
+        assert len(active.gallery) == (40 if likeness.pooling == "best" else 20)
 
 
 @pytest.mark.parametrize("likeness", LIKENESSES, ids=named)

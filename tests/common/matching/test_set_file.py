@@ -1,4 +1,7 @@
+import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ from safetensors.torch import save
 
 from common.errors import ModelError
 from common.matching.set_file import parse_set, read_set, set_bytes
-from common.matching.set_weights import make_weights, weights_of
+from common.matching.set_weights import make_weights
 
 TRUNK = "ab" * 32
 
@@ -23,11 +26,38 @@ def test_what_was_learnt_comes_back_with_its_trunk(kind: str, tmp_path: Path) ->
     content = set_bytes(model, TRUNK)
     assert content == set_bytes(model, TRUNK)
     (tmp_path / "set").write_bytes(content)
-    back, trunk = read_set(tmp_path / "set")
-    assert (back.kind, trunk, back.training) == (kind, TRUNK, False)
+    back = read_set(tmp_path / "set")
+    assert (back.kind, back.trunk, back.feature_dim, back.size) == (kind, TRUNK, 8, 3)
+    assert back.name == hashlib.sha256(content).hexdigest()
     features = np.random.default_rng(0).standard_normal((4, 8))
-    quality = [0.1, 0.5, 0.9, 1.0]
-    assert np.array_equal(weights_of(back, features, quality), weights_of(model, features, quality))
+    quality = np.array([0.1, 0.5, 0.9, 1.0])
+    with torch.no_grad():
+        given = torch.from_numpy(features).float(), torch.from_numpy(quality).float()
+        expected = model(given[0][None], given[1][None], torch.ones(1, 4, dtype=torch.bool))[0]
+    assert np.allclose(back.shares(features, quality), expected.numpy(), atol=1e-6)
+
+
+def test_another_parameter_is_another_name() -> None:
+    names = set()
+    for power in (0.7, 0.8):
+        model = make_weights("attention", 8, 3)
+        with torch.no_grad():
+            model.power.fill_(power)
+        names.add(parse_set(set_bytes(model, TRUNK), "there").name)
+    names.add(parse_set(set_bytes(model, "cd" * 32), "there").name)
+    assert len(names) == 3
+
+
+def test_reading_and_weighing_need_no_torch(tmp_path: Path) -> None:
+    (tmp_path / "set").write_bytes(set_bytes(make_weights("attention", 8, 3), TRUNK))
+    code = (
+        "import sys, numpy as np; from pathlib import Path\n"
+        "from common.matching.set_file import read_set\n"
+        f"made = read_set(Path({str(tmp_path / 'set')!r})).shares(np.ones((2, 8)), np.ones(2))\n"
+        "assert abs(made.sum() - 1) < 1e-6 and 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def told(kind: object, trunk: object) -> dict[str, str]:
@@ -44,6 +74,10 @@ def other(**changes: torch.Tensor | None) -> bytes:
     "content",
     [
         b"",
+        set_bytes(make_weights("attention", 8, 3), TRUNK)[:-1],
+        (2**63).to_bytes(8, "little") + b"{}",
+        other(**{"seen.weight": torch.zeros(0, 8)}),
+        other(power=torch.zeros(1)),
         other(power=None),
         other(more=torch.zeros(1)),
         other(question=torch.zeros(4)),
@@ -66,6 +100,11 @@ def other(**changes: torch.Tensor | None) -> bytes:
         bytes(
             save(make_weights("attention", 8, 3).state_dict(), metadata=told(["attention"], TRUNK))
         ),
+        bytes(
+            save(make_weights("attention", 8, 3).state_dict(), metadata=told("recurrent", TRUNK))
+        ),
+        bytes(save(make_weights("attention", 8, 3).state_dict(), metadata={"pooling": "[]"})),
+        bytes(save(make_weights("attention", 8, 3).state_dict(), metadata={"other": "{}"})),
     ],
 )
 def test_any_other_file_is_refused(content: bytes) -> None:

@@ -5,34 +5,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from common.errors import ConfigError, DataSetError, ModelError
+from common.matching.learnt import KINDS, Kind
 from common.matching.pooling import pooled, pooled_by
 from common.matching.set_export import export_weights
 from common.matching.set_learning import Frames, LearningOptions, learn_weights
-from common.matching.set_weights import SetWeights, make_weights, weights_of
+from common.matching.set_weights import SetWeights, make_weights
 from common.models.tail import Tail
+from tests.small_pooling import DIM, a_set, stirred, weights_of
 
-DIM = 12
-KINDS = ("attention", "recurrent")
 TAIL = Tail(np.eye(DIM, dtype=np.float32), np.zeros(DIM, np.float32))
-
-
-def stirred(kind: str, seed: int = 0) -> SetWeights:
-    """Weights whose every parameter counts."""
-    model = make_weights(kind, DIM, 5, seed)  # type: ignore[arg-type]
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator))
-    return model.eval()
-
-
-def a_set(pictures: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    rng = np.random.default_rng(seed)
-    features = rng.standard_normal((pictures, DIM)).astype(np.float32) * 3
-    return features, rng.uniform(0, 1, pictures).astype(np.float32)
 
 
 @given(st.integers(1, 9), st.integers(0, 10**6))
@@ -55,16 +38,16 @@ def test_the_recurrent_kind_does_look_at_the_order() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_untrained_weights_are_those_of_quality(kind: str) -> None:
+def test_untrained_weights_are_those_of_quality(kind: Kind) -> None:
     features, quality = a_set(6, 2)
-    made = weights_of(make_weights(kind, DIM), features, quality)  # type: ignore[arg-type]
+    made = weights_of(make_weights(kind, DIM), features, quality)
     assert made.sum() == pytest.approx(1)
     assert np.allclose(pooled_by(features, made), pooled(features, quality), atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
-def test_places_without_a_picture_weigh_nothing_and_change_nothing(kind: str) -> None:
+def test_places_without_a_picture_weigh_nothing_and_change_nothing(kind: Kind) -> None:
     model = stirred(kind)
     features, quality = a_set(7, 3)
     there = torch.arange(7)[None] < 4
@@ -74,7 +57,7 @@ def test_places_without_a_picture_weigh_nothing_and_change_nothing(kind: str) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_exported_file_gives_the_same_weights_for_any_number_of_pictures(kind: str) -> None:
+def test_the_exported_file_gives_the_same_weights_for_any_number_of_pictures(kind: Kind) -> None:
     model = stirred(kind)
     content = export_weights(model)
     onnx.checker.check_model(onnx.load_model_from_string(content))
@@ -85,11 +68,20 @@ def test_the_exported_file_gives_the_same_weights_for_any_number_of_pictures(kin
         assert np.allclose(made, weights_of(model, features, quality), atol=1e-5)
 
 
+class Fair(SetWeights):
+    """A kind of somebody else: all pictures alike."""
+
+    def score(self, rows: torch.Tensor, worth: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        return -self.power * worth
+
+
 def test_a_kind_nobody_knows_is_refused() -> None:
     with pytest.raises(ModelError, match="no weights of kind"):
         make_weights("mean", DIM)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="cannot be exported"):
-        export_weights(SetWeights(DIM, 4))
+        export_weights(Fair(DIM, 4))
+    with pytest.raises(TypeError, match="abstract"):
+        SetWeights(DIM, 4)  # type: ignore[abstract]
 
 
 @pytest.mark.parametrize(
@@ -129,12 +121,12 @@ def spoilt(people: int, pictures: int = 6) -> Frames:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_pictures_that_show_nobody_are_learnt_to_weigh_little(kind: str) -> None:
+def test_pictures_that_show_nobody_are_learnt_to_weigh_little(kind: Kind) -> None:
     options = LearningOptions(steps=80, people=16, learning_rate=0.02)
     frames = spoilt(20)
     made = [
         learn_weights(
-            make_weights(kind, DIM, 4),  # type: ignore[arg-type]
+            make_weights(kind, DIM, 4),
             frames,
             TAIL,
             options,

@@ -6,32 +6,16 @@ import click
 import numpy as np
 import pytest
 
-from common.faces.crops import StoredCrops
-from common.faces.faceset import FaceSet
-from common.matching.pooling import pooled
 from common.matching.set_file import read_set
-from common.matching.set_learning import Frames
 from common.metrics.pairs import PairList
 from common.metrics.verification import Floats
 from common.models.tail import Tail
-from common.models.trunk import load_trunk
+from common.models.trunk import Trunk, load_trunk
 from simulations.benchmarks import backbones, equal_training, pooling
 from simulations.benchmarks.backbones import Named
 from simulations.benchmarks.equal_training import Judges
 from simulations.benchmarks.quality import STARTER
-
-
-def squares(people: int, pictures: int, seed: int) -> FaceSet:
-    """Coloured squares, each person's alike: nobody's face, and quick to draw."""
-    rng = np.random.default_rng(seed)
-    own = rng.integers(0, 256, (people, 1, 7, 7, 3))
-    small = (own + rng.integers(-20, 20, (people, pictures, 7, 7, 3))).clip(0, 255)
-    crops = small.reshape(-1, 7, 7, 3).repeat(16, axis=1).repeat(16, axis=2).astype(np.uint8)
-    return FaceSet(
-        source=StoredCrops(crops),
-        person=np.repeat(np.arange(people), pictures),
-        names=tuple(map(str, range(people))),
-    )
+from tests.small_pooling import squares
 
 
 def test_a_name_may_carry_a_width() -> None:
@@ -107,41 +91,6 @@ def test_pairs_of_real_faces_are_judged_by_their_protocol(tmp_path: Path) -> Non
     assert told["tar@0.1"] == 1.0
 
 
-def frames(people: int, pictures: int = 8) -> Frames:
-    """State 0 shows a person, state 1 nobody; only the first feature tells which."""
-    rng = np.random.default_rng(2)
-    who = rng.standard_normal((people, 1, 1, 10)).repeat(pictures, axis=1)
-    shown = np.concatenate([who, np.zeros_like(who)], axis=2)
-    shown = shown + rng.standard_normal(shown.shape)
-    state = np.broadcast_to(np.array([-1.0, 1.0])[None, None, :, None], (*shown.shape[:3], 1))
-    features = np.concatenate([state, shown], axis=3).reshape(-1, 2, 11).astype(np.float32)
-    quality = np.full(features.shape[:2], 0.5, np.float32)
-    return Frames(features=features, quality=quality, person=np.repeat(np.arange(people), pictures))
-
-
-def test_a_way_to_pool_that_knows_the_spoilt_frames_gains_where_there_are_some() -> None:
-    matrix = np.eye(11, dtype=np.float32)[1:]
-    tail = Tail(matrix, np.zeros(10, np.float32))
-
-    def knowing(features: Floats, quality: Floats, rows: Floats) -> Floats:
-        return pooled(rows, np.where(features[:, 0] < 0, 1.0, 0.01))
-
-    ways: dict[str, pooling.Pool] = {
-        "mean": lambda features, quality, rows: pooled(rows, quality, 0.0),
-        "knowing": knowing,
-    }
-    shown = frames(40)
-    rows = {
-        mixed: {r["way"]: r for r in pooling.compared(shown, tail, ways, 4, 3, mixed=mixed)}
-        for mixed in (False, True)
-    }
-    assert rows[False]["knowing"]["over_mean@0.01"] == pytest.approx(0, abs=1e-6)
-    assert rows[True]["mean"]["over_mean@0.01"] == 0
-    low, high = rows[True]["knowing"]["over_mean_ci@0.01"]
-    assert 0 < low < rows[True]["knowing"]["over_mean@0.01"] < high
-    assert rows[True]["mean"]["people"] == 40
-
-
 def test_the_bench_of_pooling_tells_every_way_and_keeps_its_features(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,11 +100,13 @@ def test_the_bench_of_pooling_tells_every_way_and_keeps_its_features(
     written = tmp_path / "learnt"
     pooling.main([*arguments, "--steps", "3", "--deals", "1", "--size", "4", "--out", str(written)])
     trunk, _ = load_trunk(STARTER)
-    assert read_set(written / "attention.safetensors")[1] == trunk.hash
+    assert read_set(written / "attention.pooling.safetensors").trunk == trunk.hash
     told = json.loads(capsys.readouterr().out)
     assert [row["way"] for row in told["rows"]] == 2 * [
         "mean", "quality", "attention", "recurrent",
     ]  # fmt: skip
-    assert len(list(tmp_path.glob("frames-*.npz"))) == 2
+    features = set(tmp_path.glob("*.npz"))
+    monkeypatch.setattr(Trunk, "features", None)  # nobody is seen a second time
     pooling.main([*arguments, "--steps", "3", "--deals", "1", "--size", "4"])
     assert json.loads(capsys.readouterr().out) == told
+    assert set(tmp_path.glob("*.npz")) == features
