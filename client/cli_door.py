@@ -29,7 +29,8 @@ picture_argument = click.argument("picture", type=FILE)
 
 def agreed(required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The three options by which a consent is typed."""
-    day, purposes = click.DateTime(["%Y-%m-%d"]), "Of verify, identify, training, text; commas."
+    day = click.DateTime(["%Y-%m-%d"])
+    purposes = "Of verify, identify, training, text, labels; commas."
     ends, words = "The day (UTC) on which it ends, and they are erased.", "The words agreed to."
     options = (
         click.option("--expires", type=day, required=required, help=ends),
@@ -49,6 +50,7 @@ def agreed(required: bool = True) -> Callable[[Callable[..., Any]], Callable[...
 @click.argument("pictures", nargs=-1, type=FILE)
 @click.option("--folder", type=FILE, help="One folder a person, in place of PICTURES.")
 @click.option("--label", default="", help="Your own word for the person; sealed with the rest.")
+@click.option("--labels", help="What is said of each picture, glasses=yes,age=40, or a labels.csv.")
 @click.option("--again", help="Somebody enrolled: new pictures, by the consent there is.")
 @agreed(required=False)
 @click.option("--despite-duplicate", is_flag=True, help="Though somebody alike is enrolled.")
@@ -65,18 +67,21 @@ def enrol(
         raise click.UsageError("name pictures of one person, or --folder")
     asking, insist = asking_of(home, typed), typed.pop("despite_duplicate")
     again, words = typed.pop("again"), ("purposes", "consent_text", "expires")
+    labels = typed.pop("labels")
+    if folder and labels and not labels.endswith(".csv"):
+        raise click.UsageError("--folder is of many people: name a labels.csv")
     if again is not None:
         if folder or label or insist or any(typed[word] for word in words):
             raise click.UsageError("--again takes a person and pictures, and keeps all else")
-        result(enrol_again(asking, pictures, again))
+        result(enrol_again(asking, pictures, again, labels))
         return
     if not all(typed[word] for word in words):
         raise click.UsageError("name --purposes, --consent-text and --expires, or --again PERSON")
     consent = _agreed(typed).consent(time.time())
     if folder is not None:
-        result(enrol_folder(asking, folder, consent, insist=insist))
+        result(enrol_folder(asking, folder, consent, labels, insist=insist))
         return
-    result(enrol_one(asking, pictures, (consent, label), insist=insist))
+    result(enrol_one(asking, pictures, (consent, label), labels, insist=insist))
 
 
 @click.command()
@@ -182,7 +187,7 @@ def erase(
 
 @click.command()
 @person_argument
-@click.option("--to", type=FILE, help="File for the whole record, the label with it.")
+@click.option("--to", type=FILE, help="File for the whole record, with labels.")
 @as_caller
 @at_home
 @told
@@ -232,6 +237,25 @@ def relabel(person: str, label: str, home: SiteHome, **typed: Any) -> None:
 
 
 @click.command()
+@person_argument
+@click.argument("words", required=False)
+@click.option("--none", "nothing", is_flag=True, help="Nothing is said of them any more.")
+@as_caller
+@at_home
+@told
+def labels(person: str, words: str | None, nothing: bool, home: SiteHome, **typed: Any) -> None:
+    """Say WORDS (glasses=yes,hat=no,age=40) of all pictures kept of PERSON, and nothing else.
+
+    Of who agreed to `labels`: heads learn from them where `heads` of policy.toml allows it.
+    """
+    from client.commands.labels import label_person
+
+    if bool(words) == nothing:
+        raise click.UsageError("name words such as glasses=yes,age=40, or --none")
+    result(label_person(asking_of(home, typed), person, words or ""))
+
+
+@click.command()
 @click.argument("source")
 @click.option("--person", help="Verify that it is this one; otherwise identify.")
 @click.option(
@@ -277,5 +301,6 @@ COMMANDS = (
     people,
     renew,
     relabel,
+    labels,
     watch,
 )

@@ -33,7 +33,9 @@ from client.serving.refusals import refused
 from client.serving.tls import Tls
 from client.vault.consent import Consent
 from client.vault.identity import PersonId
+from client.vault.labels import AGE, NOTHING, Told
 from common import wire
+from common.errors import LabelError
 from common.text.vocabulary import Language
 from protos.gen import recognition_pb2 as pb
 from protos.gen import recognition_pb2_grpc as rpc
@@ -73,6 +75,11 @@ class Standing:
     probes: int
     changes: tuple[tuple[Band, Band, int], ...]
     progress: float | None
+    active_heads: str
+    staged_heads: str
+    previous_heads: str
+    heads: str
+    kinds: tuple[str, ...]
 
 
 class Recognition:
@@ -99,9 +106,13 @@ class Recognition:
         request = pb.BeginEnrolRequest(consent=agreed, label=label, person=person)
         return bytes(self._ask("BeginEnrol", request).session)
 
-    def add(self, session: bytes, picture: bytes) -> Looked:
-        """Shows one picture of the person; it may well be refused, with reasons."""
-        told = self._ask("AddPicture", pb.AddPictureRequest(session=session, picture=picture))
+    def add(self, session: bytes, picture: bytes, labels: Told = NOTHING) -> Looked:
+        """Shows one picture of the person; it may well be refused, with reasons.
+
+        ``labels`` say what is to be seen in it, by their consent: {"glasses": True, "age": 40}.
+        """
+        request = pb.AddPictureRequest(session=session, picture=picture, labels=_labels(labels))
+        told = self._ask("AddPicture", request)
         return Looked(
             accepted=told.accepted, reasons=tuple(told.reasons), pictures=int(told.pictures)
         )
@@ -172,6 +183,10 @@ class Recognition:
     def relabel(self, person: bytes, label: str) -> None:
         """Puts another word for ``person`` in the place of the one there is."""
         self._ask("Relabel", pb.RelabelRequest(person=person, label=label))
+
+    def set_labels(self, person: bytes, labels: Told) -> None:
+        """Says this of all pictures that are kept of ``person``; nothing: none any more."""
+        self._ask("SetLabels", pb.SetLabelsRequest(person=person, labels=_labels(labels)))
 
     def people(self) -> Iterator[Listed]:
         """Everybody enrolled, by id."""
@@ -271,6 +286,19 @@ def _consent(consent: Consent) -> pb.Consent:
     )
 
 
+def _labels(told: Told) -> pb.Labels:
+    shown = {name: said for name, said in told.items() if name != AGE}
+    if not all(isinstance(said, bool) for said in shown.values()):
+        raise LabelError("a picture shows what is named, or does not: True or False")
+    try:
+        made = pb.Labels(age=told.get(AGE))
+    except (TypeError, ValueError):
+        raise LabelError("an age is in whole years") from None
+    for name, said in shown.items():
+        made.shown.add(name=name, present=bool(said))
+    return made
+
+
 def _identification(told: pb.IdentifyResponse) -> Identification:
     return Identification(
         ticket=told.ticket,
@@ -292,4 +320,9 @@ def _standing(told: pb.ReleaseResponse) -> Standing:
         probes=told.probes,
         changes=tuple((_BANDS[one.active], _BANDS[one.staged], one.probes) for one in told.changes),
         progress=told.progress if told.HasField("progress") else None,
+        active_heads=told.active_heads,
+        staged_heads=told.staged_heads,
+        previous_heads=told.previous_heads,
+        heads=told.heads,
+        kinds=tuple(told.kinds),
     )

@@ -96,6 +96,13 @@ class ForbiddenError(MascaronError):
         self.category = category
 
 
+class LabelError(MascaronError):
+    """Labels that this site does not keep: a name that is not in the vocabulary, an age that
+    nobody has, or a kind that `heads` in policy.toml does not switch on."""
+
+    reason = "LABEL_REFUSED"
+
+
 class QueryError(MascaronError):
     """A query contradicts itself or asks for what cannot be searched; it is never repeated."""
 

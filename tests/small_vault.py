@@ -9,7 +9,8 @@ import numpy as np
 from client.vault.consent import Consent
 from client.vault.core import VaultPlace
 from client.vault.disk import Disk
-from client.vault.identity import PersonId
+from client.vault.identity import PersonId, TemplateId
+from client.vault.labels import Told
 from client.vault.providers import FileKeyProvider
 from client.vault.records import NewTemplate
 from client.vault.store import Vault
@@ -57,13 +58,20 @@ def filled(folder: Path, numbers: Iterable[int]) -> None:
 
 
 def content(vault: Vault, trunk: str = TRUNK) -> dict[bytes, bytes]:
-    """What the vault returns: by template, whose, which numbers, and by what consent."""
+    """What the vault returns: by template, whose, which numbers, by what consent and labels."""
     return {
         bytes(stored.template): bytes(stored.person)
         + stored.feature.tobytes()
         + repr((stored.quality, vault.consent(stored.person), vault.label(stored.person))).encode()
+        + repr(said(vault, stored.person, stored.template)).encode()
         for stored in vault.templates(trunk)
     }
+
+
+def said(vault: Vault, who: PersonId, template: TemplateId) -> Told | None:
+    """The labels of one template."""
+    found = vault.labels.of([who], now=NOW).get(template)
+    return None if found is None else found.table()
 
 
 def enrolled(vault: Vault) -> set[int]:

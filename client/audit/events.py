@@ -28,6 +28,7 @@ class Kind(StrEnum):
     EXPORT = "export"
     RENEW = "renew"
     RELABEL = "relabel"
+    LABELS = "labels"
     LIST = "list"
     ROTATE = "rotate"
     CALIBRATE = "calibrate"

@@ -44,13 +44,18 @@ def erase_people(asking: Asking, persons: Sequence[str], receipt: Path | None) -
 
 
 def export_person(asking: Asking, person: str, to: Path | None) -> dict[str, Any]:
-    """What is held of ``person``. The label is in the file ``to`` (0600) alone."""
+    """What is held of ``person``. Their label, and what is said of their pictures, are in the file
+    ``to`` (0600) and on a terminal alone."""
     with asking.door() as door:
         record = door.export(person_of(person))
     if to is not None:
         storing.replace(to, (json.dumps(record, sort_keys=True, indent=1) + "\n").encode())
+    labels = record.pop("labels", [])
     to_terminal(str(record.pop("label", "")))
-    return {**record, **({} if to is None else {"file": str(to)})}
+    for one in labels:
+        to_terminal(json.dumps(one, sort_keys=True))
+    told = {**record, "labelled": len(labels)}
+    return {**told, **({} if to is None else {"file": str(to)})}
 
 
 def renew_person(asking: Asking, person: str, agreed: Agreed, now: float) -> dict[str, Any]:

@@ -25,6 +25,7 @@ DATA = (
     "templates of faces (biometric data, Article 9), sealed; no picture is kept",
     "purposes, day and end of each consent, and the digest of the words agreed to",
     "the operator's own word for a person, sealed under that person's key",
+    "what was said of pictures (labels), of those who agreed to that, sealed in the same way",
     "audit rows: when what was done, by whom and with which coarse outcome, as keyed digests",
 )
 SECURITY = (
@@ -66,7 +67,7 @@ def report_ropa(home: SiteHome) -> dict[str, Any]:
         "law": "Regulation (EU) 2016/679, Article 30(1)",
         "site": config.name,
         "controller": {key: getattr(controller, key) for key in named},
-        "purposes": list(_purposes(config, rules)),
+        "purposes": list(_purposes(config, rules, policy)),
         "legal_basis": "explicit consent, Article 9(2)(a) and Article 6(1)(a)",
         "consent_texts": [_digest(home, path) for path in controller.consent_texts],
         "people": [PERSONS, SHOWN],
@@ -89,13 +90,16 @@ def _section(home: SiteHome, schema: type[Any], name: str) -> Any:
     return load(schema, home.settings, name) if name in read_toml(home.settings) else schema()
 
 
-def _purposes(config: SiteConfig, rules: DoorRules) -> Iterator[str]:
+def _purposes(config: SiteConfig, rules: DoorRules, policy: SitePolicy | None) -> Iterator[str]:
     if rules.verify:
         yield "verify: whether somebody is who they claim to be"
     if rules.identify:
         yield "identify: who of those enrolled somebody is, or that they are none of them"
     if not config.alone:
         yield "training: a common model is improved by noised sums over people who agreed to it"
+    if policy is not None and policy.heads:
+        kinds = ", ".join(policy.heads)
+        yield f"labels: heads learn {kinds} by such sums, of people who agreed to this as well"
 
 
 def _federation(config: SiteConfig, policy: SitePolicy | None) -> Iterator[str]:

@@ -28,6 +28,7 @@ from common.trust.keys import SigningKey
 
 Clock = Callable[[], float]
 GONE = frozenset({Kind.ERASE, Kind.EXPIRE})
+SAID = frozenset({Kind.RENEW, Kind.LABELS})  # what a person agreed to, or what was said of them
 PAGE = 1000  # rows read at once
 
 
@@ -35,7 +36,8 @@ PAGE = 1000  # rows read at once
 class Restoring:
     """The backup, the file with the private half of its recovery key, and whether people who were
     enrolled since may be lost. ``renewed`` says what to do about who gave another consent since,
-    which the backup does not hold: they are left out, or come back by the older one."""
+    or had other labels, which the backup does not hold: they are left out, or come back by the
+    older ones."""
 
     file: Path
     key: Path
@@ -46,7 +48,7 @@ class Restoring:
 @dataclass(frozen=True, slots=True)
 class _Since:
     """What the log tells of the time after a backup: the newest generation, and the tags of those
-    who gave another consent, or may have."""
+    who gave another consent or had other labels, or may have."""
 
     generation: int
     renewed: frozenset[bytes]
@@ -94,9 +96,10 @@ def restore_vault(home: SiteHome, asked: Restoring, clock: Clock = time.time) ->
         since = _since(log, generation_of(asked.file))
         if since.renewed and asked.losing and asked.renewed is None:
             raise VaultRollbackError(
-                f"{len(since.renewed)} consents were changed since this backup, perhaps to allow "
-                "less: --renewed leave-out brings none of these people back; --renewed older "
-                "brings them back by what they agreed to before, and names them: ask each again"
+                f"the consents or labels of {len(since.renewed)} people were changed since this "
+                "backup, perhaps to allow or to say less: --renewed leave-out brings none of them "
+                "back; --renewed older brings them back by what they agreed to and what was said "
+                "of them before, and names them: ask each again"
             )
         known = Known(
             generation=since.generation,
@@ -133,7 +136,7 @@ def _since(log: AuditLog, generation: int) -> _Since:
             renewed.clear()
         elif event.kind in GONE and done:
             gone = True
-        elif event.kind is Kind.RENEW and done:
+        elif event.kind in SAID and done:
             renewed.add(event.subject)
     if not found:
         raise VaultRollbackError(

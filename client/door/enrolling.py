@@ -1,7 +1,7 @@
 """Enrolment: pictures of one person, each good enough and like the others, by their consent.
 
 Somebody enrolled may come again: for a new trunk, or because faces change. Id, consent and label
-stay; new templates push out the oldest.
+stay; new templates push out the oldest. What is said of a picture is kept with it, of who agreed.
 
 Guarantee: nobody is enrolled without a consent in force, no longer than the site's rule, and three
 good pictures of what looks like one person; all of it is kept, with its row in the log, or nothing.
@@ -9,7 +9,8 @@ Nobody takes an id over: each new picture is at least near to who has it, most a
 is a question with its budget and its row. An id that is nobody's is refused as a stranger is.
 Leaks: to whoever may enrol, one bit a commit: that the person looks like somebody enrolled. Of whom
 is not said. Of somebody who comes again, whether a picture is a no, and at the end whether most are
-a match. Pictures that drift slowly enough change who an id stands for, as faces do.
+a match; and then, where labels came with them, whether they agreed to any. Pictures that drift
+slowly enough change who an id stands for, as faces do.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,9 @@ from client.door.sessions import Session, Sessions
 from client.door.thresholds import Band
 from client.vault.consent import Consent
 from client.vault.identity import PersonId, new_person
+from client.vault.labelling import check_covered
+from client.vault.labels import PURPOSE as LABELS
+from client.vault.labels import Told
 from client.vault.records import NewTemplate, Particulars
 from common.errors import (
     ConsentError,
@@ -71,13 +75,18 @@ class Enrolling:
         Particulars(consent, now, label)  # so that a label that cannot be kept is refused now
         return self.sessions.begin(caller.name, consent, label)
 
-    def look(self, caller: Caller, session: bytes, picture: bytes) -> Looked:
-        """Takes one picture, or says why not; a picture that is refused changes nothing.
+    def look(self, caller: Caller, session: bytes, picture: bytes, told: Told) -> Looked:
+        """Takes one picture and what is ``told`` of it, or says why not; a picture that is refused
+        changes nothing.
 
-        Of somebody who comes again each picture is a question, and raises as ``Claims.asked``.
+        Of somebody who comes again each picture is a question, and raises as ``Claims.asked``. For
+        labels that are not taken raises as ``LabelRules.kept``, and ``ConsentError`` where the
+        consent of a new person does not cover any.
         """
         with self.sessions.using(caller.name, session) as going:
-            taken = len(going.seen)
+            labels, taken = self._parts.labels.kept(told), len(going.seen)
+            if labels is not None and going.consent is not None:
+                check_covered(going.consent, self._parts.clock())
             if taken >= self._parts.rules.most_pictures:
                 return Looked(accepted=False, reasons=(TOO_MANY,), pictures=taken)
             try:
@@ -89,6 +98,7 @@ class Enrolling:
                 reasons = (error.reason.lower(),)
                 return Looked(accepted=False, reasons=reasons, pictures=taken)
             going.seen.append(seen)
+            going.said.append(labels)
             return Looked(accepted=True, reasons=seen.quality.reasons, pictures=taken + 1)
 
     def commit(self, caller: Caller, session: bytes, despite_duplicate: bool) -> Enrolled:
@@ -149,17 +159,22 @@ class Enrolling:
 
     def _commit_again(self, caller: Caller, going: Session, person: PersonId) -> Enrolled:
         """Adds what was shown to somebody's templates. What cannot be told from an error of theirs
-        is refused in the words for a stranger: who was erased, or whose consent ran out."""
+        is refused in the words for a stranger: who was erased, or whose consent ran out.
+        ``ConsentError`` for labels of who did not agree to any."""
         with self._recorder.row(caller, Kind.ENROL) as note:
             note.reference = self._recorder.reference(self._release())
             if not self._claims.all_of(person, [one.features for one in going.seen]):
                 raise _unlike_the_person()
             try:
                 note.subject = self._recorder.subject(person)
-                self._recorder.intend(caller, Kind.ENROL, note.subject)
-                self._refresh(person, going)
+                agreed = self._agreed(person, going)
+                if agreed:
+                    self._recorder.intend(caller, Kind.ENROL, note.subject)
+                    self._refresh(person, going)
             except (UnknownPersonError, ConsentError):
                 raise _unlike_the_person() from None
+            if not agreed:
+                raise ConsentError("they did not agree to labels: leave these out, or ask them")
             self._parts.releases.enrolled(person)
             note.outcome = AGAIN
         going.close()
@@ -170,25 +185,36 @@ class Enrolling:
         if consent is None:
             raise ConsentError("nobody is enrolled without a consent")
         check_term(consent, self._parts.rules, now)
-        with self._templates(going.seen) as templates:
+        with self._templates(going) as templates:
             self._parts.vault.enrol(person, templates, consent, now=now, label=going.label)
+
+    def _agreed(self, person: PersonId, going: Session) -> bool:
+        """Whether what was said of the pictures may be kept. Of a consent that ran out nothing is
+        told: it is, and the vault refuses."""
+        consent, now = self._parts.vault.consent(person), self._parts.clock()
+        if all(said is None for said in going.said):
+            return True
+        return consent.covers(LABELS, now) or not consent.covers(None, now)
 
     def _refresh(self, person: PersonId, going: Session) -> None:
         vault, most = self._parts.vault, self._parts.rules.most_pictures
-        with self._templates(going.seen) as templates:
+        with self._templates(going) as templates:
             vault.refresh(person, templates, most=most, now=self._parts.clock())
 
     @contextmanager
-    def _templates(self, seen: Sequence[Seen]) -> Iterator[list[NewTemplate]]:
-        """What the vault takes of ``seen``, zeroed after the block: by the site's own trunk, and by
-        an older one for as long as it serves."""
+    def _templates(self, going: Session) -> Iterator[list[NewTemplate]]:
+        """What the vault takes of what was seen, zeroed after the block: by the site's own trunk,
+        and by an older one for as long as it serves."""
         with self._parts.releases.taking() as serving:
             kept = {self._parts.eye.trunk.hash, *serving}
             made = [
                 NewTemplate(
-                    trunk=trunk, feature=feature.astype(np.float16), quality=one.quality.score
+                    trunk=trunk,
+                    feature=feature.astype(np.float16),
+                    quality=one.quality.score,
+                    labels=said,
                 )
-                for one in seen
+                for one, said in zip(going.seen, going.said, strict=True)
                 for trunk, feature in one.features.items()
                 if trunk in kept
             ]

@@ -20,8 +20,10 @@ from client.door.sessions import Sessions
 from client.door.steadiness import Steadiness
 from client.vault.consent import Consent
 from client.vault.identity import PersonId
+from client.vault.labels import PURPOSE as LABELS
+from client.vault.labels import Told
 from client.vault.store import Erasure
-from common.errors import UnknownPersonError, WireError
+from common.errors import ConsentError, UnknownPersonError, WireError
 from common.trust.signed import Signed
 
 
@@ -83,6 +85,27 @@ class Keeping:
             note.subject = self._recorder.subject(known)
             self._recorder.intend(caller, Kind.RELABEL, note.subject)
             self._parts.vault.relabel(known, label)
+
+    def set_labels(self, caller: Caller, person: bytes, told: Told) -> None:
+        """Says ``told`` of all pictures that are kept of a person, in place of what was said.
+
+        ``ConsentError``, in the same words, for somebody unknown, erased, whose consent ran out,
+        and who did not agree to labels. For what is not taken raises as ``LabelRules.kept``.
+        """
+        with self._recorder.row(caller, Kind.LABELS) as note:
+            labels, now = self._parts.labels.kept(told), self._parts.clock()
+            known = PersonId(person)
+            try:
+                if known not in self._parts.vault.people(purpose=LABELS, now=now):
+                    raise UnknownPersonError
+                note.subject = self._recorder.subject(known)
+                self._recorder.intend(caller, Kind.LABELS, note.subject)
+                if labels is None:
+                    self._parts.vault.labels.take_away(known)
+                else:
+                    self._parts.vault.labels.put(known, labels, now=now)
+            except (UnknownPersonError, ConsentError):  # also where it happens meanwhile
+                raise ConsentError("nobody of this id agreed to labels") from None
 
     def people(self, caller: Caller, after: bytes, most: int) -> list[Listed]:
         """At most ``most`` people by their ids, from the first behind ``after``."""

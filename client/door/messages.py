@@ -11,6 +11,7 @@ from client.door.standing import ReleaseStatus
 from client.door.thresholds import Band
 from client.vault.consent import Consent
 from client.vault.identity import BYTES, PersonId
+from client.vault.labels import AGE
 from common import wire
 from common.errors import VersionError, WireError
 from common.text.vocabulary import Language
@@ -22,7 +23,8 @@ MOST_LOOKING = 20  # people of one search by how they look
 MOST_QUERY = 400  # characters
 MOST_ERASED = 1_000  # people of one call
 MOST_LISTED, MOST_ROWS = 10_000, 1_000  # of one page
-MOST_LABEL = 64  # characters
+MOST_LABEL = 64  # characters, also of the name of one of
+MOST_LABELS = 64  # of one picture
 
 BANDS = {Band.MATCH: pb.BAND_MATCH, Band.NEAR: pb.BAND_NEAR, Band.NO: pb.BAND_NO}
 STANDINGS = {
@@ -94,6 +96,16 @@ def label_of(text: str) -> str:
     if len(text) > MOST_LABEL or not text.isprintable():
         raise WireError(f"a label is at most {MOST_LABEL} printable characters")
     return text
+
+
+def labels_of(told: pb.Labels) -> dict[str, bool | int]:
+    """What is said of a picture, by name; nobody looked at the names yet."""
+    if len(told.shown) > MOST_LABELS or any(len(one.name) > MOST_LABEL for one in told.shown):
+        raise WireError(f"at most {MOST_LABELS} labels, of names of {MOST_LABEL} characters")
+    shown = {one.name: one.present for one in told.shown}
+    if len(shown) < len(told.shown) or AGE in shown:
+        raise WireError("a label is said twice, or an age is no number of years")
+    return {**shown, **({AGE: told.age} if told.HasField("age") else {})}
 
 
 def target_of(fmr: float, fpir: float) -> Target | None:
@@ -193,6 +205,11 @@ def standing(status: ReleaseStatus) -> pb.ReleaseResponse:
         probes=status.probes,
         progress=status.progress,
         staged_calibrated=status.staged_calibrated,
+        active_heads=status.active_heads or "",
+        staged_heads=status.staged_heads or "",
+        previous_heads=status.previous_heads or "",
+        heads=status.heads or "",
+        kinds=status.kinds,
     )
     for active, staged, probes in status.changes:
         answer.changes.add(active=BANDS[active], staged=BANDS[staged], probes=probes)

@@ -60,7 +60,7 @@ class RecognitionService(rpc.RecognitionServicer):
         self, caller: Caller, request: pb.AddPictureRequest
     ) -> pb.AddPictureResponse:
         session, picture = m.handle_of(request.session), m.picture_of(request.picture)
-        looked = self._reception.look(caller, session, picture)
+        looked = self._reception.look(caller, session, picture, m.labels_of(request.labels))
         return pb.AddPictureResponse(
             accepted=looked.accepted, reasons=looked.reasons, pictures=looked.pictures
         )
@@ -147,6 +147,14 @@ class RecognitionService(rpc.RecognitionServicer):
         person, label = m.person_of(request.person), m.label_of(request.label)
         self._reception.relabel(caller, person, label)
         return pb.RelabelResponse()
+
+    @_asked
+    def SetLabels(  # noqa: N802
+        self, caller: Caller, request: pb.SetLabelsRequest
+    ) -> pb.SetLabelsResponse:
+        person, told = m.person_of(request.person), m.labels_of(request.labels)
+        self._reception.set_labels(caller, person, told)
+        return pb.SetLabelsResponse()
 
     @_asked
     def List(self, caller: Caller, request: pb.ListRequest) -> pb.ListResponse:  # noqa: N802

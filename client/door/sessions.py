@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from client.door.eye import Seen
 from client.vault.consent import Consent
 from client.vault.identity import BYTES, PersonId, Random
+from client.vault.labels import Labels
 from common.errors import BusyError, OpenLimitError, SessionError
 
 LIFE = 600.0  # seconds
@@ -31,6 +32,7 @@ class Session:
     person: PersonId | None
     began: float
     seen: list[Seen] = field(default_factory=list)
+    said: list[Labels | None] = field(default_factory=list)  # of what was seen, one by one
     closed: bool = False
     busy: threading.Lock = field(default_factory=threading.Lock)
 
@@ -39,14 +41,16 @@ class Session:
         return not self.closed and self.began <= now < self.began + LIFE
 
     def wipe(self) -> None:
-        """Zeroes what was seen."""
+        """Zeroes what was seen, and forgets what was said of it."""
         for one in self.seen:
             one.wipe()
+        self.said = [None] * len(self.said)
 
     def close(self) -> None:
         """Zeroes and forgets what was seen."""
         self.wipe()
         self.seen.clear()
+        self.said.clear()
         self.label, self.closed = "", True
 
 

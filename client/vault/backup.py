@@ -18,8 +18,9 @@ from client.vault.handles import DataKey, framed
 from client.vault.identity import PersonId
 from client.vault.keyring import Held, Keyring
 from client.vault.providers import KeyProvider
+from client.vault.schema import COLUMNS
 from client.vault.store import Vault
-from client.vault.tables import COLUMNS, Head, Row, Tables, tombstone
+from client.vault.tables import Head, Row, Tables, tombstone
 from common.errors import VaultError, VaultRollbackError
 
 MAGIC = b"mascaron vault backup 1\n"
@@ -134,7 +135,7 @@ def _forget(
     for person, key in list(keys.items()):
         if tombstone(site, person) in dead or known.left_out(key):
             keys.pop(person).wipe()
-    for table in ("person", "template"):
+    for table in ("person", "template", "labels"):
         rows[table] = [row for row in rows[table] if row[0] in keys]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from common.errors import ConsentError, VaultError
 
-PURPOSES = frozenset({"verify", "identify", "training", "text"})
+PURPOSES = frozenset({"verify", "identify", "training", "text", "labels"})
 _HASH = re.compile(r"[0-9a-f]{64}")
 _LATEST = 253_402_300_800.0  # the year 10,000: beyond any term that a person can agree to
 

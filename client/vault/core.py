@@ -15,6 +15,7 @@ from client.vault.disk import DISK, Disk
 from client.vault.handles import DataKey
 from client.vault.identity import PersonId, Random, TemplateId, new_template
 from client.vault.keyring import Keyring
+from client.vault.labels import Labels, about_labels, open_labels, seal_labels
 from client.vault.providers import KeyProvider
 from client.vault.records import (
     About,
@@ -128,12 +129,35 @@ class Core:
     def insert_template(
         self, key: DataKey, person: PersonId, template: NewTemplate, row: int
     ) -> TemplateId:
-        """The row of a template; inside a change."""
+        """The row of a template, and of its labels if it has some; inside a change."""
         made, trunk = new_template(self.place.random), trunk_bytes(template.trunk)
         columns = (person, made, trunk, template.feature.size, row)
         sealed = seal_feature(key, template.feature, template.quality, self._about(columns))
         self.tables.insert("template", (*columns, sealed))
+        if template.labels is not None:
+            self.insert_labels(key, person, made, template.labels)
         return made
+
+    def delete_template(self, person: PersonId, template: TemplateId) -> None:
+        """A template goes, and what was said of its picture; inside a change."""
+        self.tables.delete("labels", person, template)
+        self.tables.delete("template", person, template)
+
+    def insert_labels(
+        self, key: DataKey, person: PersonId, template: TemplateId, labels: Labels
+    ) -> None:
+        """What is said of one template's picture, of which nothing is yet; inside a change."""
+        sealed = seal_labels(key, labels, about_labels(self.place.site, person, template))
+        self.tables.insert("labels", (person, template, sealed))
+
+    def labels(self, person: PersonId) -> dict[TemplateId, Labels]:
+        """What is said of a person's templates, where anything is."""
+        rows = self.tables.select("labels", person)
+        key, site = self.keyring.key(person), self.place.site
+        return {
+            TemplateId(row[1]): open_labels(key, row[2], about_labels(site, person, row[1]))
+            for row in rows
+        }
 
     def opened(self, rows: list[Row], trunk: bytes) -> list[Stored]:
         """Those of ``rows`` that are of ``trunk``; sorted by person, so each key is unwrapped

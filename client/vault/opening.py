@@ -17,6 +17,7 @@ def agree(tables: Tables, keyring: Keyring, site: str) -> None:
     if tables.empty:
         _begin(tables, keyring)
         return
+    tables.upgrade()
     tables.verify()
     reached, seen, intent = tables.head.generation, keyring.generation, keyring.intent
     if reached < seen or intent.generation > reached + 1:
@@ -30,7 +31,7 @@ def agree(tables: Tables, keyring: Keyring, site: str) -> None:
     elif keyring.people() != tables.people() or keyring.epoch != tables.head.epoch:
         raise VaultRollbackError("the vault's keyring and its database are of different days")
     elif reached == seen + 1:
-        tables.clean()
+        tables.rebuild()  # it may have been what has to be gone from every page
         keyring.settle(reached)
 
 
@@ -40,6 +41,7 @@ def drop(tables: Tables, keyring: Keyring, site: str, persons: Collection[Person
     with tables.change(epoch):
         tables.insert("tombstone", (epoch, b""))  # that there was such an epoch
         for person in persons:
+            tables.delete("labels", person)
             tables.delete("template", person)
             if tables.delete("person", person):
                 tables.insert("tombstone", (epoch, tombstone(site, person)))

@@ -14,6 +14,7 @@ from client.vault import consent as consents
 from client.vault.consent import Consent
 from client.vault.handles import DataKey, framed, heading
 from client.vault.identity import BYTES, PersonId, TemplateId
+from client.vault.labels import Labels
 from common.errors import ModelError, VaultError
 
 SCHEMA = 1
@@ -27,7 +28,8 @@ Feature = NDArray[np.float16]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewTemplate:
-    """One picture's feature (D,), not sealed yet. ``trunk`` is the SHA-256 of who made it.
+    """One picture's feature (D,), not sealed yet. ``trunk`` is the SHA-256 of who made it, and
+    ``labels`` what is said of the picture, if anything is.
 
     ``ModelError`` unless it is finite, float16, of 1 to 2,048 numbers, and quality is in [0, 1].
     """
@@ -35,6 +37,7 @@ class NewTemplate:
     trunk: str
     feature: Feature = field(repr=False)
     quality: float = 1.0
+    labels: Labels | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         feature = self.feature

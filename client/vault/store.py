@@ -11,11 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from client.vault import opening
+from client.vault.access import record_of
 from client.vault.consent import Consent
 from client.vault.core import Core, VaultPlace, ours
 from client.vault.handles import DataKey
 from client.vault.identity import BYTES, PersonId, TemplateId
 from client.vault.keyring import Keyring
+from client.vault.labelling import Labelling, check_covered
+from client.vault.labels import PURPOSE as LABELS
 from client.vault.loading import Loaded, Loading
 from client.vault.records import NewTemplate, Particulars, Stored, trunk_bytes
 from client.vault.tables import Row, tombstone
@@ -70,6 +73,7 @@ class Vault:
         ``VaultRollbackError``.
         """
         self._core = Core(place)
+        self.labels = Labelling(self._core)
 
     @classmethod
     def create(cls, place: VaultPlace) -> "Vault":
@@ -112,14 +116,15 @@ class Vault:
         """Enrols all of ``batch`` in one change: all of them, or none.
 
         The keyring is written whole, so a hundred in one change cost little more than one.
-        ``ConsentError`` for anybody without a consent in force at ``now``, ``ModelError`` without
-        templates, ``DuplicatePersonError`` for an id that is or was in use.
+        ``ConsentError`` for anybody without a consent in force at ``now``, or with labels that it
+        does not cover, ``ModelError`` without templates, ``DuplicatePersonError`` for an id that is
+        or was in use.
         """
         core, persons = self._core, [one.person for one in batch]
         with core.guard():
             self._check_new(persons)
             for one in batch:
-                _check_consent(one.consent, now)
+                _check_consent(one.consent, now, one.templates)
                 if not one.templates:
                     raise ModelError("a person is enrolled by one template or more")
             known = [Particulars(one.consent, now, one.label) for one in batch]
@@ -133,8 +138,11 @@ class Vault:
                 core.settle()
 
     def add(self, person: PersonId, template: NewTemplate) -> TemplateId:
-        """One template more of somebody enrolled."""
+        """One template more of somebody enrolled; ``ConsentError`` for one with labels, for which
+        ``refresh`` looks at the consent."""
         core = self._core
+        if template.labels is not None:
+            raise ConsentError("labels are taken where the consent is looked at")
         with core.guard():
             key = core.keyring.key(person)
             last = max((row[4] for row in core.tables.select("template", person)), default=-1)
@@ -156,7 +164,7 @@ class Vault:
                 raise UnknownPersonError("there is no such template")
             with core.changing():
                 with core.tables.change(core.keyring.epoch):
-                    core.tables.delete("template", person, template)
+                    core.delete_template(person, template)
                 core.tables.clean()
                 core.settle()
 
@@ -172,7 +180,7 @@ class Vault:
         core = self._core
         with core.guard():
             key = core.keyring.key(person)
-            _check_consent(core.particulars(person).consent, now)
+            _check_consent(core.particulars(person).consent, now, templates)
             coming = Counter(trunk_bytes(one.trunk) for one in templates)
             if not coming or max(coming.values()) > most:
                 raise ModelError(f"a person shows one picture or more, and {most} at most")
@@ -182,7 +190,7 @@ class Vault:
             with core.changing():
                 with core.tables.change(core.keyring.epoch):
                     for old in gone:
-                        core.tables.delete("template", person, old)
+                        core.delete_template(person, old)
                     for number, template in enumerate(templates, last + 1):
                         core.insert_template(key, person, template, number)
                 if gone:
@@ -205,7 +213,7 @@ class Vault:
             with core.changing():
                 with core.tables.change(core.keyring.epoch):
                     for person, template in gone:
-                        core.tables.delete("template", person, template)
+                        core.delete_template(person, template)
                 core.tables.rebuild()
                 core.settle()
 
@@ -254,7 +262,10 @@ class Vault:
             return self._core.particulars(person).label
 
     def renew(self, person: PersonId, consent: Consent, *, now: float) -> None:
-        """Puts another consent in the place of the one there is."""
+        """Puts another consent in the place of the one there is.
+
+        Where it does not cover labels, they are gone, and their bytes from the files.
+        """
         _check_consent(consent, now)
         with self._core.guard():
             self._rewrite(person, replace(self._core.particulars(person), consent=consent))
@@ -276,19 +287,7 @@ class Vault:
 
     def export(self, person: PersonId) -> dict[str, Any]:
         """What is held of a person, for them to read. No feature: that is a face, not a record."""
-        with self._core.guard():
-            known = self._core.particulars(person)
-            rows = self._core.tables.select("template", person)
-        return {
-            "purposes": sorted(known.consent.purposes),
-            "text_hash": known.consent.text_hash,
-            "given": known.consent.given,
-            "expires": known.consent.expires,
-            "enrolled": known.enrolled,
-            "label": known.label,
-            "templates": len(rows),
-            "trunks": sorted({row[2].hex() for row in rows}),
-        }
+        return record_of(self._core, person)
 
     def rotate(self, now: float) -> Erasure:
         """The next epoch, with everybody in it."""
@@ -352,7 +351,9 @@ class Vault:
         with core.changing():
             with core.tables.change(core.keyring.epoch):
                 core.replace_person(key, person, known)
-            core.tables.clean()
+                covered = LABELS in known.consent.purposes
+                gone = 0 if covered else core.tables.delete("labels", person)
+            (core.tables.rebuild if gone else core.tables.clean)()
             core.settle()
 
     def _check_new(self, persons: list[PersonId]) -> None:
@@ -371,11 +372,13 @@ def tag_by(key: DataKey, message: bytes) -> bytes:
     return key.derive("subject").tag(message)
 
 
-def _check_consent(consent: Consent, now: float) -> None:
+def _check_consent(consent: Consent, now: float, templates: Sequence[NewTemplate] = ()) -> None:
     if not isinstance(consent, Consent) or now < consent.given:
         raise ConsentError("nobody is enrolled without a consent that was given before")
     if now >= consent.expires:
         raise ConsentExpiredError("the consent has run out: ask for another")
+    if any(one.labels is not None for one in templates):
+        check_covered(consent, now)
 
 
 def _oldest(rows: Sequence[Row], most: int, coming: Mapping[bytes, int]) -> list[TemplateId]:

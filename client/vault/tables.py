@@ -14,24 +14,9 @@ from typing import Any
 
 from client.vault.handles import DataKey, framed
 from client.vault.identity import BYTES, PersonId
+from client.vault.schema import COLUMNS, IDS, KEYS, SCHEMA, SINCE, VERSION, statement
 from common.errors import DeploymentError, VaultError
 
-VERSION = 1
-SCHEMA = (
-    "CREATE TABLE head (place INTEGER PRIMARY KEY CHECK (place = 0), sealed BLOB NOT NULL) STRICT",
-    "CREATE TABLE person (person BLOB PRIMARY KEY, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID",
-    "CREATE TABLE template (person BLOB NOT NULL REFERENCES person, template BLOB NOT NULL, "
-    "trunk BLOB NOT NULL, dim INTEGER NOT NULL, row INTEGER NOT NULL, sealed BLOB NOT NULL, "
-    "PRIMARY KEY (person, template)) STRICT, WITHOUT ROWID",
-    "CREATE TABLE tombstone (epoch INTEGER NOT NULL, digest BLOB NOT NULL, "
-    "PRIMARY KEY (epoch, digest)) STRICT, WITHOUT ROWID",
-)
-COLUMNS = {
-    "person": ("person", "sealed"),
-    "template": ("person", "template", "trunk", "dim", "row", "sealed"),
-    "tombstone": ("epoch", "digest"),
-}
-_KEYS = {"person": 1, "template": 2, "tombstone": 2}  # columns of the primary key
 _SETTINGS = (
     ("page_size", 16384, None),
     ("journal_mode", "WAL", b"wal"),
@@ -62,12 +47,12 @@ class Tables:
     """Reads and writes rows; every change moves the head along in the same transaction.
 
     Guarantee: ``verify`` returns only if the rows are those of the head, bit by bit.
-    Leaks: to who reads the file, how many people and templates there are, of which trunks.
+    Leaks: to who reads the file, how many people and templates there are, of which trunks, and of
+    how many of them labels are kept.
     """
 
     def __init__(self, database: sqlite3.Connection, site: str, key: DataKey) -> None:
-        self._database = database
-        self._about = framed("head", VERSION, site)
+        self._database, self._site = database, site
         self._head_key, self._row_key = key.derive("head"), key.derive("rows")
         self.head = Head(0, 0, 0)
         database.text_factory = bytes  # a flipped bit may make text that is none
@@ -93,21 +78,44 @@ class Tables:
                     self.insert(table, row)
             self._write_head()
 
+    def upgrade(self) -> None:
+        """Makes a database of an earlier version one of today's: whole, or not at all.
+
+        ``VaultError`` unless it is as its last change left it. Its rows stay, and its generation.
+        """
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        if version not in range(1, VERSION):
+            return
+        self._verify(version)
+        with self._transaction():
+            for name, since in SINCE.items():
+                if since > version:
+                    self._database.execute(statement(name))
+            self._database.execute(f"PRAGMA user_version = {VERSION}")
+            self._write_head()
+
     def verify(self) -> None:
         """Reads everything; ``VaultError`` unless all is as the last change left it."""
         if self._database.execute("PRAGMA user_version").fetchone() != (VERSION,):
             raise VaultError("the vault's database is of another version")
+        self._verify(VERSION)
+
+    def _verify(self, version: int) -> None:
         if self._database.execute("PRAGMA quick_check(1)").fetchall() != [(b"ok",)]:
             raise VaultError("the pages of the vault's database were altered")
+        later = {name for name, since in SINCE.items() if since > version}
+        schema = set(SCHEMA) - {statement(name) for name in later}
         known = self._database.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL")
-        if sorted(known.fetchall()) != sorted((line.encode(),) for line in SCHEMA):
+        if sorted(known.fetchall()) != sorted((line.encode(),) for line in schema):
             raise VaultError("the tables of the vault were altered")
         sealed = self._database.execute("SELECT sealed FROM head").fetchall()
         if len(sealed) != 1 or not isinstance(sealed[0][0], bytes):
             raise VaultError("the vault's head is missing")
-        generation, epoch, total = _HEAD.unpack(self._head_key.open(sealed[0][0], self._about))
+        opened = self._head_key.open(sealed[0][0], self._about(version))
+        generation, epoch, total = _HEAD.unpack(opened)
         self.head = Head(generation, epoch, int.from_bytes(total, "big"))
-        found = sum(self._leaf(table, row) for table in COLUMNS for row in self._ordered(table))
+        tables = COLUMNS.keys() - later
+        found = sum(self._leaf(table, row) for table in tables for row in self._ordered(table))
         if found % _MODULUS != self.head.total:
             raise VaultError("rows of the vault were altered, moved, added or taken away")
 
@@ -154,7 +162,7 @@ class Tables:
 
     def page(self, table: str, after: tuple[bytes, ...], size: int) -> list[Row]:
         """The next ``size`` rows in the order of their keys."""
-        names = COLUMNS[table][: _KEYS[table]]
+        names = COLUMNS[table][: KEYS[table]]
         where = f"({', '.join(names)}) > ({', '.join('?' * len(names))})" if after else "TRUE"
         query = (
             f"SELECT {', '.join(COLUMNS[table])} FROM {table} "  # noqa: S608
@@ -216,7 +224,7 @@ class Tables:
     def _ordered(self, table: str) -> Iterator[Row]:
         """Every row, each key above the one before: what a search finds is what a reading does."""
         last: Row = ()
-        size = _KEYS[table]
+        size = KEYS[table]
         columns, order = ", ".join(COLUMNS[table]), ", ".join(COLUMNS[table][:size])
         for row in self._database.execute(f"SELECT {columns} FROM {table} ORDER BY {order}"):  # noqa: S608
             key = row[:size]
@@ -231,7 +239,7 @@ class Tables:
             type(part) is bytes or (type(part) is int and 0 <= part < 2**63) for part in row
         ):
             raise VaultError("a row of the vault has a value of another kind")
-        ids = row[:2] if table == "template" else row[:1] if table == "person" else ()
+        ids = row[: IDS.get(table, 0)]
         if any(type(part) is not bytes or len(part) != BYTES for part in ids):
             raise VaultError("a row of the vault is nobody's")
         return int.from_bytes(self._row_key.tag(framed(table, *row)), "big")
@@ -243,8 +251,11 @@ class Tables:
     def _write_head(self) -> None:
         head = self.head
         plain = _HEAD.pack(head.generation, head.epoch, head.total.to_bytes(32, "big"))
-        sealed = self._head_key.seal(plain, self._about)
+        sealed = self._head_key.seal(plain, self._about(VERSION))
         self._database.execute("INSERT OR REPLACE INTO head VALUES (0, ?)", (sealed,))
+
+    def _about(self, version: int) -> bytes:
+        return framed("head", version, self._site)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ Leaks: the file holds people's names; errors name lines and columns only.
 
 import csv
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,13 +47,16 @@ def read_labels(folder: Path, pictures: Sequence[str]) -> Labels | None:
     ``DataSetError`` if a picture has no line, or a line cannot be understood.
     """
     path = folder / FILE
+    return read_labels_file(path, pictures) if os.path.lexists(path) else None
+
+
+def read_labels_file(path: Path, pictures: Sequence[str]) -> Labels:
+    """What the file at ``path`` says of ``pictures``; ``DataSetError`` as above, or without it."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = csv.DictReader(file, strict=True)
             rows: list[_Row] = list(lines)
             columns = list(lines.fieldnames or ())
-    except FileNotFoundError:
-        return None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataSetError(f"{path}: cannot be read ({type(error).__name__})") from None
     try:

@@ -73,16 +73,34 @@ class BeginEnrolResponse(_message.Message):
     def __init__(self, session: _Optional[bytes] = ...) -> None: ...
 
 class AddPictureRequest(_message.Message):
-    __slots__ = ("protocol", "session", "picture", "request")
+    __slots__ = ("protocol", "session", "picture", "labels", "request")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     PICTURE_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     protocol: int
     session: bytes
     picture: bytes
+    labels: Labels
     request: str
-    def __init__(self, protocol: _Optional[int] = ..., session: _Optional[bytes] = ..., picture: _Optional[bytes] = ..., request: _Optional[str] = ...) -> None: ...
+    def __init__(self, protocol: _Optional[int] = ..., session: _Optional[bytes] = ..., picture: _Optional[bytes] = ..., labels: _Optional[_Union[Labels, _Mapping]] = ..., request: _Optional[str] = ...) -> None: ...
+
+class Labels(_message.Message):
+    __slots__ = ("shown", "age")
+    SHOWN_FIELD_NUMBER: _ClassVar[int]
+    AGE_FIELD_NUMBER: _ClassVar[int]
+    shown: _containers.RepeatedCompositeFieldContainer[Label]
+    age: int
+    def __init__(self, shown: _Optional[_Iterable[_Union[Label, _Mapping]]] = ..., age: _Optional[int] = ...) -> None: ...
+
+class Label(_message.Message):
+    __slots__ = ("name", "present")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PRESENT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    present: bool
+    def __init__(self, name: _Optional[str] = ..., present: _Optional[bool] = ...) -> None: ...
 
 class AddPictureResponse(_message.Message):
     __slots__ = ("accepted", "reasons", "pictures")
@@ -318,6 +336,22 @@ class RelabelResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class SetLabelsRequest(_message.Message):
+    __slots__ = ("protocol", "person", "labels", "request")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    PERSON_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    person: bytes
+    labels: Labels
+    request: str
+    def __init__(self, protocol: _Optional[int] = ..., person: _Optional[bytes] = ..., labels: _Optional[_Union[Labels, _Mapping]] = ..., request: _Optional[str] = ...) -> None: ...
+
+class SetLabelsResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class ListRequest(_message.Message):
     __slots__ = ("protocol", "after", "most", "request")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
@@ -405,7 +439,7 @@ class Change(_message.Message):
     def __init__(self, active: _Optional[_Union[Band, str]] = ..., staged: _Optional[_Union[Band, str]] = ..., probes: _Optional[int] = ...) -> None: ...
 
 class ReleaseResponse(_message.Message):
-    __slots__ = ("active", "staged", "previous", "calibrated", "outgrown", "alike", "probes", "progress", "staged_calibrated", "changes")
+    __slots__ = ("active", "staged", "previous", "calibrated", "outgrown", "alike", "probes", "progress", "staged_calibrated", "changes", "active_heads", "staged_heads", "previous_heads", "heads", "kinds")
     ACTIVE_FIELD_NUMBER: _ClassVar[int]
     STAGED_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_FIELD_NUMBER: _ClassVar[int]
@@ -416,6 +450,11 @@ class ReleaseResponse(_message.Message):
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     STAGED_CALIBRATED_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_HEADS_FIELD_NUMBER: _ClassVar[int]
+    STAGED_HEADS_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_HEADS_FIELD_NUMBER: _ClassVar[int]
+    HEADS_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
     active: str
     staged: str
     previous: str
@@ -426,7 +465,12 @@ class ReleaseResponse(_message.Message):
     progress: float
     staged_calibrated: bool
     changes: _containers.RepeatedCompositeFieldContainer[Change]
-    def __init__(self, active: _Optional[str] = ..., staged: _Optional[str] = ..., previous: _Optional[str] = ..., calibrated: _Optional[bool] = ..., outgrown: _Optional[bool] = ..., alike: _Optional[float] = ..., probes: _Optional[int] = ..., progress: _Optional[float] = ..., staged_calibrated: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ...) -> None: ...
+    active_heads: str
+    staged_heads: str
+    previous_heads: str
+    heads: str
+    kinds: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, active: _Optional[str] = ..., staged: _Optional[str] = ..., previous: _Optional[str] = ..., calibrated: _Optional[bool] = ..., outgrown: _Optional[bool] = ..., alike: _Optional[float] = ..., probes: _Optional[int] = ..., progress: _Optional[float] = ..., staged_calibrated: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., active_heads: _Optional[str] = ..., staged_heads: _Optional[str] = ..., previous_heads: _Optional[str] = ..., heads: _Optional[str] = ..., kinds: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AuditHeadRequest(_message.Message):
     __slots__ = ("protocol", "request")

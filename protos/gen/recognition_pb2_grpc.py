@@ -109,6 +109,11 @@ class RecognitionStub:
                 request_serializer=protos_dot_gen_dot_recognition__pb2.RelabelRequest.SerializeToString,
                 response_deserializer=protos_dot_gen_dot_recognition__pb2.RelabelResponse.FromString,
                 _registered_method=True)
+        self.SetLabels = channel.unary_unary(
+                '/mascaron.recognition.v1.Recognition/SetLabels',
+                request_serializer=protos_dot_gen_dot_recognition__pb2.SetLabelsRequest.SerializeToString,
+                response_deserializer=protos_dot_gen_dot_recognition__pb2.SetLabelsResponse.FromString,
+                _registered_method=True)
         self.List = channel.unary_unary(
                 '/mascaron.recognition.v1.Recognition/List',
                 request_serializer=protos_dot_gen_dot_recognition__pb2.ListRequest.SerializeToString,
@@ -275,6 +280,13 @@ class RecognitionServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetLabels(self, request, context):
+        """What is said of all pictures of a person, in the place of what was said: by their consent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def List(self, request, context):
         """Who is enrolled.
         """
@@ -430,6 +442,11 @@ def add_RecognitionServicer_to_server(servicer, server):
                     servicer.Relabel,
                     request_deserializer=protos_dot_gen_dot_recognition__pb2.RelabelRequest.FromString,
                     response_serializer=protos_dot_gen_dot_recognition__pb2.RelabelResponse.SerializeToString,
+            ),
+            'SetLabels': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetLabels,
+                    request_deserializer=protos_dot_gen_dot_recognition__pb2.SetLabelsRequest.FromString,
+                    response_serializer=protos_dot_gen_dot_recognition__pb2.SetLabelsResponse.SerializeToString,
             ),
             'List': grpc.unary_unary_rpc_method_handler(
                     servicer.List,
@@ -892,6 +909,33 @@ class Recognition:
             '/mascaron.recognition.v1.Recognition/Relabel',
             protos_dot_gen_dot_recognition__pb2.RelabelRequest.SerializeToString,
             protos_dot_gen_dot_recognition__pb2.RelabelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mascaron.recognition.v1.Recognition/SetLabels',
+            protos_dot_gen_dot_recognition__pb2.SetLabelsRequest.SerializeToString,
+            protos_dot_gen_dot_recognition__pb2.SetLabelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

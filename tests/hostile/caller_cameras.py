@@ -45,6 +45,7 @@ def everything(site: Doorstep) -> dict[str, dict[str, object]]:
         "Export": {"person": person},
         "Renew": {"person": person, "consent": consent},
         "Relabel": {"person": person, "label": "x"},
+        "SetLabels": {"person": person, "labels": pb.Labels(age=40)},
         "List": {"most": 10_000},
         "Calibrate": {"fmr": 0.25, "fpir": 0.25},
         "StageRelease": {"tail": tail_bytes(tail, trunk.hash)},

@@ -1,6 +1,7 @@
 """Ideas of who may enrol: labels that move a terminal, consents of no end, others' sessions."""
 
 import math
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -78,6 +79,50 @@ def writes_a_consent_that_is_none(site: Doorstep, haul: Haul) -> None:
         for words in bent:
             assert enroller("BeginEnrol", consent=agreed(**words)) is None, words
         assert enroller("BeginEnrol") is None
+
+
+@attack("TOPIC_FORBIDDEN", "LABEL_REFUSED", "INVALID_REQUEST")
+def says_of_people_what_is_never_said(site: Doorstep, haul: Haul) -> None:
+    """In a picture's labels and in somebody's; the answer repeats none of it."""
+    forbidden = ("skin_tone", "sk\u200bin t\u2060one", "\uff33kin-tone", "\u75be\u75c5", "gay")
+    bent = (
+        *([pb.Label(name=name, present=True)] for name in forbidden),
+        *([pb.Label(name=name)] for name in ("hat", "nonsense", "", "\x1b[2J", "hat\u202e")),
+        [pb.Label(name="x" * 65)],
+        [pb.Label(name="x" * 50_000)],
+        [pb.Label(name=f"hat{n}") for n in range(65)],
+        [pb.Label(name="hat"), pb.Label(name="hat", present=True)],
+        [pb.Label(name="age", present=True)],
+    )
+    with mouth(site, haul, "enroller") as enroller:
+        session = begun(enroller, consent=agreed(purposes=["verify", "labels"]))
+        for shown in bent:
+            labels = pb.Labels(shown=shown)
+            assert enroller("SetLabels", person=site.people[0], labels=labels) is None
+            words = {"session": session, "picture": site.picture(PEOPLE), "labels": labels}
+            assert enroller("AddPicture", **words) is None
+        assert enroller("SetLabels", person=site.people[0], labels=pb.Labels(age=2**32 - 1)) is None
+        enroller("AbortEnrol", session=session)
+    said = b"\n".join(haul.content)
+    assert not any(name.encode() in said for name in (*forbidden, "nonsense"))
+
+
+@attack("CONSENT_MISSING", "INVALID_REQUEST")
+def looks_for_people_by_taking_their_labels_away(site: Doorstep, haul: Haul) -> None:
+    """Who is here and did not agree, and who never was, are refused in the same bytes."""
+    told = []
+    with mouth(site, haul, "enroller") as enroller:
+        for person in (*site.people, bytes(range(16)), bytes(16)):
+            before = len(haul.content)
+            assert enroller("SetLabels", person=person, labels=pb.Labels()) is None
+            told.append(tuple(haul.content[before:]))
+        assert enroller("SetLabels", person=b"short") is None
+    assert len({_timeless(answer) for answer in told}) == 1
+
+
+def _timeless(answer: tuple[bytes, ...]) -> bytes:
+    """What was told, without the moment at which this side heard it."""
+    return re.sub(rb"created_time:.*?[,}]", b"", b"".join(answer))
 
 
 @attack("SESSION_UNKNOWN", "INVALID_REQUEST")

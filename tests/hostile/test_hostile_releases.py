@@ -24,8 +24,9 @@ from common.evidence.history import History
 from common.models.tail_file import tail_bytes
 from common.trust.keys import SigningKey
 from server.release.registry import Registry
+from tests.small_headed import heads_of
 from tests.small_reception import Site
-from tests.small_releases import tail_of
+from tests.small_releases import DIM, tail_of
 from tests.small_vault import TRUNK
 from tests.vouched_site import Vouched, biased
 
@@ -203,7 +204,7 @@ def test_bytes_of_another_release_or_of_none_are_not_kept(vouched: Vouched) -> N
 def test_any_altered_byte_of_a_release_is_noticed_on_the_way_and_at_the_door(
     vouched: Vouched, operator: Recognition
 ) -> None:
-    made = vouched.promote(2)
+    made = vouched.promote(2, heads_of(2, trunk=TRUNK, width=DIM))
     vouched.fetch()
     content, draw = made.to_bytes(), np.random.default_rng(1)
     for _ in range(FLIPS):
@@ -212,7 +213,8 @@ def test_any_altered_byte_of_a_release_is_noticed_on_the_way_and_at_the_door(
         told = reason(lambda spoilt=spoilt: operator.stage_signed(bytes(spoilt)))
         assert told in ("RELEASE_REFUSED", "RELEASE_NOT_DUE", "SIGNATURE_INVALID")
     assert operator.status().staged == ""
-    assert operator.stage_signed(content).staged == tail_of(2).hash
+    staged = operator.stage_signed(content)
+    assert (staged.staged, staged.staged_heads) == (tail_of(2).hash, made.heads_file)
 
 
 def test_an_older_release_that_was_signed_is_not_staged_again(

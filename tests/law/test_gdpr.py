@@ -34,6 +34,7 @@ from common.errors import (
     VaultError,
     VaultRollbackError,
 )
+from tests.small_labels import ALL_KINDS, lies_in, sealed_labels
 from tests.small_reception import ANYTHING, Site, caller, enrol, picture
 from tests.small_releases import DIM, feature
 from tests.small_vault import LATER, NOW, TRUNK, consent, files, person, place, windows
@@ -44,7 +45,12 @@ DAY = 86_400.0
 def trained_on(site: Site, run: str) -> VaultPeople:
     """The people of ``site`` as a run of its federation sees them."""
     where = RunsPlace(
-        folder=site.folder / "runs", vault=site.vault, trunk=TRUNK, dim=DIM, clock=site.clock
+        folder=site.folder / "runs",
+        vault=site.vault,
+        trunk=TRUNK,
+        dim=DIM,
+        clock=site.clock,
+        allows=ALL_KINDS.allows_label,
     )
     people = VaultPeople(where)
     people.begin(run)
@@ -147,6 +153,25 @@ def test_article_7_3_a_withdrawal_holds_from_the_next_question_and_the_next_roun
     assert len(people.of("r")) == before - 1
 
 
+def test_article_7_3_what_was_said_of_somebody_goes_with_their_consent_to_it(site: Site) -> None:
+    site.reception.renew(ANYTHING, person(3), consent("training", "labels"))
+    site.reception.set_labels(ANYTHING, person(3), {"hat": True, "age": 41})
+    people = trained_on(site, "r")
+    assert sum(people.of("r").labels(n) is not None for n in range(len(people.of("r")))) == 12
+    kept = sealed_labels(site.vault, person(3))
+    assert kept and lies_in(site.folder, kept)
+    site.reception.renew(ANYTHING, person(3), consent("training"))
+    assert people.of("r").labels(0) is None
+    assert not lies_in(site.folder, kept)
+
+
+def test_article_9_2_a_nothing_is_said_of_who_did_not_agree_to_that(site: Site) -> None:
+    for who in (person(3), person(700)):
+        with pytest.raises(ConsentError):
+            site.reception.set_labels(ANYTHING, who, {"hat": True})
+    assert not site.vault._core.tables.select("labels")
+
+
 # Articles 15 and 20: access, and a copy that a machine reads.
 
 
@@ -157,6 +182,11 @@ def test_article_15_a_person_is_told_all_that_is_held_and_no_feature(site: Site)
     assert set(told["purposes"]) == agreed.purposes
     assert (told["text_hash"], told["given"], told["expires"]) == ("cd" * 32, 1.0, LATER)
     assert (told["enrolled"], told["templates"], told["trunks"]) == (NOW, 3, [TRUNK])
+    assert told["labels"] == []
+    site.reception.renew(ANYTHING, known, consent("labels"))
+    site.reception.set_labels(ANYTHING, known, {"hat": True, "age": 41})
+    told = site.reception.export(ANYTHING, known)
+    assert told["labels"] == [{"hat": True, "age": 41}] * 3
     assert ("export", "done") in site.told()
     with pytest.raises(RoleError):
         site.reception.export(caller("camera", Role.VERIFY, Role.IDENTIFY), known)

@@ -162,6 +162,10 @@ def test_the_record_of_processing_follows_the_rules_that_are_in_force(site: Site
     assert found["controller"]["name"] == "Example Ltd"
     kinds = [purpose.split(":")[0] for purpose in found["purposes"]]
     assert kinds == ["verify", "identify", "training"]
+    with site.policy.open("a") as file:
+        file.write('heads = ["age"]\n')
+    purposes = told(site, "report", "ropa")["purposes"]
+    assert purposes[-1].startswith("labels: heads learn age ")
     digest = hashlib.sha256(b"the words").hexdigest()
     assert found["consent_texts"] == [{"file": "consent.txt", "sha256": digest}]
     assert "90 days" in found["erasure"]["templates and consent"]

@@ -20,6 +20,7 @@ from client.vault.founding import vault_place
 from client.vault.store import Vault
 from common.trust.keys import SigningKey
 from tests.small_home import STARTER
+from tests.small_labels import HAT, told
 from tests.small_vault import NOW, consent, person, template
 
 
@@ -143,6 +144,39 @@ def test_a_consent_that_was_narrowed_before_the_backup_comes_back_as_it_was(site
     assert site.restore(file).exit_code == 0
     with site.vault() as vault:
         assert vault.consent(person(1)).purposes == {"verify"}
+
+
+def test_labels_that_were_taken_away_do_not_come_back_without_the_operators_word(
+    site: Site,
+) -> None:
+    with site.vault() as vault:
+        vault.renew(person(1), consent("verify", "labels"), now=NOW)
+        vault.labels.put(person(1), HAT, now=NOW)
+        site.note(Kind.LABELS, vault.generation)
+    file = site.backup()
+    with site.vault() as vault:
+        vault.labels.take_away(person(1))
+        tag = vault.tag(person(1), SUBJECT)[:TAG]
+        site.note(Kind.LABELS, vault.generation, subject=tag)
+    site.lose()
+    done = site.restore(file, "--losing")
+    assert (done.exit_code, "--renewed" in done.stderr) == (1, True)
+    told_of = json.loads(site.restore(file, "--losing", "--renewed", "older").stdout)
+    assert told_of["by_an_older_consent"] == [person(1).hex()]
+    with site.vault() as vault:
+        assert told(vault, person(1)) == [HAT.table()]
+    site.lose()
+    assert site.restore(file, "--losing", "--renewed", "leave-out").exit_code == 0
+    assert people(site) == {person(2)}
+
+
+def test_labels_that_were_refused_or_changed_before_spoil_no_backup(site: Site) -> None:
+    site.note(Kind.LABELS, 2)
+    file = site.backup()
+    site.note(Kind.LABELS, 2, "CONSENT_MISSING")
+    site.lose()
+    assert site.restore(file, "--losing").exit_code == 0
+    assert people(site) == {person(1), person(2)}
 
 
 def test_who_was_erased_does_not_come_back_whatever_is_meant(site: Site) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from client.door.callers import Role
 from client.door.reception import Reception
-from client.door.rules import DoorRules
 from client.door.thresholds import Band
+from client.door.wording import Wording
 from client.door.words import read_words
 from client.vault.store import Vault
 from common.errors import (
@@ -201,9 +201,7 @@ def test_each_is_off_until_it_is_switched_on(site: Site) -> None:
 
 def test_without_heads_nothing_is_said(site: Site) -> None:
     with pytest.raises(NotReadyError, match="heads"):
-        site.with_parts(words=None).describe(ANYTHING, picture(1))
-    with pytest.raises(ConfigError, match="heads"):
-        DoorRules(describe=True)
+        site.with_parts(words=Wording()).describe(ANYTHING, picture(1))
 
 
 @pytest.mark.parametrize("what", ["describe", "search"])
@@ -215,7 +213,7 @@ def test_no_answer_without_its_row(site: Site, door: Reception, what: str) -> No
 
 def test_what_the_policy_denies_is_neither_said_nor_asked_for(site: Site) -> None:
     denied = dataclasses.replace(words(), denied=("glasses",))
-    door = site.with_parts(words=denied)
+    door = site.with_parts(words=Wording(denied))
     for number in AGREED:
         assert "glasses" not in {one.name for one in door.describe(ANYTHING, picture(number)).said}
     for query in ("glasses", "戴眼镜", "no glasses and a hat"):

@@ -67,6 +67,8 @@ def honest(method: str) -> Message:
                 expires=agreed.expires,
             )
         )
+    if method in ("AddPicture", "SetLabels"):
+        message.labels.CopyFrom(pb.Labels(shown=[pb.Label(name="hat", present=True)], age=40))
     if method == "StageRelease":
         message.tail, message.signed = tail_bytes(tail_of(2), TRUNK), b""
     return message

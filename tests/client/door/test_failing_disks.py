@@ -19,6 +19,7 @@ CHANGES: dict[str, Callable[[Site], object]] = {
     "erase": lambda site: site.reception.erase(ANYTHING, [person(1), person(2)]),
     "relabel": lambda site: site.reception.relabel(ANYTHING, person(1), "L9"),
     "renew": lambda site: site.reception.renew(ANYTHING, person(1), consent("verify")),
+    "labels": lambda site: site.reception.set_labels(ANYTHING, person(4), {"hat": True}),
     "rotate": lambda site: site.reception.rotate(ANYTHING),
     "expire": lambda site: _expire(site),
 }
@@ -34,6 +35,7 @@ def filled(quick_path: Path) -> Path:
     with Site(quick_path / "first") as site:
         site.open_for(range(6))
         site.vault.renew(person(3), consent(expires=NOW + 10), now=NOW)
+        site.vault.renew(person(4), consent("verify", "labels"), now=NOW)
     return quick_path / "first"
 
 

@@ -42,6 +42,7 @@ CALLS: dict[str, tuple[set[Role], Call]] = {
     "export": ({Role.ERASE, Role.OPERATE}, lambda r, who: r.export(who, person(2))),
     "renew": ({Role.OPERATE}, lambda r, who: r.renew(who, person(2), consent())),
     "relabel": ({Role.OPERATE}, lambda r, who: r.relabel(who, person(2), "L")),
+    "set_labels": ({Role.ENROL}, lambda r, who: r.set_labels(who, person(2), {"hat": True})),
     "people": ({Role.OPERATE}, lambda r, who: r.people(who)),
     "rotate": ({Role.OPERATE}, lambda r, who: r.rotate(who)),
     "calibrate": ({Role.OPERATE}, lambda r, who: r.calibrate(who, TARGET)),

@@ -12,7 +12,7 @@ from client.door.building import Strangers
 from client.door.calibrating import Target
 from client.door.releases import Releases
 from client.door.serving import Serving
-from client.door.shelf import CALIBRATION, STATE, TAIL
+from client.door.shelf import CALIBRATION, HEADS, STATE, TAIL
 from client.door.thresholds import Calibration
 from client.vault.store import Vault
 from common.errors import DeploymentError, MascaronError
@@ -29,10 +29,13 @@ from tests.small_releases import (
     tail_of,
 )
 from tests.small_vault import place
+from tests.small_words import brought
 
 LOOSE = Target(fmr=0.1, fpir=0.25)
 OPERATIONS: dict[str, Callable[[Releases], object]] = {
     "stage": lambda made: made.stage(tail_of(3), TRUNK),
+    "stage with heads": lambda made: made.stage(tail_of(3), TRUNK, brought(3)),
+    "stage the same tail with other heads": lambda made: made.stage(tail_of(2), TRUNK, brought(3)),
     "stage another trunk": lambda made: made.stage(tail_of(3), OTHER),
     "promote": Releases.promote,
     "rollback": Releases.rollback,
@@ -50,10 +53,10 @@ def lay(folder: Path, held: dict[str, bytes]) -> None:
 
 
 def three(folder: Path, vault: Vault) -> dict[str, bytes]:
-    """Release 1 is the one before, 2 decides, 4 is staged; the files of that."""
+    """Release 1 is the one before, 2 decides, 4 is staged, both with heads; the files of that."""
     made = deciding(folder, vault)
     for seed in (2, 4):
-        made.stage(tail_of(seed), TRUNK)
+        made.stage(tail_of(seed), TRUNK, brought(seed))
         if seed == 2:
             made.promote()
     return {path.name: path.read_bytes() for path in (folder / "releases").iterdir()}
@@ -113,6 +116,7 @@ def assert_tidy(folder: Path, made: Releases) -> None:
     named = made._state.entries()
     files = {f"{entry.file}{TAIL}" for entry in named} | {STATE}
     files |= {f"{entry.calibration}{CALIBRATION}" for entry in named if entry.calibration}
+    files |= {f"{entry.heads}{HEADS}" for entry in named if entry.heads}
     assert {path.name for path in folder.iterdir()} == files
 
 
@@ -164,6 +168,11 @@ def seen_model(made: Releases, seeds: dict[str, int]) -> Model:
     return seeds[str(status.active)], previous, staged
 
 
+def stage(made: Releases, seed: int) -> None:
+    """Every other release brings heads."""
+    made.stage(tail_of(seed), TRUNK, brought(seed) if seed % 2 == 0 else None)
+
+
 def live(folder: Path, tell: Callable[[str], object], rng: random.Random) -> None:
     """Changes releases at random, and says what it begins and what is done."""
     with Vault(place(folder / "v")) as vault:
@@ -173,7 +182,7 @@ def live(folder: Path, tell: Callable[[str], object], rng: random.Random) -> Non
             seed = rng.randrange(1, 5)
             tell(f"begun {kind} {seed}")
             try:
-                made.stage(tail_of(seed), TRUNK) if kind == "stage" else getattr(made, kind)()
+                stage(made, seed) if kind == "stage" else getattr(made, kind)()
             except MascaronError:
                 tell(f"refused {kind} {seed}")
             else:
@@ -193,7 +202,7 @@ def survive(folder: Path, kills: int, seed: int) -> None:
         made, whole = deciding(folder, vault), dict[object, object]()
         whole[1] = standing(made)["active"]
         for number in (2, 3, 4):
-            made.stage(tail_of(number), TRUNK)
+            stage(made, number)
             whole[number] = standing(made)["staged"]
         made.unstage()
     sure: Model = (1, None, None)

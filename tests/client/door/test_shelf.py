@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client.door.calibrating import Target
-from client.door.shelf import CALIBRATION, STATE, TAIL, Entry, Lead, Shelf, State
+from client.door.shelf import CALIBRATION, HEADS, STATE, TAIL, Entry, Lead, Shelf, State
 from client.vault.disk import DISK
 from client.vault.handles import DataKey
 from client.vault.store import Vault
 from common.errors import DeploymentError, ReleaseError
 from tests.small_releases import NOW, TARGET, TRUNK, deciding, peopled, releases, standing, tail_of
 from tests.small_vault import place
+from tests.small_words import brought
 
 KEY = DataKey(b"k" * 32, os.urandom)
 HASHES = st.text("0123456789abcdef", min_size=64, max_size=64)
@@ -27,6 +28,7 @@ ENTRIES = st.builds(
     file=HASHES,
     calibration=st.one_of(st.none(), HASHES),
     basis=st.one_of(st.none(), HASHES),
+    heads=st.one_of(st.none(), HASHES),
 )
 LEADS = st.builds(Lead, active=ENTRIES, beside=st.one_of(st.none(), ENTRIES))
 RATES = st.floats(1e-6, 0.25)
@@ -55,7 +57,7 @@ def written(quick_module_path: Path) -> Path:
     """The folder of a site where release 1 decides and 2 is staged."""
     with peopled(quick_module_path) as vault:
         made = deciding(quick_module_path, vault)
-        made.stage(tail_of(2), TRUNK)
+        made.stage(tail_of(2), TRUNK, brought(2))
         made.promote()
         made.stage(tail_of(3), TRUNK)
     return quick_module_path
@@ -86,13 +88,15 @@ def read_all(shelf: Shelf) -> None:
     for entry in shelf.read().entries():
         shelf.tail(entry)
         shelf.calibration(entry)
+        shelf.heads(entry)
 
 
 def test_a_file_that_is_missing_is_named_and_nobody_decides(written: Path) -> None:
     folder = written / "releases"
     with Vault(place(written / "v")) as vault:
         active = releases(written, vault)._state.entries()[1]
-        for name in (f"{active.file}{TAIL}", f"{active.calibration}{CALIBRATION}"):
+        endings = {TAIL: active.file, CALIBRATION: active.calibration, HEADS: active.heads}
+        for name in (f"{digest}{ending}" for ending, digest in endings.items()):
             raw = (folder / name).read_bytes()
             (folder / name).unlink()
             with pytest.raises(ReleaseError, match=name):

@@ -51,7 +51,8 @@ def staged(door: Reception) -> str | None:
 
 def standing(door: Reception) -> Standing:
     told = door.status(ANYTHING)
-    names = {name: getattr(told, name) or "" for name in ("active", "staged", "previous")}
+    parts = ("active", "staged", "previous")
+    names = {key: getattr(told, key) or "" for one in parts for key in (one, f"{one}_heads")}
     return SimpleNamespace(**names)  # type: ignore[return-value]
 
 

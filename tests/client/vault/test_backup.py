@@ -11,7 +11,19 @@ from client.vault.recovery import RecoveryKey, RecoveryLock
 from client.vault.store import Vault
 from common.errors import ConfigError, MascaronError, SealedError, VaultError, VaultRollbackError
 from tests.dying_disk import DyingDisk
-from tests.small_vault import NOW, content, enrol, enrolled, files, filled, person, place, windows
+from tests.small_labels import BARE, HAT, enrol_labelled, lies_in, sealed_labels, told
+from tests.small_vault import (
+    NOW,
+    consent,
+    content,
+    enrol,
+    enrolled,
+    files,
+    filled,
+    person,
+    place,
+    windows,
+)
 
 ANYTHING = Known(generation=0, epoch=0)
 
@@ -211,3 +223,26 @@ def broken(source: Path, target: Path) -> None:
     if target.name == "w":
         raise OSError(5, "cut off")
     source.replace(target)
+
+
+def test_labels_come_back_with_a_backup_and_not_those_of_who_was_erased(
+    quick_path: Path, recovery: RecoveryKey
+) -> None:
+    folder = quick_path / "backups"
+    folder.mkdir()
+    with Vault.create(place(quick_path / "v")) as vault:
+        for number in (1, 2):
+            enrol_labelled(vault, number, HAT, None, BARE)
+        enrol(vault, [3])
+        before = content(vault)
+        saved = backup(vault, folder, recovery.lock)
+        assert not lies_in(folder, sealed_labels(vault, person(1)))
+        vault.erase([person(2)], NOW)
+        last = known(vault, losing=True)
+    with restore(saved, recovery, elsewhere(quick_path), last) as vault:
+        after = content(vault)
+        assert after.items() < before.items() and len(after) == len(before) - 3
+        assert told(vault, person(1)) == [HAT.table(), BARE.table()]
+        assert {row[0] for row in vault._core.tables.select("labels")} == {person(1)}
+        vault.renew(person(1), consent("verify"), now=NOW)
+        assert told(vault, person(1)) == []

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from client.vault.labels import Labels
 from client.vault.ring import COUNTERS
 from client.vault.store import Vault
 from common.errors import MascaronError, VaultError, VaultRollbackError
@@ -20,6 +21,7 @@ from tests.small_vault import NOW, OTHER, consent, content, enrol, files, person
 
 State = dict[str, bytes]  # what is in each file of a vault's folder
 DATABASE, LOG = "vault.db", "vault.db-wal"
+HAT = Labels(shown={"hat": True})
 
 
 class World:
@@ -50,8 +52,11 @@ class World:
             lambda: enrol(vault, [2, 3, 4]),
             lambda: vault.add(person(1), template(9, OTHER)),
             lambda: vault.erase([person(3)], NOW),
-            lambda: vault.renew(person(2), consent("training"), now=NOW),
+            lambda: vault.renew(person(2), consent("training", "labels"), now=NOW),
+            lambda: vault.labels.put(person(2), HAT, now=NOW),
             lambda: enrol(vault, [5]),
+            lambda: vault.renew(person(5), consent("labels"), now=NOW),
+            lambda: vault.labels.put(person(5), Labels(age=50), now=NOW),
             lambda: vault.rotate(NOW),
             lambda: vault.add(person(0), template(10, OTHER)),
         ]
@@ -95,7 +100,7 @@ def test_a_flipped_bit_anywhere_is_refused_or_of_no_effect(
     assert world.outcome() == "refused" or name in (DATABASE, LOG, "keyring")
 
 
-@pytest.mark.parametrize("name", [b"tombstone", b"template", b"CREATE", b"person"])
+@pytest.mark.parametrize("name", [b"tombstone", b"template", b"CREATE", b"person", b"labels"])
 def test_a_name_in_the_schema_that_is_no_text_is_refused(world: World, name: bytes) -> None:
     """The database quotes it in an error that is no text either."""
     whole = world.now[DATABASE]
@@ -217,17 +222,32 @@ STATEMENTS = (
     "CREATE VIEW v AS SELECT * FROM person",
     "CREATE INDEX i ON template (trunk)",
     "DROP TABLE tombstone",
-    "PRAGMA user_version = 2",
+    "UPDATE labels SET sealed = {any_labels} WHERE {said}",
+    "UPDATE labels SET sealed = {any_person} WHERE {said}",
+    "UPDATE labels SET sealed = randomblob(1052) WHERE {said}",
+    "DELETE FROM labels WHERE {said}",
+    "INSERT INTO labels SELECT person, template, {any_labels} FROM template WHERE template NOT IN "
+    "(SELECT template FROM labels) LIMIT 1",
+    "DROP TABLE labels",
+    "PRAGMA user_version = 1",
+    "PRAGMA user_version = 3",
 )
 WORDS = {
     "pick": "template = (SELECT template FROM template ORDER BY random() LIMIT 1)",
     "one": "person = (SELECT person FROM person ORDER BY random() LIMIT 1)",
     "any_template": "(SELECT sealed FROM template ORDER BY random() LIMIT 1)",
+    "said": "template = (SELECT template FROM labels ORDER BY random() LIMIT 1)",
+    "any_labels": "(SELECT sealed FROM labels ORDER BY random() LIMIT 1)",
     "any_person": "(SELECT sealed FROM person ORDER BY random() LIMIT 1)",
     "anybody": "(SELECT person FROM person ORDER BY random() LIMIT 1)",
     "other": f"x'{OTHER}'",
 }
-ALL = ("SELECT * FROM template", "SELECT * FROM person", "SELECT * FROM tombstone")
+ALL = (
+    "SELECT * FROM template",
+    "SELECT * FROM person",
+    "SELECT * FROM tombstone",
+    "SELECT * FROM labels",
+)
 
 
 def edit(world: World, rng: random.Random) -> None:
@@ -259,7 +279,8 @@ def test_every_statement_that_changes_something_is_refused(world: World) -> None
         before = [database.execute(query).fetchall() for query in ALL]
         database.execute(statement.format(**WORDS))
         database.commit()
-        same = statement.startswith(("UPDATE template", "UPDATE person")) and before == [
+        changed = ("UPDATE template", "UPDATE person", "UPDATE labels")
+        same = statement.startswith(changed) and before == [
             database.execute(query).fetchall() for query in ALL
         ]
         database.close()
