@@ -76,13 +76,14 @@ def fetch(home: SiteHome) -> None:
 @at_home
 @told
 def show(which: str | None, home: SiteHome) -> None:
-    """Show the figures of RELEASE, and whether it passes this site's gates.
+    """Show the figures of RELEASE, whether it passes this site's gates, and which heads are read.
 
     RELEASE is the beginning of its digest; the one that is due, unless named.
     """
     from client.commands.evidence import show_command
+    from client.commands.release import heads_at_door
 
-    result(show_command(home, which))
+    result({**show_command(home, which), "heads_read": heads_at_door(home)})
 
 
 @release.command()
@@ -214,7 +215,7 @@ def backup(folder: Path, recovery: str, home: SiteHome) -> None:
 @click.option(
     "--renewed",
     type=click.Choice(["leave-out", "older"]),
-    help="Whose consent changed since: not brought back, or by the older one.",
+    help="Whose consent or labels changed since: not brought back, or by the older ones.",
 )
 @at_home
 @told

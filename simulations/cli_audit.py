@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from common.console import quiet_logs, told
-from simulations.cli_evidence import FILE, subjected
+from simulations.cli_evidence import FILE, headed, subjected
 
 
 @click.group()
@@ -85,3 +85,18 @@ def attributes(**options: Any) -> None:
     from simulations.commands.audit_attributes import attributes_command
 
     attributes_command(**options)
+
+
+@audit.command()
+@subjected
+@headed
+@told
+def heads(**options: Any) -> None:
+    """Ask heads that a federation trained about labelled people, beside those they began as.
+
+    Prints a table to stderr and the section as JSON to stdout.
+    """
+    quiet_logs(verbose=False)
+    from simulations.commands.audit_heads import heads_command
+
+    heads_command(**options)

@@ -41,6 +41,12 @@ _SUBJECT = (
 )
 
 
+def headed(command: Callable[P, None]) -> Callable[P, None]:
+    """The options that name heads, and what they were before a federation trained them."""
+    began = click.option("--began-as", type=FILE, help="File of the public heads that they were.")
+    return click.option("--heads", type=FILE, help="File of heads.")(began(command))
+
+
 @click.command()
 @subjected
 @click.option(
@@ -91,6 +97,7 @@ def attack(**options: Any) -> None:
 @click.option("--pairs", type=click.IntRange(2), help="Attacked; half of them genuine.")
 @click.option("--fmr", type=float, default=1e-2, show_default=True, help="To decide at.")
 @click.option("--epsilon", type=float, default=8.0, show_default=True, help="Of the audits.")
+@headed
 @told
 def evidence(demo: bool, out: Path | None, **options: Any) -> None:
     """Take all the evidence about a model, and write the page that a release brings along.
@@ -105,7 +112,8 @@ def evidence(demo: bool, out: Path | None, **options: Any) -> None:
     if demo:
         demo_command(folder)
         return
-    asked = {name: options.pop(name) for name in ("quick", "pairs", "fmr", "epsilon")}
+    names = ("quick", "pairs", "fmr", "epsilon", "heads", "began_as")
+    asked = {name: options.pop(name) for name in names}
     evidence_command(EvidenceOptions(**asked), folder, **options)
 
 

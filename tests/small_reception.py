@@ -15,17 +15,20 @@ from client.audit.chain import Entry
 from client.audit.log import AuditLog
 from client.door.callers import Caller, Role
 from client.door.eye import Seen
+from client.door.labelling import LabelRules
 from client.door.parts import Parts
 from client.door.reception import Reception
 from client.door.releases import Releases
 from client.door.rules import DoorRules
 from client.door.vouching import Alone
+from client.door.wording import Wording
 from client.vault.disk import Disk
 from client.vault.identity import PersonId
 from client.vault.store import Vault
 from common.errors import NoFaceError, PadError, PictureError, QualityError
 from common.faces.quality import Quality
 from tests import small_audit, small_releases, small_vault
+from tests.small_labels import ALL_KINDS
 from tests.small_releases import TARGET, TRUNK, enrolment, tail_of
 from tests.small_vault import NOW, consent
 from tests.small_words import words
@@ -102,7 +105,8 @@ class Site:
             random=os.urandom,
             identity=self.key,
             vouching=Alone(),
-            words=words(),
+            words=Wording(words()),
+            labels=LabelRules(ALL_KINDS),
             uptime=self.clock,  # it never leaps, unless a test says so
         )
         self.reception = Reception(self.parts)

@@ -1,5 +1,7 @@
 """What a small site describes by: heads that read glasses, a hat and an age off three numbers."""
 
+import dataclasses
+
 import numpy as np
 
 from client.door.words import Words
@@ -8,6 +10,7 @@ from common.heads.attributes import AttributesHead
 from common.heads.calibration import Platt
 from common.heads.head import Head
 from common.heads.heads import Heads
+from common.heads.heads_file import heads_bytes
 from common.heads.scaling import Scaling
 from common.text.search import Searcher
 from tests.small_releases import DIM, TRUNK, feature
@@ -37,6 +40,13 @@ def heads() -> Heads:
         weights={"attributes": 1.0, "age": 1.0},
         calibration={"attributes": Platt(np.ones(2), np.zeros(2))},
     )
+
+
+def brought(seed: float, trunk: str = TRUNK) -> bytes:
+    """The file of heads that came with a release: as those above, ``seed`` times as sure; below 0
+    they say the contrary."""
+    arrays = {name: np.float32(seed) * array for name, array in heads().arrays.items()}
+    return heads_bytes(dataclasses.replace(heads(), trunk=trunk, arrays=arrays))
 
 
 def words() -> Words:

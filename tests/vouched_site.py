@@ -13,10 +13,12 @@ from client.centre.admission import fetch
 from client.centre.releases import Fetched, fetch_releases
 from client.door.vouching import Member
 from client.home import SiteHome
-from common.evidence.bundle import Origin, Release, make_release
+from common.evidence.bundle import HEADS, Origin, Release, make_release
 from common.evidence.history import PURPOSE, Entry, History, Step
 from common.evidence.section import Section
 from common.evidence.witnesses import witness_of
+from common.heads.heads import Heads
+from common.heads.heads_file import heads_bytes
 from common.trust import storing
 from common.trust.keys import SigningKey
 from common.trust.signed import Signed, seal
@@ -24,6 +26,7 @@ from server.release.registry import Registry
 from tests import small_evidence
 from tests.paper_wire import Wire, joined
 from tests.small_federation import NOW, PaperCentre, PaperSite
+from tests.small_headed import headed_sections
 from tests.small_releases import tail_of
 from tests.small_vault import TRUNK
 
@@ -45,15 +48,24 @@ class Vouched:
         self.history = History(self.centre.federation)
         self.member = Member(self.home, TRUNK)
 
-    def release(self, seed: int, spoil: Callable[[Sections], None] = lambda all: None) -> Release:
-        """A signed release of tail ``seed`` in the centre's registry; its evidence is good, unless
-        ``spoil`` changes it."""
+    def release(
+        self,
+        seed: int,
+        spoil: Callable[[Sections], None] = lambda all: None,
+        heads: Heads | None = None,
+    ) -> Release:
+        """A signed release of tail ``seed``, with ``heads``, in the centre's registry; its evidence
+        is good, unless ``spoil`` changes it."""
         of = tail_of(seed)
         sections = small_evidence.sections(of, TRUNK)
+        if heads is not None:
+            sections = headed_sections(of, heads, trunk=TRUNK)
         spoil(sections)
         told = {"run": "spring", "pool": "door", "made": small_evidence.MADE}
         origin = Origin(federation=self.centre.federation, **told)  # type: ignore[arg-type]
         shown = {"report.html": small_evidence.REPORT, small_evidence.GRID: small_evidence.PNG}
+        if heads is not None:
+            shown[HEADS] = heads_bytes(heads)
         made = make_release(origin, of, TRUNK, list(sections.values()), shown).sign(self.key)
         Registry(self.centre.home).put(made)
         return made
@@ -69,9 +81,9 @@ class Vouched:
         self.centre.home.history.parent.mkdir(parents=True, exist_ok=True)
         storing.replace(self.centre.home.history, history.to_json().encode())
 
-    def promote(self, seed: int) -> Release:
+    def promote(self, seed: int, heads: Heads | None = None) -> Release:
         """A good release, in force."""
-        made = self.release(seed)
+        made = self.release(seed, heads=heads)
         self.put(self.longer("promote", made))
         return made
 

@@ -3,6 +3,7 @@
 import shutil
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 from rich.console import Console
@@ -22,6 +23,9 @@ from common import wire
 from common.errors import MascaronError
 from protos.gen import agent_pb2 as pb
 from protos.gen import agent_pb2_grpc as rpc
+
+if TYPE_CHECKING:
+    from client.recognition import Standing
 
 SECONDS = 5.0
 CHECKS = (
@@ -89,5 +93,13 @@ def ask_door(home: SiteHome, config: SiteConfig) -> DoorTold:
         active=bool(standing.active),
         calibrated=standing.calibrated,
         outgrown=standing.outgrown,
+        heads=_heads(standing),
         first_end=min(ends, default=None),
     )
+
+
+def _heads(standing: "Standing") -> str:
+    from client.commands.release import heads_read
+
+    found = heads_read(standing)
+    return "" if found is None else f"{found['file'][:12]} of the {found['of']}"

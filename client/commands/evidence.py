@@ -30,7 +30,10 @@ FIGURES = {
     "delta": "statement.delta",
     "audited": "mechanism.lower_bound",
     "membership": "membership.with",
+    "attributes_lost": "heads.attributes.lost",
+    "years_lost": "heads.age.lost",
 }
+Made = tuple[str, str]  # hashes of a tail and of a file of heads, "" for none
 STAGE = "`mascaron-site release stage`"
 BACK = "`mascaron-site release rollback`"
 
@@ -92,7 +95,7 @@ def word_of_centre(home: SiteHome, door: Standing) -> dict[str, Any]:
     try:
         us = trusted(home)
         history = kept_history(home, us)
-        known = _tails(home, us)
+        known = _made(home, us)
     except MascaronError as error:
         return {"refused": error.reason, "advice": str(error)}
     last = next((one for one in reversed(history.entries) if one.pool in us.pools), None)
@@ -101,20 +104,21 @@ def word_of_centre(home: SiteHome, door: Standing) -> dict[str, Any]:
     return {**told, "advice": _advice(us, history, known, door)}
 
 
-def _advice(us: Trusted, history: History, known: dict[str, str], door: Standing) -> str:
+def _advice(us: Trusted, history: History, known: dict[Made, str], door: Standing) -> str:
     """What an operator may want to do; nothing is ever done by itself."""
-    due, active = us.due(history), known.get(door.active, "")
+    due, active = us.due(history), known.get((door.active, door.active_heads), "")
     for pool in us.pools:
         if active and active in history.standing(pool).withdrawn:
             reason = history.reason(active, pool)
             return f"the release that decides was withdrawn: {reason}; {BACK}, or {STAGE}"
     if not due or due == active:
         return "nothing"
-    if due == known.get(door.staged):
+    if due == known.get((door.staged, door.staged_heads)):
         return "the staged release is due: `mascaron-site release promote`"
     last = next(one for one in reversed(history.entries) if one.release == due)
     if last.action == "rollback":
-        step = BACK if due == known.get(door.previous) else STAGE
+        back = due == known.get((door.previous, door.previous_heads))
+        step = BACK if back else STAGE
         return f"the centre went back to {due[:12]}: {last.reason}; {step} follows it"
     return f"release {due[:12]} is due: {STAGE}"
 
@@ -126,6 +130,7 @@ def _judged(home: SiteHome, release: Release) -> dict[str, Any]:
     return {
         "release": release.digest,
         "tail": manifest.tail,
+        "heads": _heads(release),
         "run": manifest.run,
         "pool": manifest.pool,
         "made": _moment(manifest.made),
@@ -133,6 +138,13 @@ def _judged(home: SiteHome, release: Release) -> dict[str, Any]:
         "gates": [{"gate": v.gate, "held": v.held, "detail": v.detail} for v in verdicts],
         "passes": all(verdict.held for verdict in verdicts),
     }
+
+
+def _heads(release: Release) -> dict[str, Any] | None:
+    """The heads that a release brings; which of them are read, the door says."""
+    if release.heads is None:
+        return None
+    return {"file": release.heads_file, "kinds": list(release.heads.kinds)}
 
 
 def _figure(release: Release, path: str) -> Any:
@@ -166,10 +178,10 @@ def _named(home: SiteHome, which: str) -> str:
     return found[0]
 
 
-def _tails(home: SiteHome, us: Trusted) -> dict[str, str]:
-    """Digests of the releases that were fetched, by their tails."""
+def _made(home: SiteHome, us: Trusted) -> dict[Made, str]:
+    """Digests of the releases that were fetched, by their tails and the files of their heads."""
     kept = (kept_release(home, us, path.stem) for path in home.fetched.glob(f"*{ENDING}"))
-    return {one.manifest.tail: one.digest for one in kept if one is not None}
+    return {(one.manifest.tail, one.heads_file): one.digest for one in kept if one is not None}
 
 
 def _moment(seconds: int) -> str:

@@ -43,7 +43,8 @@ rounds = 200
 release_slot = 600.0
 
 # Kinds of heads that may learn from labels of the people's pictures (attributes, age, gender): only
-# what the people agreed to, and nothing without it. What is denied here is never learnt at all.
+# what the people agreed to, and nothing without it. The door takes labels of these kinds alone.
+# What is denied here is never learnt, nor taken, at all.
 heads = []
 denied_attributes = []
 
@@ -53,9 +54,11 @@ epsilon = 0.0
 rounds = 0
 
 # What a release must show before it is staged at the door, besides the centre's signature: name
-# here what is to be stricter than common/evidence/gates.toml.
+# here what is to be stricter than common/evidence/gates.toml. `heads` are the kinds of heads that
+# the door takes from a release, where site.toml lets it describe; gender only where it is named.
 [release]
 unsigned = false
+heads = ["attributes", "age", "words"]
 [release.gates]
 # least_tar = 0.9
 """

@@ -5,8 +5,9 @@ from typing import Any
 
 from client.commands.asking import Asking, day
 from client.commands.evidence import content_of, word_of_centre
+from client.home import SiteHome
 from client.recognition import Standing
-from common.errors import ConfigError
+from common.errors import ConfigError, MascaronError
 from common.evidence.bundle import MANIFEST
 
 MOST = 19 * 2**20  # bytes of a file
@@ -77,4 +78,23 @@ def _shown(standing: Standing) -> dict[str, Any]:
         "alike": standing.alike,
         "changes": changes,
         "progress": standing.progress,
+        "heads": heads_read(standing),
+        "staged_heads": standing.staged_heads or None,
     }
+
+
+def heads_at_door(home: SiteHome) -> dict[str, Any] | str | None:
+    """``heads_read`` of the door of ``home``; "UNREACHABLE" where none answers its operator."""
+    try:
+        with Asking(home=home).door() as door:
+            return heads_read(door.status())
+    except MascaronError:
+        return "UNREACHABLE"
+
+
+def heads_read(standing: Standing) -> dict[str, Any] | None:
+    """Which heads a door reads faces by, and of whom they are; None where it reads by none."""
+    if not standing.heads:
+        return None
+    of = "release" if standing.heads == standing.active_heads else "file"
+    return {"file": standing.heads, "of": of, "kinds": list(standing.kinds)}

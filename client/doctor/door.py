@@ -11,9 +11,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from client.doctor.findings import INIT, Check, Finding, Machine, visible, well, wrong
+from client.doctor.findings import INIT, Check, DoorTold, Finding, Machine, visible, well, wrong
 from client.home import SiteHome
 from client.site_config import SiteConfig
+from common.config import read_toml
 from common.errors import AuditError, ConfigError, MascaronError, SealedError, VaultRollbackError
 from common.locks import is_locked
 
@@ -97,6 +98,7 @@ def check_recognition(home: SiteHome, config: SiteConfig, machine: Machine) -> I
         yield wrong("door", cause, CALIBRATE)
     else:
         yield well("door")
+    yield from _heads(home, told)
     if told.first_end is not None:
         now = machine.now()
         yield _consents(told.first_end <= now, told.first_end <= now + SOON)
@@ -147,6 +149,19 @@ def _consents(over: bool, soon: bool) -> Finding:
         cause = f"a consent runs out within {SOON / 86400:.0f} days"
         return wrong("consents", cause, "`mascaron-site people` says whose: renew it, or let it go")
     return well("consents")
+
+
+def _heads(home: SiteHome, told: DoorTold) -> Iterator[Finding]:
+    """Whether a door that is let describe faces has heads to do it by, and which."""
+    rules = read_toml(home.settings).get("door", {})
+    if not (rules.get("describe") or rules.get("search")):
+        return
+    if told.heads:
+        yield well("heads", f"faces are described by {told.heads}")
+        return
+    cause = "describe or search is switched on in site.toml, and no heads are read"
+    remedy = "name a file as [door] heads there, or promote a release that brings some"
+    yield wrong("heads", cause, f"{remedy}; [release] heads in policy.toml says which it may bring")
 
 
 def _swaps(path: Path) -> bool:

@@ -19,7 +19,7 @@ SET_CLOCK = "let this machine keep time by NTP: timedatectl set-ntp true"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """What a check found. ``cause`` and ``remedy`` are empty where nothing is wrong."""
+    """What a check found. ``remedy`` is empty where nothing is wrong, and ``cause`` as a rule."""
 
     name: str
     ok: bool
@@ -31,13 +31,15 @@ class Finding:
 class DoorTold:
     """What a door says to its operator; ``reason`` is why it said nothing, else "".
 
-    ``first_end`` is when the first consent ends, in seconds since 1970; None if there is none.
+    ``heads`` says which heads it reads faces by, "" for none. ``first_end`` is when the first
+    consent ends, in seconds since 1970; None if there is none.
     """
 
     reason: str = ""
     active: bool = False
     calibrated: bool = False
     outgrown: bool = False
+    heads: str = ""
     first_end: float | None = None
 
     @property
@@ -62,9 +64,9 @@ class Machine:
 Check = Callable[[SiteHome, SiteConfig, Machine], Iterable[Finding]]
 
 
-def well(name: str) -> Finding:
-    """Nothing is wrong with ``name``."""
-    return Finding(name=name, ok=True)
+def well(name: str, told: str = "") -> Finding:
+    """Nothing is wrong with ``name``; ``told`` is what an operator may want to see all the same."""
+    return Finding(name=name, ok=True, cause=told)
 
 
 def wrong(name: str, cause: str, remedy: str) -> Finding:

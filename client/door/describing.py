@@ -78,9 +78,13 @@ class Describing:
         return self._parts.vault.people(purpose=PURPOSE, now=self._parts.clock())
 
     def _words(self) -> Words:
-        if self._parts.words is None:
-            raise NotReadyError("no heads are read here: name them as [door] heads in site.toml")
-        return self._parts.words
+        found = self._parts.words.now(self._parts.releases.brought)
+        if found is None:
+            raise NotReadyError(
+                "no heads are read here: name a file as [door] heads in site.toml, or promote a "
+                "release that brings some"
+            )
+        return found
 
 
 def faces_of(

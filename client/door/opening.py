@@ -12,6 +12,7 @@ from client.audit.log import AuditLog, AuditPlace
 from client.centre.admission import countersigned
 from client.door.callers import CallerBook
 from client.door.eye import Eye, EyeRules, open_eye
+from client.door.labelling import LabelRules
 from client.door.parts import Parts
 from client.door.reception import Reception
 from client.door.recording import Recorder, check_of_one_day
@@ -20,9 +21,11 @@ from client.door.rollcall import RollCall
 from client.door.rules import DoorRules
 from client.door.strangers import PublicPictures, reader
 from client.door.vouching import Alone, Member
-from client.door.words import Words, read_words
+from client.door.weighing import likeness_of
+from client.door.wording import Wording
+from client.door.words import read_words
 from client.home import SiteHome
-from client.policy import SitePolicy
+from client.policy import ReleasePolicy, SitePolicy
 from client.site_config import SiteConfig
 from client.vault.founding import vault_place
 from client.vault.store import Vault
@@ -75,6 +78,8 @@ def read_rules(home: SiteHome) -> DoorRules:
         detector=absolute(rules.detector),
         old_trunk=absolute(rules.old_trunk),
         heads=absolute(rules.heads),
+        pooling_weights=absolute(rules.pooling_weights),
+        old_pooling_weights=absolute(rules.old_pooling_weights),
     )
 
 
@@ -98,8 +103,10 @@ def open_door(
         check_of_one_day(vault, log)
         eye = _eye(config, rules)
         read = reader(home.features, config.public, config.aligned, say)
-        kept = ReleasePlace(folder=home.releases, likeness=rules.likeness, clock=clock)
-        releases = Releases(kept, vault, PublicPictures(tuple(eye.trunks.values()), read))
+        trunks = tuple(eye.trunks.values())
+        likeness = likeness_of(rules, trunks)
+        kept = ReleasePlace(folder=home.releases, likeness=likeness, clock=clock)
+        releases = Releases(kept, vault, PublicPictures(trunks, read))
         stack.callback(releases.close)
         if not releases.trunks:
             releases.stage(_first_tail(config), eye.trunk.hash)
@@ -113,7 +120,8 @@ def open_door(
             random=os.urandom,
             identity=identity,
             vouching=Alone() if config.alone else Member(home, eye.trunk.hash),
-            words=_words(home, rules, eye.trunk.hash, say),
+            words=_wording(home, rules, eye.trunk.hash, say),
+            labels=_labels(home, say),
         )
         reception = Reception(parts)
         stack.callback(reception.close)
@@ -167,16 +175,30 @@ class Upkeep:
         return ""
 
 
-def _words(home: SiteHome, rules: DoorRules, trunk: str, say: Say) -> Words | None:
-    """What faces are described by, less what the policy denies; nothing where it cannot be read."""
-    if rules.heads is None:
-        return None
+def _wording(home: SiteHome, rules: DoorRules, trunk: str, say: Say) -> Wording:
+    """What faces are described by, as the policy says; by nothing where it cannot be read."""
+    if not rules.describes and rules.heads is None:
+        return Wording()
+    denied: tuple[str, ...] = ()
+    kinds = ReleasePolicy().heads
+    if home.policy.exists():
+        try:
+            policy = load(SitePolicy, home.policy)
+        except ConfigError as error:
+            say(f"nobody is described: {error}")
+            return Wording()
+        denied, kinds = policy.denied_attributes, policy.release.heads
+    own = None if rules.heads is None else read_words(rules.heads, trunk, denied)
+    return Wording(own, kinds, denied)
+
+
+def _labels(home: SiteHome, say: Say) -> LabelRules:
+    """What may be said of pictures, as the policy says; nothing where it cannot be read."""
     try:
-        denied = load(SitePolicy, home.policy).denied_attributes if home.policy.exists() else ()
+        return LabelRules(load(SitePolicy, home.policy) if home.policy.exists() else None)
     except ConfigError as error:
-        say(f"nobody is described: {error}")
-        return None
-    return read_words(rules.heads, trunk, denied)
+        say(f"no labels are taken: {error}")
+        return LabelRules()
 
 
 def _first_tail(config: SiteConfig) -> Tail:

@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from client.audit.log import AuditLog
 from client.door.eye import Eye
+from client.door.labelling import LabelRules
 from client.door.releases import Releases
 from client.door.rules import DoorRules
 from client.door.vouching import Vouching
-from client.door.words import Words
+from client.door.wording import Wording
 from client.vault.identity import Random
 from client.vault.store import Vault
 from common.trust.keys import SigningKey
@@ -18,8 +19,8 @@ from common.trust.keys import SigningKey
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Parts:
     """All of one site. ``clock`` tells Unix seconds, ``uptime`` seconds that only ever pass;
-    ``identity`` signs receipts of erasures, ``vouching`` is asked about releases, and ``words`` are
-    what faces are described by, where they are."""
+    ``identity`` signs receipts of erasures, ``vouching`` is asked about releases, and ``words`` say
+    what faces are described by, ``labels`` what may be said of pictures."""
 
     vault: Vault
     eye: Eye
@@ -30,5 +31,6 @@ class Parts:
     random: Random
     identity: SigningKey
     vouching: Vouching
-    words: Words | None = None
+    words: Wording = field(default_factory=Wording)
+    labels: LabelRules = field(default_factory=LabelRules)
     uptime: Callable[[], float] = time.monotonic

@@ -9,6 +9,8 @@ Leaks: refusals for want of a role or budget leave no row, for they say nothing 
 """
 
 from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from client.audit.chain import AuditHead, Entry
@@ -33,8 +35,11 @@ from client.door.recognising import Recognising
 from client.door.recording import Recorder
 from client.door.standing import ReleaseStatus
 from client.door.thresholds import Band
+from client.door.wording import Brought
 from client.vault.consent import Consent
-from common.errors import InsufficientCalibrationError, RoleError
+from client.vault.labels import NOTHING, Told
+from common.errors import InsufficientCalibrationError, ModelError, RoleError
+from common.evidence.bundle import HEADS
 from common.models.tail import Tail
 from common.text.vocabulary import Language
 from common.trust.signed import Signed
@@ -68,10 +73,10 @@ class Reception:
         _check(caller, Role.ENROL)
         return self._enrolling.begin(caller, consent, label, person)
 
-    def look(self, caller: Caller, session: bytes, picture: bytes) -> Looked:
-        """Shows one picture of the person."""
+    def look(self, caller: Caller, session: bytes, picture: bytes, told: Told = NOTHING) -> Looked:
+        """Shows one picture of the person, of which so much is ``told``."""
         _check(caller, Role.ENROL)
-        return self._enrolling.look(caller, session, picture)
+        return self._enrolling.look(caller, session, picture, told)
 
     def commit(self, caller: Caller, session: bytes, despite_duplicate: bool = False) -> Enrolled:
         """Enrols the person; ``DuplicatePersonError`` for a likeness, unless a human insists."""
@@ -142,6 +147,12 @@ class Reception:
         _check(caller, Role.OPERATE)
         self._keeping.relabel(caller, person, label)
 
+    def set_labels(self, caller: Caller, person: bytes, told: Told) -> None:
+        """Says this of all pictures that are kept of a person; ``ConsentError`` unless somebody of
+        this id is here who agreed to it."""
+        _check(caller, Role.ENROL)
+        self._keeping.set_labels(caller, person, told)
+
     def people(self, caller: Caller, after: bytes = b"", most: int = MOST_LISTED) -> list[Listed]:
         """Who is enrolled, by id, from the first behind ``after``."""
         _check(caller, Role.OPERATE)
@@ -185,7 +196,9 @@ class Reception:
             release = self._parts.vouching.read(content)
             tail = release.tail
             note.reference = f"{self._recorder.reference(tail.hash)}:{release.digest}"
-            self._parts.releases.stage(tail, release.manifest.trunk)
+            heads = release.files.get(HEADS)
+            self._check_heads(heads, release.manifest.trunk)
+            self._parts.releases.stage(tail, release.manifest.trunk, heads)
 
     def promote(self, caller: Caller) -> None:
         """Lets the staged release decide; ``ReleaseError`` if the centre put another in its
@@ -200,9 +213,9 @@ class Reception:
         """Lets the release before it decide again; ``ReleaseError`` for one withdrawn since."""
         _check(caller, Role.OPERATE)
         with self._recorder.change(caller, Kind.ROLLBACK) as note:
-            previous = self._parts.releases.status().previous
-            if previous is not None:
-                self._parts.vouching.check_back(previous)
+            before = self._parts.releases.before
+            if before is not None:
+                self._parts.vouching.check_back(before.release, before.heads or "")
             self._parts.releases.rollback()
             note.reference = self._recorder.reference(self._parts.releases.active.release)
 
@@ -222,9 +235,13 @@ class Reception:
             note.outcome = "retired"
 
     def status(self, caller: Caller) -> ReleaseStatus:
-        """Which release decides, and how the staged one would; nothing of anybody."""
+        """Which release decides, how the staged one would, and which heads are read."""
         _check(caller, Role.OPERATE)
-        return self._parts.releases.status()
+        told, read = self._parts.releases.status(), None
+        if self._parts.rules.describes:
+            with suppress(ModelError):  # of an encoder that is gone: nothing is read then
+                read = self._parts.words.now(self._parts.releases.brought)
+        return told if read is None else replace(told, heads=read.name, kinds=read.kinds)
 
     def audit_head(self, caller: Caller) -> AuditHead:
         """The signed end of the log."""
@@ -258,7 +275,12 @@ class Reception:
     def _check_next(self) -> None:
         staged = self._parts.releases.staged
         if staged is not None:
-            self._parts.vouching.check_next(staged.release)
+            self._parts.vouching.check_next(staged.release, staged.heads)
+
+    def _check_heads(self, heads: bytes | None, trunk: str) -> None:
+        """``ReleaseError`` for heads that this site, which would read by them, cannot read."""
+        if heads is not None and self._parts.rules.describes:
+            self._parts.words.check(Brought.of(heads, trunk))
 
 
 def _check(caller: Caller, *roles: Role) -> None:

@@ -23,6 +23,7 @@ from client.door.shelf import Entry, Shelf, State
 from client.door.standing import ReleaseStatus, outgrown, standing
 from client.door.succession import alone, first, successor
 from client.door.thresholds import Calibration
+from client.door.wording import Brought
 from client.vault.disk import DISK, Disk
 from client.vault.identity import PersonId
 from client.vault.store import Vault
@@ -102,24 +103,36 @@ class Releases:
         return self._galleries.staged
 
     @property
+    def before(self) -> Entry | None:
+        """What a rollback brings back, if there is anything."""
+        return None if self._state.before is None else self._state.before.active
+
+    @property
+    def brought(self) -> Brought | None:
+        """The heads of the release that decides, if it came with some."""
+        active = self._galleries.active
+        return None if active is None else active.brought
+
+    @property
     def trunks(self) -> tuple[str, ...]:
         """By which a picture has to be seen: a probe, and what is enrolled."""
         return self._galleries.trunks
 
-    def stage(self, tail: Tail, trunk: str) -> None:
+    def stage(self, tail: Tail, trunk: str, heads: bytes | None = None) -> None:
         """Puts a release beside the active one, calibrated for the same rates if that can be.
 
-        ``ReleaseError`` for one that does not fit this site, or decides already.
+        ``heads`` is the file of those that it brings. ``ReleaseError`` for one that does not fit
+        this site, or decides already.
         """
         with self._change():
             building.check(tail, trunk, self._public)
-            lead = self._state.lead
-            if lead is not None and lead.active.name == (tail.hash, trunk):
-                raise ReleaseError("this release decides already")
+            brought = None if heads is None else Brought.of(heads, trunk)
             measure, target = self._measuring.fresh(tail, trunk), self._state.target
-            made = Serving(trunk, tail, measure=measure)
+            made, lead = Serving(trunk, tail, None, measure, brought), self._state.lead
+            if lead is not None and lead.active.name == made.name:
+                raise ReleaseError("this release decides already")
             building.fill(made, self._vault)
-            entry = self._shelf.put(tail, trunk, measure.whitened)
+            entry = self._shelf.put(tail, trunk, measure.whitened, heads)
             made.decide_by(self._attempt(made, target, self._clock()))
             kept = self._shelf.put_calibration(made.calibration)
             self._enter(replace(self._state, staged=replace(entry, calibration=kept)), made)
@@ -323,7 +336,8 @@ class Releases:
             if same and one.calibration == calibration:
                 return one
         self._public.dim(entry.trunk)
-        made = Serving(entry.trunk, self._shelf.tail(entry), calibration, measure)
+        tail, brought = self._shelf.tail(entry), self._shelf.heads(entry)
+        made = Serving(entry.trunk, tail, calibration, measure, brought)
         building.fill(made, self._vault)
         return made
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from client.door.calibrating import Target
 from client.door.thresholds import Calibration
+from client.door.wording import Brought
 from client.vault.disk import Disk
 from client.vault.handles import DataKey
 from common.errors import ConfigError, DeploymentError, ModelError, ReleaseError
@@ -26,31 +27,36 @@ from common.models.tail_file import parse_tail, tail_bytes
 SCHEMA = 1
 STATE, TAIL, CALIBRATION = "state.json", ".tail.safetensors", ".calibration.json"
 BASIS = ".basis.safetensors"  # of public people, for the whitened distance
+HEADS = ".heads.safetensors"  # that came with a release
 MOST = 256 * 2**20  # bytes of a file that is looked at
 _HASH = re.compile(r"[0-9a-f]{64}")
 
-Name = tuple[str, str]  # of a release: hashes of its tail and of the trunk that the tail follows
+# Of a release: hashes of its tail, of the trunk that the tail follows, and of the file of heads
+# that it brought, empty where it brought none.
+Name = tuple[str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One release on the shelf; ``calibration``, ``file`` and ``basis`` are SHA-256 of files."""
+    """One release on the shelf; ``calibration``, ``file``, ``basis`` and ``heads`` are SHA-256 of
+    files."""
 
     release: str  # hash of the tail
     trunk: str
     file: str
     calibration: str | None = None
     basis: str | None = None
+    heads: str | None = None
 
     def __post_init__(self) -> None:
-        words = [self.release, self.trunk, self.file, self.calibration, self.basis]
+        words = [self.release, self.trunk, self.file, self.calibration, self.basis, self.heads]
         for word in (word for word in words if word is not None):
             if not _HASH.fullmatch(word):
                 raise ValueError("not a hash")
 
     @property
     def name(self) -> Name:
-        return self.release, self.trunk
+        return self.release, self.trunk, self.heads or ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,11 +149,18 @@ class Shelf:
         except (ReleaseError, DeploymentError):
             return False
 
-    def put(self, tail: Tail, trunk: str, whitened: Whitened | None = None) -> Entry:
-        """Keeps a tail, and the basis it is compared by if there is one; nothing is in force by
-        that."""
+    def put(
+        self,
+        tail: Tail,
+        trunk: str,
+        whitened: Whitened | None = None,
+        heads: bytes | None = None,
+    ) -> Entry:
+        """Keeps a tail, the basis it is compared by if there is one, and the file of the ``heads``
+        that came with it; nothing is in force by that."""
         name, basis = self._keep(tail_bytes(tail, trunk), TAIL), self.put_basis(whitened)
-        return Entry(release=tail.hash, trunk=trunk, file=name, basis=basis)
+        brought = None if heads is None else self._keep(heads, HEADS)
+        return Entry(release=tail.hash, trunk=trunk, file=name, basis=basis, heads=brought)
 
     def put_basis(self, whitened: Whitened | None) -> str | None:
         """Keeps a basis, if there is one; returns by which name an entry calls it."""
@@ -178,6 +191,16 @@ class Shelf:
         except ModelError:
             raise _altered(path) from None
 
+    def heads(self, entry: Entry) -> Brought | None:
+        """The heads that came with ``entry``, if some did; raises as ``tail``."""
+        if entry.heads is None:
+            return None
+        path = self._folder / f"{entry.heads}{HEADS}"
+        try:
+            return Brought.of(self._content(path, entry.heads), entry.trunk)
+        except ReleaseError:
+            raise _altered(path) from None
+
     def calibration(self, entry: Entry) -> Calibration | None:
         """The thresholds of ``entry``, if it has any; raises as ``tail``."""
         if entry.calibration is None:
@@ -193,7 +216,7 @@ class Shelf:
         kept = {STATE}
         for entry in state.entries():
             kept |= {f"{entry.file}{TAIL}", f"{entry.calibration}{CALIBRATION}"}
-            kept.add(f"{entry.basis}{BASIS}")
+            kept |= {f"{entry.basis}{BASIS}", f"{entry.heads}{HEADS}"}
         try:
             for path in sorted(self._folder.iterdir()):
                 if path.name not in kept:
@@ -251,8 +274,9 @@ class Shelf:
 
 
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A release without a basis does not say so: as it always was."""
-    return {name: value for name, value in pairs if name != "basis" or value is not None}
+    """A release without a basis or without heads does not say so: as it always was."""
+    left_out = ("basis", "heads")
+    return {name: value for name, value in pairs if name not in left_out or value is not None}
 
 
 def _entry(table: dict[str, Any] | None) -> Entry | None:

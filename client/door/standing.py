@@ -12,10 +12,11 @@ from client.vault.identity import PersonId
 class ReleaseStatus:
     """Releases are named by the hashes of their tails.
 
-    ``alike`` is the share of ``probes`` that the staged release answers as the active one does, and
-    ``changes`` tell the others. ``progress`` is the share of people enrolled under the newer of two
-    trunks, in tenths, rounded down; None while there is one trunk. ``outgrown``: more people may be
-    compared than the thresholds of searches were fixed for.
+    ``heads`` is the SHA-256 of the file of heads that is read now, of ``kinds``; those of the three
+    releases are of what each brought. ``alike`` is the share of ``probes`` that the staged release
+    answers as the active one does, and ``changes`` tell the others. ``progress`` is the share of
+    people enrolled under the newer of two trunks, in tenths, rounded down; None while there is one
+    trunk. ``outgrown``: more people may be compared than the thresholds of searches were fixed for.
 
     Leaks: to the operator, what ``Shadow`` does; no threshold, and of people one coarse share.
     """
@@ -30,6 +31,11 @@ class ReleaseStatus:
     probes: int
     changes: tuple[Change, ...]
     progress: float | None
+    active_heads: str | None = None
+    staged_heads: str | None = None
+    previous_heads: str | None = None
+    heads: str | None = None
+    kinds: tuple[str, ...] = ()
 
 
 def standing(
@@ -51,6 +57,9 @@ def standing(
         probes=counts.probes,
         changes=counts.changes,
         progress=progress(galleries),
+        active_heads=None if active is None else active.heads or None,
+        staged_heads=None if staged is None else staged.heads or None,
+        previous_heads=None if before is None else before.active.heads,
     )
 
 

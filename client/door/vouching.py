@@ -46,11 +46,12 @@ class Vouching(Protocol):
     def read(self, content: bytes) -> Release:
         """The signed release in ``content``, once nothing speaks against staging it."""
 
-    def check_next(self, tail: str) -> None:
-        """Whether the staged release of this tail may decide."""
+    def check_next(self, tail: str, heads: str = "") -> None:
+        """Whether the staged release of this tail, with the file of heads of this hash ("": none),
+        may decide."""
 
-    def check_back(self, tail: str) -> None:
-        """Whether the release of this tail, which decided before, may decide again."""
+    def check_back(self, tail: str, heads: str = "") -> None:
+        """Whether such a release, which decided before, may decide again."""
 
 
 class Alone:
@@ -62,16 +63,17 @@ class Alone:
     def read(self, content: bytes) -> Release:
         raise ReleaseError("this site is alone, and has no centre's key to check a release by")
 
-    def check_next(self, tail: str) -> None:
+    def check_next(self, tail: str, heads: str = "") -> None:
         return
 
-    def check_back(self, tail: str) -> None:
+    def check_back(self, tail: str, heads: str = "") -> None:
         return
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Vouched:
-    """What the agent remembers: the newest history, and the releases of tails, by digest."""
+    """What the agent remembers: the newest history, and the digests of releases, each by its tail,
+    or by tail and heads as ``_called`` says."""
 
     history: History
     tails: Mapping[str, str] = field(default_factory=dict)
@@ -97,30 +99,30 @@ class Member:
         _check_due(vouched.history, us, digest)
         release = read_release(content, us.centre, us.federation, digest)
         self._check_evidence(release)
-        tails = {**vouched.tails, release.tail.hash: digest}
+        tails = {**vouched.tails, _called(release.tail.hash, release.heads_file): digest}
         self._keep(_Vouched(history=vouched.history, tails=tails))
         return release
 
-    def check_next(self, tail: str) -> None:
+    def check_next(self, tail: str, heads: str = "") -> None:
         """Raises ``WithdrawnError`` or ``NotDueError`` if the centre changed its mind meanwhile."""
-        found = self._known(tail)
+        found = self._known(_called(tail, heads))
         if found is not None:
             _check_due(*found)
 
-    def check_back(self, tail: str) -> None:
+    def check_back(self, tail: str, heads: str = "") -> None:
         """Raises ``WithdrawnError``: what was withdrawn is nothing to go back to."""
-        found = self._known(tail)
+        found = self._known(_called(tail, heads))
         if found is not None:
             _check_not_withdrawn(*found)
 
-    def _known(self, tail: str) -> tuple[History, Trusted, str] | None:
+    def _known(self, called: str) -> tuple[History, Trusted, str] | None:
         """What to look up of a release; None for a tail that was never vouched for: the one that
         the trunk came with, or one of a site that was alone."""
         if storing.read(self._home.vouched) is None:
             return None
         us = trusted(self._home)
         vouched = self._newest(us)
-        digest = vouched.tails.get(tail)
+        digest = vouched.tails.get(called)
         return None if digest is None else (vouched.history, us, digest)
 
     def _newest(self, us: Trusted) -> _Vouched:
@@ -170,6 +172,11 @@ def accepted_plan(home: SiteHome, run: str) -> str:
         if entry.kind == "accept" and entry.run == run:
             return entry.digest
     return ""
+
+
+def _called(tail: str, heads: str) -> str:
+    """By what a release is looked up: two may have one tail, and other heads."""
+    return f"{tail}:{heads}" if heads else tail
 
 
 def _digest(content: bytes) -> str:

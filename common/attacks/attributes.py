@@ -91,10 +91,15 @@ def inferred(
     truth: NDArray[np.bool_],
     person: NDArray[np.int64],
     rng: np.random.Generator,
+    known: NDArray[np.bool_] | None = None,
 ) -> Inferred:
-    """How well ``said`` (N, A) tells ``truth`` (N, A): people are redrawn, not pictures."""
+    """How well ``said`` (N, A) tells ``truth`` (N, A): people are redrawn, not pictures.
+
+    Where ``known`` (N, A) is given, what nobody knows does not count.
+    """
     people, number = np.unique(person, return_inverse=True)
     counts = np.stack([said & truth, truth, ~said & ~truth, ~truth])  # (4, N, A)
+    counts &= True if known is None else known
     own = np.zeros((len(people), len(person)))
     own[number, np.arange(len(person))] = 1
     mine = np.asarray(own @ counts, np.float64)  # (4, P, A)

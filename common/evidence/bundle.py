@@ -1,4 +1,4 @@
-"""A release as one file: a tail, the evidence for it, and the centre's signature over both.
+"""A release as one file: a tail, heads if a run trained some, evidence, the centre's signature.
 
 A plain tar: `manifest.json` first, then `signature` once there is one, then the files that the
 manifest names, sorted. Headers are fixed and nothing is compressed, so a release has exactly one
@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from common.bundle import VERSION
 from common.config import build
@@ -25,15 +26,19 @@ from common.models.tail import Tail
 from common.models.tail_file import parse_tail, tail_bytes
 from common.trust.keys import PublicKey, SigningKey, decode, encode
 
+if TYPE_CHECKING:
+    from common.heads.heads import Heads
+
 SCHEMA = 1
 PURPOSE = "release"
 MANIFEST, SIGNATURE, TAIL, REPORT = "manifest.json", "signature", "tail.safetensors", "report.html"
+HEADS = "heads.safetensors"
 ENDING = ".release"  # of a file that holds one
 MOST_FILES = 128
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PICTURE = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}\.png")
 _PNG = b"\x89PNG\r\n\x1a\n"
-_CAPS = {MANIFEST: 2**20, SIGNATURE: 256, TAIL: 24 * 2**20, REPORT: 16 * 2**20}
+_CAPS = {MANIFEST: 2**20, SIGNATURE: 256, TAIL: 24 * 2**20, REPORT: 16 * 2**20, HEADS: 8 * 2**20}
 _CAP = 4 * 2**20  # bytes of a section, or of a picture
 _SECTIONS = {f"{kind}.json": kind for kind in KINDS}
 
@@ -47,7 +52,7 @@ class File:
     size: int  # bytes
 
     def __post_init__(self) -> None:
-        if self.name not in (TAIL, REPORT) and not is_section(self.name):
+        if self.name not in (TAIL, REPORT, HEADS) and not is_section(self.name):
             _check(_PICTURE.fullmatch(self.name) is not None, "a file has a name of its own")
         _check(_DIGEST.fullmatch(self.sha256) is not None, "a file is named by its SHA-256")
         _check(0 <= self.size <= cap_of(self.name), "a file is too large")
@@ -142,6 +147,9 @@ class Release:
                 raise ReleaseError(f"{name} is not a PNG")
         if self.tail.hash != self.manifest.tail or self._tail[1] != self.manifest.trunk:
             raise ReleaseError("the tail is not the one, or not of the trunk, of the manifest")
+        heads, width = self.heads, self.tail.feature_dim
+        if heads is not None and (heads.trunk, heads.width) != (self.manifest.trunk, width):
+            raise ReleaseError("the heads are of another trunk than the tail")
         if len(self.sections) != sum(map(is_section, self.files)):
             raise ReleaseError("a section is missing")
 
@@ -160,6 +168,27 @@ class Release:
     @property
     def tail(self) -> Tail:
         return self._tail[0]
+
+    @cached_property
+    def heads(self) -> "Heads | None":
+        """What sites may read faces with, if it is in the release; ``ReleaseError`` for what is no
+        file of heads, spelt as ours are."""
+        if HEADS not in self.files:
+            return None
+        from common.heads.heads_file import heads_bytes, parse_heads  # torch
+
+        try:
+            heads = parse_heads(self.files[HEADS], HEADS)
+        except ModelError as error:
+            raise ReleaseError(str(error)) from None
+        if heads_bytes(heads) != self.files[HEADS]:
+            raise ReleaseError(f"{HEADS} is not spelt as we spell it")
+        return heads
+
+    @property
+    def heads_file(self) -> str:
+        """SHA-256 of the file of heads; empty where there is none."""
+        return _sha256(self.files[HEADS]) if HEADS in self.files else ""
 
     @cached_property
     def sections(self) -> dict[str, Section]:
@@ -198,7 +227,8 @@ def make_release(
     sections: Sequence[Section],
     shown: Mapping[str, bytes],
 ) -> Release:
-    """A release of ``tail``, not signed; ``shown`` are `report.html` and the pictures, by name.
+    """A release of ``tail``, not signed; ``shown`` are `report.html`, the pictures, and the heads
+    where there are some, by name.
 
     Raises ``ReleaseError`` for two sections of a kind, or anything that a release cannot hold.
     """

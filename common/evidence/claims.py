@@ -13,8 +13,11 @@ from common.privacy.statement import statement
 _ROUND = ("round", "mechanism", "public")  # of the log: nothing that a site may be known by
 
 
-def statement_section(plan: PrivacyPlan, about: About, command: str, charter: str = "") -> Section:
-    """What a run of ``plan`` costs a person at one site; ``charter`` is the digest of its charter.
+def statement_section(
+    plan: PrivacyPlan, about: About, command: str, charter: str = "", heads: str = ""
+) -> Section:
+    """What a run of ``plan`` costs a person at one site; ``charter`` is the digest of its charter,
+    ``heads`` the SHA-256 of the file of heads that was released with the tail.
 
     The plan stands in it whole, so that whoever reads the claim can compute it again.
     """
@@ -29,6 +32,7 @@ def statement_section(plan: PrivacyPlan, about: About, command: str, charter: st
         "plan": plan.digest,
         "plan_json": plan.to_json(),
         "charter": charter,
+        "heads": heads,
         **{key: told[key] for key in ("in_plain_words", "trust", "excluded", "mechanisms")},
     }
     return Section(

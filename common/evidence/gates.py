@@ -9,7 +9,7 @@ Leaks: a centre that signs figures nobody measured passes all gates but those th
 from collections.abc import Callable
 
 from common.errors import MascaronError, ReleaseError
-from common.evidence import checks
+from common.evidence import checks, head_checks
 from common.evidence.bundle import Release, Verdict
 from common.evidence.limits import Gates, Known
 
@@ -29,6 +29,8 @@ GATES: dict[str, Gate] = {
     "audit": checks.audit,
     "membership": checks.membership,
     "training": checks.training,
+    "heads": head_checks.heads_belong,
+    "heads-judged": head_checks.heads_judged,
     "pictures": checks.pictures,
 }
 

@@ -23,10 +23,12 @@ KINDS = (
     "membership",  # who trained
     "inversion",  # pictures from updates and templates
     "attributes",  # traits from embeddings
+    "heads",  # what heads read, beside those that a run began with
     "fairness",  # error rates of groups
     "training",  # the run's log
     "statement",  # what epsilon is claimed, and of which plan
 )
+ALWAYS = tuple(kind for kind in KINDS if kind != "heads")  # the other one: where there are heads
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FILE = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}\.png")
 

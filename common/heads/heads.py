@@ -4,8 +4,8 @@ Leaks: readings are personal data like the picture they were read from. They sta
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,8 +69,7 @@ class Heads:
         kinds = [head.kind for head in self.heads]
         if not kinds or len(set(kinds)) < len(kinds):
             raise ModelError("heads are at least one, each of another kind")
-        width = len(self.scaling.centre)
-        shapes = {n: s for head in self.heads for n, s in head.shapes(width).items()}
+        shapes = {n: s for head in self.heads for n, s in head.shapes(self.width).items()}
         if {n: a.shape for n, a in self.arrays.items()} != shapes:
             raise ModelError("the arrays are not those of the heads")
         frozen = {name: _frozen(array) for name, array in sorted(self.arrays.items())}
@@ -89,6 +88,25 @@ class Heads:
     @property
     def kinds(self) -> tuple[str, ...]:
         return tuple(head.kind for head in self.heads)
+
+    @property
+    def width(self) -> int:
+        """How many numbers a feature has that they read."""
+        return len(self.scaling.centre)
+
+    def only(self, kinds: Collection[str]) -> "Heads | None":
+        """Those of ``kinds`` with all that is theirs; None where that is none of them."""
+        kept = tuple(head for head in self.heads if head.kind in kinds)
+        names = {name for head in kept for name in head.shapes(self.width)}
+        if not kept:
+            return None
+        return replace(
+            self,
+            heads=kept,
+            arrays={name: array for name, array in self.arrays.items() if name in names},
+            weights={head.kind: self.weights[head.kind] for head in kept},
+            calibration={k: line for k, line in self.calibration.items() if k in kinds},
+        )
 
     def line(self, kind: str) -> Platt:
         """What makes the scores of that head probabilities."""

@@ -12,7 +12,7 @@ from common.evidence.limits import Gates, Known, load_gates
 from common.models.safetensors_import import write_whole
 from common.outputs import check_folder
 from server.commands.charter import find
-from server.commands.tail import Made, made_by
+from server.commands.tail import Made, made_by, public_heads
 from server.home import CentreHome
 from server.release.building import Ground, build_release, claims_of, known_of
 from server.release.promoting import First, promote, roll_back, sign_release, sites_of, withdraw
@@ -37,6 +37,7 @@ def build_command(
     short = release.digest[:SHORT]
     return {
         **_told(release),
+        **_left_out(home, release),
         "files": len(release.files),
         "bytes": Registry(home).size_of(release.digest),
         "refused_by": list(stopped),
@@ -47,7 +48,8 @@ def build_command(
 def assembled(home: CentreHome, run: str, evidence: Path, pool: str | None, now: float) -> Release:
     """The release that ``build_command`` keeps, with its verdict; nothing is kept here."""
     made = made_by(home, run)
-    judged_by = (_gates(home), known_of(made.terms, made.initial))
+    known = known_of(made.terms, made.initial, public_heads(home, made.terms))
+    judged_by = (_gates(home), known)
     return build_release(_ground(made, pool), evidence, judged_by, int(now))
 
 
@@ -155,6 +157,7 @@ def _ground(made: Made, pool: str | None) -> Ground:
         state=made.state,
         pool=chosen,
         tail=made.tails[chosen],
+        heads=made.heads.get(chosen, b""),
     )
 
 
@@ -165,7 +168,15 @@ def _gates(home: CentreHome) -> Gates:
 def _judged_by(home: CentreHome, release: Release) -> tuple[Gates, Known]:
     """Gates, and what the signed charter of the release's run says."""
     terms, initial, _ = find(home, release.manifest.run)
-    return _gates(home), known_of(terms, initial)
+    return _gates(home), known_of(terms, initial, public_heads(home, terms))
+
+
+def _left_out(home: CentreHome, release: Release) -> dict[str, str]:
+    """A word where the run trained heads and nobody measured them: then the tail ships alone."""
+    trained = find(home, release.manifest.run)[0].plan.heads
+    if release.heads is not None or not trained:
+        return {}
+    return {"left_out": "heads: no section of them in the evidence, see `mascaron-lab audit heads`"}
 
 
 def _is_signed(home: CentreHome, release: Release) -> bool:
@@ -195,8 +206,15 @@ def _told(release: Release) -> dict[str, Any]:
         "pool": manifest.pool,
         "tail": manifest.tail,
         "trunk": manifest.trunk,
+        "heads": _heads(release),
         "made": manifest.made,
     }
+
+
+def _heads(release: Release) -> dict[str, Any] | None:
+    if release.heads is None:
+        return None
+    return {"file": release.heads_file, "kinds": list(release.heads.kinds)}
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Puts a release together: what a run made, and the folder of evidence that was taken of it."""
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from common.errors import ReleaseError
 from common.evidence.bundle import (
+    HEADS,
     REPORT,
     Origin,
     Release,
@@ -22,6 +24,7 @@ from common.evidence.gates import judge
 from common.evidence.limits import Gates, Known
 from common.evidence.section import KINDS, About, Section
 from common.models.tail import WEIGHT, Tail
+from common.trust import storing
 from common.trust.charter import CharterTerms
 from server.checkpoint import RunState
 
@@ -30,19 +33,29 @@ OURS = ("statement", "training")  # kinds that come from charter and checkpoint,
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ground:
-    """One pool of a run: who made it, by which charter (its digest), and the ``tail`` it made."""
+    """One pool of a run: who made it, by which charter (its digest), and the ``tail`` it made;
+    ``heads`` is the file of those that go with it, empty where none do."""
 
     terms: CharterTerms
     charter: str
     state: RunState
     pool: str
     tail: Tail
+    heads: bytes = b""
 
 
-def known_of(terms: CharterTerms, initial: Mapping[str, NDArray[Any]]) -> Known:
-    """What the centre itself knows of a run, against which its releases are judged."""
-    first = initial[WEIGHT].shape
-    return Known(trunk=terms.plan.trunk, shape=(first[0], first[1]), plan=terms.plan.digest)
+def known_of(
+    terms: CharterTerms, initial: Mapping[str, NDArray[Any]], public: Path | None = None
+) -> Known:
+    """What the centre itself knows of a run, against which its releases are judged; ``public`` is
+    where the heads lie that it began with, where it trains some. ``ReleaseError`` if they do not.
+    """
+    first, plan = initial[WEIGHT].shape, terms.plan
+    began = b"" if public is None else storing.read(public)
+    if began is None:
+        raise ReleaseError(f"{public} is gone: the heads that {terms.run} began with")
+    heads = hashlib.sha256(began).hexdigest() if began else ""
+    return Known(trunk=plan.trunk, shape=(first[0], first[1]), plan=plan.digest, heads=heads)
 
 
 def build_release(
@@ -51,13 +64,17 @@ def build_release(
     """The release of ``ground`` with the sections, pictures and report in ``evidence``; not signed.
 
     Statement and training log are made here. What the gates say of it is written into the manifest.
-    Raises ``ReleaseError`` if the folder has no report, or a section in it is none.
+    Heads ship with what was measured of them: without a section of theirs they are left out. Raises
+    ``ReleaseError`` if the folder has no report, or a section in it is none.
     """
     terms, tail = ground.terms, ground.tail
     found = read_sections(evidence)
+    if "heads" not in found:
+        ground = replace(ground, heads=b"")
     origin = Origin(federation=terms.federation, run=terms.run, pool=ground.pool, made=made)
     sections = [*found.values(), *claims_of(ground)]
-    release = make_release(origin, tail, terms.plan.trunk, sections, read_shown(evidence, found))
+    shown = read_shown(evidence, found) | ({HEADS: ground.heads} if ground.heads else {})
+    release = make_release(origin, tail, terms.plan.trunk, sections, shown)
     return with_verdict(release, judge(release, *judged_by))
 
 
@@ -66,8 +83,9 @@ def claims_of(ground: Ground) -> tuple[Section, Section]:
     plan = ground.terms.plan
     about = About(trunk=plan.trunk, tail=ground.tail.hash)
     command = f"mascaron-admin release build {ground.terms.run}"
+    heads = hashlib.sha256(ground.heads).hexdigest() if ground.heads else ""
     return (
-        statement_section(plan, about, command, ground.charter),
+        statement_section(plan, about, command, ground.charter, heads),
         training_section(ground.state.history, plan, about, command),
     )
 

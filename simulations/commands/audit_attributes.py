@@ -11,6 +11,7 @@ from rich.table import Table
 
 from common.console import result
 from common.evidence.section import Section
+from common.models.trunk import load_trunk
 from common.outputs import check_folder
 from simulations.commands.run import stderr_console
 from simulations.evidence.attributes import AttributeOptions, infer
@@ -18,6 +19,7 @@ from simulations.evidence.keeping import keep_section
 from simulations.evidence.marks import marks_of
 from simulations.evidence.subject import SubjectOptions, load_subject
 from simulations.progress import Bars
+from simulations.sources import STARTER
 
 
 def attributes_command(labels: Path | None, out: Path | None = None, **options: Any) -> None:
@@ -35,7 +37,8 @@ def attributes_command(labels: Path | None, out: Path | None = None, **options: 
     with Bars(console) as bars:
         subject = load_subject(given, bars)
         marks = marks_of(subject.tested, labels, np.random.default_rng([given.seed, 17]))
-        figures, failed = infer(subject, marks, asked, bars)
+        first = None if given.tail is None else load_trunk(given.trunk or STARTER)[1]
+        figures, failed = infer(subject, marks, asked, bars, first)
     command = _typed(given, asked, labels)
     section = subject.section(
         "attributes", figures, seed=given.seed, command=command, failed=failed

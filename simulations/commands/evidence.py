@@ -12,10 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from common.console import result
-from common.errors import RunError
+from common.errors import ConfigError, RunError
 from common.evidence.bundle import REPORT, Verdict, read_section
 from common.evidence.section import KINDS, Section
-from common.models.tail import Tail
 from common.models.trunk import load_trunk
 from common.outputs import check_folder
 from server.commands.release import (
@@ -30,8 +29,9 @@ from server.home import CentreHome
 from simulations.commands.run import stderr_console
 from simulations.evidence.demo_run import CENTRE, RUN, TESTED, THRESHOLDS, demo_run
 from simulations.evidence.gathering import Depth, Gathering
+from simulations.evidence.heads import Compared
 from simulations.evidence.robustness.plan import RobustnessOptions
-from simulations.evidence.subject import Subject, SubjectOptions, load_subject
+from simulations.evidence.subject import SubjectOptions, load_subject
 from simulations.pieces import write_whole
 from simulations.progress import Bars
 from simulations.report.evidence_page import Gate, evidence_page
@@ -43,12 +43,26 @@ EVIDENCE, TAILS = "evidence", "tails"  # folders of the demo
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceOptions:
-    """How deep to look: the quick plan of attacks or the full one, at which FMR."""
+    """How deep to look: the quick plan of attacks or the full one, at which FMR; and the files of
+    ``heads`` that go with the tail, and of those that they ``began_as``."""
 
     quick: bool = False
     pairs: int | None = None
     fmr: float = 1e-2
     epsilon: float = 8.0
+    heads: Path | None = None
+    began_as: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.heads is None) != (self.began_as is None):
+            raise ConfigError("--heads and --began-as: heads are measured beside those they were")
+
+    @property
+    def compared(self) -> Compared | None:
+        """The heads of both files, where they are named."""
+        if self.heads is None or self.began_as is None:
+            return None
+        return Compared.read(self.heads, self.began_as)
 
     def depth(self, seed: int) -> Depth:
         make = RobustnessOptions.quick if self.quick else RobustnessOptions
@@ -61,11 +75,12 @@ def evidence_command(asked: EvidenceOptions, out: Path, **options: Any) -> None:
     """Takes the evidence into ``out`` and writes a page; sections that are there stay."""
     given = SubjectOptions(**options)
     check_folder(out)
-    console = stderr_console()
+    console, heads = stderr_console(), asked.compared
     with Bars(console) as bars:
         subject = load_subject(given, bars)
         first = load_trunk(given.trunk or STARTER)[1]
-        _gather(subject, first, asked.depth(given.seed), out, bars)
+        depth = asked.depth(given.seed)
+        _gather(Gathering(subject, first, depth, out, bars, heads=heads))
     found = read_folder(out)
     page = write_page(found, (), out)
     console.print(f"Open the report: {page.resolve()}", highlight=False, soft_wrap=True)
@@ -87,7 +102,8 @@ def demo_command(out: Path) -> None:
         )
         subject = load_subject(given, bars, run.faces)
         depth = replace(EvidenceOptions(quick=True).depth(given.seed), gradients=0.0)
-        _gather(subject, load_trunk(STARTER)[1], depth, folder, bars)
+        heads = Compared.read(Path(tail["heads"]), Path(tail["began_as"]))
+        _gather(Gathering(subject, load_trunk(STARTER)[1], depth, folder, bars, heads=heads))
     shipped = ship(run.home, RUN, folder)
     _print_gates(shipped["gates"], console)
     page = folder / REPORT
@@ -138,12 +154,12 @@ def write_page(found: Mapping[str, Section], gates: Sequence[Gate], folder: Path
     return path
 
 
-def _gather(subject: Subject, first: Tail, depth: Depth, out: Path, bars: Bars) -> None:
+def _gather(gathering: Gathering) -> None:
     import torch
 
     torch.set_num_threads(max(1, os.cpu_count() or 1))
-    out.mkdir(parents=True, exist_ok=True)
-    Gathering(subject, first, depth, out, bars).all()
+    gathering.folder.mkdir(parents=True, exist_ok=True)
+    gathering.all()
 
 
 def _gates(verdicts: Sequence[Verdict]) -> list[Gate]:

@@ -12,6 +12,7 @@ from common.attacks.decoder import numbers, signs
 from common.errors import ScenarioError
 from common.metrics.verification import unit_rows
 from common.models.studio import Progress
+from common.models.tail import Tail
 from simulations.entropy import SeededEntropy
 from simulations.evidence.marks import Marks, person_truth
 from simulations.evidence.releases import Protection, Wire
@@ -37,15 +38,24 @@ class AttributeOptions:
 
 
 def infer(
-    subject: Subject, marks: Marks, given: AttributeOptions, progress: Progress
+    subject: Subject,
+    marks: Marks,
+    given: AttributeOptions,
+    progress: Progress,
+    first: Tail | None = None,
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Figures, and what does not hold. Every probe is judged on people who did not teach it."""
+    """Figures, and what does not hold. Every probe is judged on people who did not teach it.
+
+    With the ``first`` tail, from before training, its embeddings are probed as well.
+    """
     inference = _Inference(subject, marks, given)
-    done = progress.start("inferring", 5 + len(given.epsilon))
     features, embeddings = inference.features, inference.embeddings
     sealed = numbers(list(keep(features, subject.trunk.hash).sealed))
     rows: dict[str, dict[str, Any]] = {"without": {}, "with": {}}
     pictures = {"embedding": embeddings, "feature": features, "sign_code": signs(embeddings)}
+    if first is not None and first.hash != subject.tail.hash:
+        pictures["embedding_before_training"] = unit_rows(first.embed(features))
+    done = progress.start("inferring", 2 + len(pictures) + len(given.epsilon))
     for name, vectors in pictures.items():
         rows["without"][name] = inference.pictures(vectors)
         done(1)

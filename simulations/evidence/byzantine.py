@@ -38,9 +38,9 @@ from simulations.evidence.malice import Bags, Malice, Seen
 from simulations.flower import identify_task
 
 FMR = 1e-2
+MOMENTUM = 0.9  # of the centre, as charters have it by default
 PHASES = ("moments", "gradients")
 POOL = "all"
-MOMENTUM = 0.9  # of the centre, as charters have it by default
 RUN = 1  # of Flower, outside of which no message is made
 
 Arrays = dict[str, NDArray[Any]]
@@ -192,13 +192,8 @@ def _rule(arena: Arena, choice: StrategyChoice, current: Round, shared: Arrays) 
         return averaging(choice)
     past = arena.plan.rounds[: current.number]
     number = sum(isinstance(r.mechanism, GradientMechanism) for r in past)
-    standing = Standing(
-        shared=shared,
-        names=mechanism.trained,
-        number=number,
-        learning_rate=mechanism.learning_rate,
-    )
-    return Optimiser(choice, standing)
+    rates = mechanism.learning_rates
+    return Optimiser(choice, Standing(shared=shared, number=number, learning_rates=rates))
 
 
 def _reply(node: int, arrays: Arrays) -> Message:

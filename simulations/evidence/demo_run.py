@@ -1,10 +1,14 @@
-"""A run to take evidence of: invented people at twenty doors, in the home of a real centre."""
+"""A run to take evidence of: invented people at twenty doors, in the home of a real centre.
+
+It trains the starter's heads with the tail, by what invented people were made from.
+"""
 
 import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from client.agent.labels import labels_of
 from common.faces.faceset import FaceSet
 from common.trust.charter import CharterTerms
 from common.trust.keys import PublicKey
@@ -13,9 +17,11 @@ from server.charter import Charter, load_charter, write_charter
 from server.home import CentreConfig, CentreHome
 from server.monitor import save_public
 from server.public import watched
+from server.runs.reading import choose_heads, keep_public
 from server.runs.register import CENTRE_KEY
 from server.standing import federation_of, signing_key
 from simulations.laboratory import Given, Laboratory, Reporter
+from simulations.reading import HEADS
 from simulations.scenario import Invented, Scenario, load_scenario
 from simulations.signing import NEVER
 
@@ -23,6 +29,7 @@ RUN = "demo"
 EPSILON = 8.0
 TRAIN, TESTED, THRESHOLDS = "1-5", "6,8", "7"  # folds: who train, who are measured, who fix
 SITES = 20
+SHARE, ROUNDS = 0.1, 3  # of the budget, for gradients that train the heads with the tail
 CENTRE, FEDERATION = "centre", "federation"  # folders
 
 
@@ -43,6 +50,8 @@ def scenario() -> Scenario:
         cameras="none",
         seeds=1,
         epsilon=(EPSILON,),
+        gradient_share=SHARE,
+        gradient_rounds=ROUNDS,
         invented=Invented(people=256, public=80, pictures=4),
     )
 
@@ -58,7 +67,9 @@ def demo_run(out: Path, processes: int, reporter: Reporter) -> DemoRun:
         processes=processes,
     )
     asked, laboratory = scenario(), Laboratory(given, out / "features", reporter)
-    experiment = laboratory.run(asked, out / FEDERATION).opened()
+    chosen, faces = choose_heads(HEADS, ()), laboratory.people(asked).faces
+    opened = laboratory.run(asked, out / FEDERATION).opened()
+    experiment = dataclasses.replace(opened, labels=labels_of(faces), heads=chosen)
     home = CentreHome(out / CENTRE)
     found(home, CentreConfig(name="demo", host="localhost"), (), time.time())
     folder = home.run(RUN)
@@ -68,7 +79,8 @@ def demo_run(out: Path, processes: int, reporter: Reporter) -> DemoRun:
     assert outcome is not None
     _sign(home, folder)
     save_public(home.charter(RUN), *watched(experiment.material.public), experiment.reference)
-    return DemoRun(home, laboratory.people(asked).faces)
+    keep_public(home.charter(RUN), chosen.public)
+    return DemoRun(home, faces)
 
 
 def _sign(home: CentreHome, folder: Path) -> None:

@@ -18,6 +18,7 @@ from simulations.evidence.attributes import AttributeOptions, infer
 from simulations.evidence.fairness import FairnessOptions, fairness_section
 from simulations.evidence.federations import DELTA, federations_of
 from simulations.evidence.grouped import group_invented
+from simulations.evidence.heads import Compared, heads_section
 from simulations.evidence.inversion import InversionOptions, invert
 from simulations.evidence.inverted import section_of
 from simulations.evidence.keeping import keep_section
@@ -50,7 +51,8 @@ class Depth:
 class Gathering:
     """Takes the evidence about ``subject`` into ``folder``; ``first`` is the tail before training.
 
-    ``command`` stands in the sections for whoever wants to measure again.
+    ``command`` stands in the sections for whoever wants to measure again; ``heads`` are those of
+    the release, where it has some.
     """
 
     subject: Subject
@@ -59,6 +61,7 @@ class Gathering:
     folder: Path
     progress: Progress
     command: str = COMMAND
+    heads: Compared | None = None
 
     def all(self) -> dict[str, Section]:
         """Every section, by kind. ``RunError`` where one cannot be written."""
@@ -81,6 +84,8 @@ class Gathering:
             makers["fairness"] = self._fairness
         if self.subject.invented:
             makers["attributes"] = self._attributes
+        if self.heads is not None:
+            makers["heads"] = self._heads
         return makers
 
     def _kept(self, kind: str) -> Section | None:
@@ -95,7 +100,14 @@ class Gathering:
         about = dataclasses.replace(self.subject.about, people=found.about.people)
         same = (found.about.trunk, found.about.tail) == (about.trunk, about.tail)
         faces = found.about.faces in ("", about.faces)
-        return found if same and faces and found.command == self._command(kind) else None
+        measured = found.command == self._command(kind) and self._of_these(found)
+        return found if same and faces and measured else None
+
+    def _of_these(self, found: Section) -> bool:
+        """Whether a section of heads is about the very heads at hand."""
+        if self.heads is None or found.kind != "heads":
+            return True
+        return (found.figures.get("file"), found.figures.get("public")) == self.heads.files
 
     def _keep(self, section: Section) -> Section:
         keep_section(section, self.folder)
@@ -169,10 +181,14 @@ class Gathering:
         depth, seed = self.depth, self.depth.robustness.seed
         marks = marks_of(self.subject.tested, None, np.random.default_rng([seed, 17]))
         asked = AttributeOptions(epsilon=(depth.epsilon,), delta=depth.delta, seed=seed)
-        figures, failed = infer(self.subject, marks, asked, self.progress)
+        figures, failed = infer(self.subject, marks, asked, self.progress, self.first)
         return self.subject.section(
             "attributes", figures, seed=seed, command=self.command, failed=failed
         )
+
+    def _heads(self) -> Section:
+        assert self.heads is not None
+        return heads_section(self.subject, self.heads, self.depth.robustness.seed, self.command)
 
     def _fairness(self) -> Section:
         assert self.depth.groups is not None

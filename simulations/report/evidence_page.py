@@ -10,6 +10,7 @@ from typing import Any
 
 from common.errors import ConfigError
 from common.evidence.section import Section
+from common.privacy.heads import GENDER, WORDS
 from simulations.report.bars import Figure
 from simulations.report.evidence_charts import (
     attack_figure,
@@ -36,6 +37,7 @@ TITLES = {
     "membership": "who took part",
     "inversion": "faces from numbers",
     "attributes": "traits from numbers",
+    "heads": "what heads read",
     "fairness": "groups",
     "training": "training",
     "statement": "privacy statement",
@@ -126,6 +128,7 @@ def _charts(sections: Sections) -> dict[str, Figure | None]:
         "bounds": bounds_figure(_figures(sections, "mechanism")),
         "inversion": _inverted(_figures(sections, "inversion")),
         "attributes": _inferred(_figures(sections, "attributes")),
+        "heads": _read(_figures(sections, "heads")),
         "groups": groups_figure(_figures(sections, "fairness")),
     }
 
@@ -180,6 +183,28 @@ def _inferred(figures: Mapping[str, Any]) -> Figure | None:
         "Traits from numbers",
         "Balanced accuracy of probes that read glasses, beards or hair from an embedding, a stored "
         "template or an update, mean over traits; who knows nothing gets 50 %.",
+        rows,
+    )
+
+
+def _read(figures: Mapping[str, Any]) -> Figure | None:
+    """What heads read rightly, and what those read that they began as; an age has no share."""
+    rows = [
+        (f"{kind}: {words}", told[key])
+        for kind in ("attributes", GENDER, WORDS)
+        if (told := figures.get(kind)) is not None
+        for key, words in (("released", "as released"), ("public", "before training"))
+    ]
+    age = figures.get("age")
+    years = ""
+    if age is not None:
+        now, before = (age[key]["value"] for key in ("released", "public"))
+        years = f" Ages are {now:.1f} years off on average, {before:.1f} before training."
+    return bars_figure(
+        "What heads read",
+        "Balanced accuracy of the heads that come with the release, and of the public ones that "
+        "the run began with, on people who took no part; of words, how often a picture lies nearer "
+        f"to its own sentence than to another. Who guesses gets 50 %.{years}",
         rows,
     )
 

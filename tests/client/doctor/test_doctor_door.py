@@ -174,6 +174,17 @@ def test_a_door_that_decides_nothing_or_badly_is_told(
     assert cause in finding.cause and remedy in finding.remedy
 
 
+def test_a_door_that_describes_says_by_which_heads_or_that_it_has_none(home: SiteHome) -> None:
+    assert "heads" not in {finding.name for finding in found(home)}  # switched off
+    with home.settings.open("a", encoding="utf-8") as file:
+        file.write("[door]\nsearch = true\n")
+    finding = the_wrong_one(found(home))
+    assert finding.name == "heads" and "[door] heads" in finding.remedy
+    reads = dataclasses.replace(HOLDS, heads="0123456789ab of the release")
+    (told,) = [finding for finding in found(home, reads) if finding.name == "heads"]
+    assert told.ok and "0123456789ab of the release" in told.cause
+
+
 def test_a_door_where_nobody_is_enrolled_needs_no_release(home: SiteHome) -> None:
     assert all(finding.ok for finding in found(home, DoorTold()))
 

@@ -14,7 +14,7 @@ from common.evidence.bundle import Release
 from common.evidence.claims import statement_section
 from common.evidence.gates import GATES, check_gates, judge, refused
 from common.evidence.limits import Gates, Known, load_gates
-from common.evidence.section import KINDS, About, Picture
+from common.evidence.section import ALWAYS, About, Picture
 from common.models.tail import Tail
 from common.privacy.plan import MomentMechanism
 from tests.small_evidence import (
@@ -176,7 +176,7 @@ def test_one_whose_members_are_told_apart_is_stopped() -> None:
     assert stopped(larger) == ("membership",)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALWAYS)
 def test_a_section_about_another_tail_or_trunk_is_stopped(kind: str) -> None:
     for trunk, of in ((TRUNK, "1" * 64), ("2" * 64, tail().hash)):
         about = About(trunk=trunk, tail=of, people=160)
@@ -185,7 +185,7 @@ def test_a_section_about_another_tail_or_trunk_is_stopped(kind: str) -> None:
         assert stopped(release(good)) == ("about",)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALWAYS)
 def test_a_section_that_is_missing_is_stopped(kind: str) -> None:
     good = sections(tail())
     shown = {"report.html": REPORT, **({} if kind == "inversion" else {GRID: PNG})}
@@ -193,7 +193,7 @@ def test_a_section_that_is_missing_is_stopped(kind: str) -> None:
     assert stopped(release(good, shown=shown), STRICT)[0] == "required"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALWAYS)
 def test_a_section_that_says_it_failed_is_stopped(kind: str) -> None:
     good = sections(tail())
     good[kind] = dataclasses.replace(good[kind], failed=("something",))
@@ -316,6 +316,8 @@ def test_a_limit_that_is_left_out_is_the_strict_one(tmp_path: Path) -> None:
     "line",
     [
         "least_tar = 2",
+        "most_accuracy_lost = 2",
+        "most_years_lost = -1",
         "least_tar = nan",
         "most_worst_to_best = 0.5",
         "least_groups = 1",

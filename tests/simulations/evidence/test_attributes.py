@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from common.errors import DataSetError, ScenarioError
 from common.evidence.section import Section
+from common.models.tail import Tail
 from simulations.cli import main
 from simulations.commands import audit_attributes
 from simulations.evidence.attributes import AttributeOptions, infer, verdicts
@@ -64,6 +65,16 @@ def test_sealed_templates_and_noised_updates_tell_nothing(told: Any) -> None:
     for name in ("sealed_template", "update_mean_1_epsilon_0.5"):
         low, _ = figures["with"][name]["mean"]["ci95"]
         assert low < 0.6 and abs(value(figures["with"][name]) - 0.5) < 0.28, name
+
+
+def test_the_tail_before_training_is_probed_beside_the_one_after_it(subject: Subject) -> None:
+    marks = marks_of(subject.tested, None, np.random.default_rng(1))
+    blind = Tail(np.zeros_like(subject.tail.weight), subject.tail.bias + 1)
+    figures, _ = infer(subject, marks, OPTIONS, Silent(), blind)
+    rows = figures["without"]
+    assert value(rows["embedding"]) > 0.6 > value(rows["embedding_before_training"])
+    same, _ = infer(subject, marks, OPTIONS, Silent(), subject.tail)
+    assert "embedding_before_training" not in same["without"]
 
 
 def test_seals_that_tell_and_probes_that_do_not_fail_the_section(told: Any) -> None:

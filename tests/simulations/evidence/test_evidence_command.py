@@ -39,7 +39,7 @@ def test_a_release_that_passes_is_in_force_and_its_page_has_every_gate(
     shipped = ship(home, RUN, folder)
     assert all(gate["held"] for gate in shipped["gates"])
     page = (folder / "report.html").read_text("utf-8")
-    assert "passes all 14 gates" in page and "stops it" not in page
+    assert "passes all 16 gates" in page and "stops it" not in page
     release = Registry(home).get(shipped["release"])
     assert release.files["report.html"].decode() == page
     assert Registry(home).history().standing("a").in_force == release.digest
@@ -53,7 +53,7 @@ def test_a_release_that_fails_is_shown_to_fail_and_does_not_ship(
     with pytest.raises(ReleaseError, match="groups"):
         ship(home, RUN, folder)
     page = (folder / "report.html").read_text("utf-8")
-    assert "does not ship" in page and "1 of 14 gates stop it: groups" in page
+    assert "does not ship" in page and "1 of 16 gates stop it: groups" in page
     assert not Registry(home).history().entries
 
 
@@ -101,4 +101,4 @@ def test_the_demo_makes_a_release_that_passes(tmp_path: Path) -> None:
     home = CentreHome(Path(told["centre"]))
     assert Registry(home).history().standing("as it is").in_force == told["release"]
     assert set(Registry(home).get(told["release"]).sections) == set(KINDS)
-    assert "passes all 14 gates" in Path(told["report"]).read_text("utf-8")
+    assert "passes all 16 gates" in Path(told["report"]).read_text("utf-8")

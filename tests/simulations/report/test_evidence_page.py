@@ -76,3 +76,13 @@ def test_another_picture_than_the_one_named_is_refused(folder: Path) -> None:
 def test_a_page_of_one_section_is_a_page(folder: Path) -> None:
     for kind, one in sections().items():
         assert ABOUT.trunk in evidence_page({kind: one}, (), folder)
+
+
+def test_what_heads_read_is_shown_beside_what_they_read_before(folder: Path) -> None:
+    told = {"released": rate(0.643), "public": rate(0.651)}
+    years = {"released": rate(12.34), "public": rate(11.87)}
+    heads = section("heads", {"attributes": told, "gender": None, "age": years})
+    page = evidence_page({**sections(), "heads": heads}, (), folder)
+    for words in ("64.3 %", "65.1 %", "12.3 years off on average, 11.9 before"):
+        assert words in page
+    assert "What heads read" not in evidence_page(sections(), (), folder)
