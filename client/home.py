@@ -256,7 +256,8 @@ class SiteHome:
         self.check()
         read = load(SiteConfig, self.settings, "site")
         base = self.folder.absolute()
-        optional = {key: getattr(read, key) for key in ("faces", "socket", "vault_passphrase_file")}
+        named = ("faces", "socket", "vault_passphrase_file", "encoder")
+        optional = {key: getattr(read, key) for key in named}
         return replace(
             read,
             trunk=base / read.trunk.expanduser(),

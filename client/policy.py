@@ -7,11 +7,18 @@ from typing import Any
 
 from client.privacy.ledger import Budget
 from common.config import build, read_toml
-from common.errors import CohortError, ConfigError, ForbiddenError, PlanError, TrunkError
+from common.errors import (
+    CohortError,
+    ConfigError,
+    ForbiddenError,
+    LabelError,
+    PlanError,
+    TrunkError,
+)
 from common.evidence.limits import SHIPPED, Gates
 from common.moments.names import EVALUATION, GRADIENT, evaluation_sum, sum_name
 from common.privacy import accountant
-from common.privacy.heads import GENDER, HeadTerms
+from common.privacy.heads import GENDER, WORDS, HeadTerms
 from common.privacy.plan import (
     SHIPPED_OBJECTIVES,
     EvaluationMechanism,
@@ -20,10 +27,12 @@ from common.privacy.plan import (
     PrivacyPlan,
 )
 from common.secagg.terms import LEAST_SITES, MOST_SITES
-from common.text.denied import denied_names
+from common.text.denied import AGE, denied_names
 from common.text.forbidden import SITE, refuse
+from common.text.vocabulary import FEMALE
 
 MOST_EPSILON = 50.0
+TRAINED = ("attributes", "age", GENDER, WORDS)  # kinds of heads that a plan may train
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -43,12 +52,15 @@ class AutoAccept:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReleasePolicy:
-    """What a release has to show before this site stages it, whatever the centre found enough."""
+    """What a release has to show before this site stages it, whatever the centre found enough, and
+    which of the heads that it brings the door reads faces by, where describing is switched on."""
 
     unsigned: bool = False  # whether a tail that nobody signed may be staged in a federation
+    heads: tuple[str, ...] = ("attributes", "age", "words")  # kinds; gender where it is named
     gates: dict[str, Any] = field(default_factory=dict)  # limits, in the place of those shipped
 
     def __post_init__(self) -> None:
+        _check_kinds("[release] heads", self.heads, TRAINED)
         self.limits()
 
     def limits(self) -> Gates:
@@ -102,8 +114,7 @@ class SitePolicy:
             )
         if any(not _HASH.fullmatch(trunk) for trunk in self.trunks):
             raise ConfigError("trunks are SHA-256 hashes: 64 of 0-9 and a-f")
-        if unknown := set(self.heads) - {"attributes", "age", GENDER}:
-            raise ConfigError(f"heads: there is no {', '.join(sorted(unknown))}")
+        _check_kinds("heads", self.heads, TRAINED)
         if "" in self.tensors:
             raise ConfigError("tensors must not hold an empty name, which would allow any")
         if self.rounds < 1:
@@ -134,6 +145,26 @@ class SitePolicy:
     def allows_head(self, kind: str) -> bool:
         """Whether labels of this kind may be learnt from: only where the operator says so."""
         return kind in self.heads
+
+    def check_label(self, name: str) -> None:
+        """Raises unless ``name`` (of the vocabulary, ``female`` or ``age``) may be said of
+        somebody's picture here, and learnt from: ``LabelError`` where no head of its kind is
+        switched on, ``ForbiddenError`` where it is about what is forbidden or denied."""
+        kind = {AGE: AGE, FEMALE: GENDER}.get(name, "attributes")
+        if not self.allows_head(kind):
+            raise LabelError(
+                f"no head may learn from {kind} at this site, so nothing is said of it: "
+                f'heads = ["{kind}"] in policy.toml, if the people agreed to it'
+            )
+        self._refuse((kind, name))
+
+    def allows_label(self, name: str) -> bool:
+        """The same, without a word."""
+        try:
+            self.check_label(name)
+        except (LabelError, ForbiddenError):
+            return False
+        return True
 
     def check_means(self, budget: Budget, entropy: str, durable: bool) -> None:
         """Raises ``ConfigError`` if an agent's ledger or source of noise promises less than this.
@@ -203,8 +234,17 @@ class SitePolicy:
                 f'heads = ["{head.kind}"] in policy.toml, if the people agreed to it'
             )
         try:
-            refuse(head.words, also=self.denied_attributes)
-            if denied_names(self.denied_attributes) & set(head.words):
-                raise ForbiddenError(SITE)
+            self._refuse(head.words)
         except ForbiddenError as error:
             raise PlanError(f"the labels of a head: {error}") from None
+
+    def _refuse(self, words: tuple[str, ...]) -> None:
+        """``ForbiddenError`` for what is forbidden everywhere, or about what is denied here."""
+        refuse(words, also=self.denied_attributes)
+        if denied_names(self.denied_attributes) & set(words):
+            raise ForbiddenError(SITE)
+
+
+def _check_kinds(where: str, kinds: tuple[str, ...], known: tuple[str, ...]) -> None:
+    if unknown := set(kinds) - set(known):
+        raise ConfigError(f"{where}: there is no {', '.join(sorted(unknown))}")

@@ -28,6 +28,7 @@ class SiteConfig:
     vault_passphrase_file: Path | None = None  # opens the vault in place of agent/vault.key
     vault_provider: str = ""  # "package.module:name" makes what does, such as a device: KeyProvider
     aligned: bool = False  # faces and public are folders of square, aligned crops already
+    encoder: Path | None = None  # of sentences, for a words head; the built-in one unless named
     socket: Path | None = None  # of the agent; run/agent.sock unless said otherwise
     agent: str | None = None  # "127.0.0.1:port" in place of a socket, with mutual TLS
 

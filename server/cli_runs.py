@@ -35,6 +35,7 @@ def charter() -> None:
 @click.option("--people", type=MANY, required=True, help="Declared people of a site.")
 @click.option("--cohort", type=MANY, required=True, help="Fewest sites that a round may have.")
 @click.option("--rounds", type=int, default=0, show_default=True, help="Of gradients, last.")
+@click.option("--sample-rate", type=float, help="Of people in one; 0.2, or 1 for heads alone.")
 @click.option(
     "--adversarial-steps",
     type=click.IntRange(0),
@@ -47,8 +48,9 @@ def charter() -> None:
 @click.option(
     "--head",
     multiple=True,
-    metavar="KIND[:WEIGHT]",
-    help="attributes, age, gender or identity, and how much it counts; by default the file says.",
+    metavar="KIND[:WEIGHT[:RATE]]",
+    help="attributes, age, gender, words or identity; how much it counts (by default the file says)"
+    " and its learning rate (by default what the noise allows).",
 )
 @click.option("--noise", type=click.Choice(["local", "distributed"]), default="local")
 @click.option("--honest-sites", type=MANY, default=1, help="That share distributed noise.")

@@ -21,8 +21,8 @@ from common.heads.heads import Heads
 from common.heads.joint import HeadTraining, Learnt, Lesson, train_heads
 from common.heads.judging import calibrate, judge
 from common.heads.kinds import DEFAULT
-from common.heads.labelled import prompt_bank
 from common.heads.scaling import Scaling
+from common.heads.sentences import prompt_bank
 from common.heads.weights import checked_weights, uncertainty_weights
 from common.heads.words import WordsHead
 from common.metrics.verification import Pairs

@@ -169,11 +169,12 @@ def absorb(
         after[count] = np.array([pooled.people, pooled.sites], np.float32)
         after[noise] = np.array([pooled.noise_factor], np.float32)
         return after
-    for name in mechanism.trained:
+    for name, rate in mechanism.learning_rates.items():
         velocity = shared.get(VELOCITY + name, np.zeros_like(shared[name]))
-        velocity = pooled.momentum * velocity + average[GRADIENT + name]
+        momentum = 0.0 if name in mechanism.without_momentum else pooled.momentum
+        velocity = momentum * velocity + average[GRADIENT + name]
         after[VELOCITY + name] = np.asarray(velocity, np.float32)
-        after[name] = np.asarray(shared[name] - mechanism.learning_rate * velocity, np.float32)
+        after[name] = np.asarray(shared[name] - rate * velocity, np.float32)
     return after
 
 

@@ -26,6 +26,7 @@ from common.moments.reference import Reference, retuned
 from common.privacy.plan import GradientMechanism, Mechanism, NoiseModel, PrivacyPlan
 from server.moments import pools_of
 from server.public import Opening, watched
+from server.runs.pacing import paced
 from simulations.federation import Arrays, Door, Federation, Outcome
 from simulations.material import Material
 from simulations.mechanisms import mechanisms
@@ -106,7 +107,7 @@ class Experiment:
     def plan(self, noise: NoiseModel, epsilon: float | None) -> PrivacyPlan:
         """The releases of this experiment at ``epsilon`` (None: without noise)."""
         released = mechanisms(self.scenario, self.reference.radius, epsilon)
-        return PrivacyPlan(
+        plan = PrivacyPlan(
             mechanisms=released if self.heads is None else with_heads(released, self.heads),
             people=int(np.median([declared(len(bags)) for bags in self._bags.values()])),
             delta=self.scenario.delta,
@@ -117,6 +118,7 @@ class Experiment:
             cohort=self._cohort(noise),
             pooling=self.scenario.pooling,
         )
+        return plan if self.heads is None else paced(plan)
 
     @cached_property
     def judged(self) -> list[SimulatedSite]:

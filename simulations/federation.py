@@ -7,9 +7,9 @@ import logging
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from flwr.app import Context, Message
@@ -27,6 +27,7 @@ from client.privacy.ledger import Budget, Ledger
 from common.errors import RunError
 from common.moments.reference import Reference
 from common.privacy.accountant import epsilon
+from common.privacy.heads import WORDS
 from common.privacy.plan import PrivacyPlan
 from common.trust.keys import SigningKey
 from common.trust.roster import Roster
@@ -41,6 +42,9 @@ from simulations.entropy import SeededEntropy
 from simulations.grid import InProcessGrid
 from simulations.signing import aggregation, enrol, entry, member, publish
 from simulations.stub import InProcessStub
+
+if TYPE_CHECKING:
+    from common.text.encoding import TextEncoder
 
 Arrays = dict[str, NDArray[Any]]
 AnyLedger = TypeVar("AnyLedger", bound=Ledger)
@@ -145,6 +149,7 @@ class Federation:
         looked_at = {m.kind for m in plan.mechanisms} & {"gradient", "evaluation"}
         if self.watched is not None and looked_at:
             save_public(folder, *self.watched, self.reference)
+        encoder = encoder_of(plan)
         entropy = [self._entropy((*seed, number)) for number in range(len(self.doors))]
         budget = Budget(epsilon=epsilon(plan.events(), plan.delta), delta=plan.delta)
         config = {"charter": str(folder), "folder": str(folder), "resume": False}
@@ -160,7 +165,7 @@ class Federation:
 
         def start(number: int) -> OpenAgent:
             ledger = open_ledger(folder, self.doors[number].name, budget, LaboratoryLedger)
-            facts = self._facts(number, members[number], sums)
+            facts = replace(self._facts(number, members[number], sums), encoder=encoder)
             return self._agent(number, ledger, entropy[number], facts)
 
         with Agents(start) as agents:
@@ -237,6 +242,15 @@ def open_ledger(folder: Path, name: str, budget: Budget, kind: type[AnyLedger]) 
         path.touch(mode=0o600)
         path.write_bytes(secrets.token_bytes(32))
     return kind(folder / f"{name}.db", path.read_bytes(), budget)
+
+
+def encoder_of(plan: PrivacyPlan) -> "TextEncoder | None":
+    """The text encoder that the sites of a laboratory have: the built-in one, where it is used."""
+    if not any(head.kind == WORDS for head in plan.heads):
+        return None
+    from common.text.encoder import built_in
+
+    return built_in()
 
 
 @contextmanager

@@ -54,6 +54,7 @@ class Site:
     approvals: Approvals | None = None
     people: Participants | None = None  # in place of ``features``
     labels: SiteLabels | None = None  # of ``features``
+    encoder: Any = None  # of sentences
     _ledger: Ledger | None = None
 
     @property
@@ -73,6 +74,7 @@ class Site:
                 federation=FEDERATION, site="north", identity=self.identity, centre=CENTRE.public
             ),
             approvals=self.approvals,
+            encoder=self.encoder,
         )
         return kind(facts, self.policy, self.ledger, self.entropy)
 

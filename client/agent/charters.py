@@ -173,7 +173,8 @@ class Charters:
         if digest_of(offer.initial) != terms.initial:
             raise CharterError("the digests of the initial arrays are not those of the charter")
         self._policy.check(terms.plan, self._facts.trunk)
-        check_initial(terms.plan, offer.initial, self._facts.negatives.shape[1])
+        features = self._facts.negatives.shape[1]
+        check_initial(terms.plan, offer.initial, features, self._facts.encoder)
         if not self._policy.allows_plain(terms.plan):
             self._check_sums(terms)
         known, named = self._facts.public, terms.plan.public

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from client.agent.people import SitePeople
 from client.agent.rosters import Rosters
 from common.trust.keys import PublicKey, SigningKey
 from common.trust.signed import Signed
+
+if TYPE_CHECKING:
+    from common.text.encoding import TextEncoder
 
 
 class Participants(Protocol):
@@ -57,3 +60,4 @@ class SiteFacts:
     aggregation: SecureAggregation | None = None  # without: no part in secure sums
     rosters: Rosters | None = None  # that ``aggregation`` goes by, where they may be offered
     public: str = ""  # digest of the public people's pictures; empty where nobody has to know
+    encoder: "TextEncoder | None" = None  # of sentences; without: no words head learns here

@@ -1,10 +1,12 @@
 """A gradient round: DP-SGD over the site's people on tail and heads at once, through Opacus.
 
-What leaves is how far they moved over the round's steps, divided by the learning rate: one step
-gives the noised sum over rate * people. Pictures, labels, losses and sample sizes stay.
+What leaves is how far each array moved over the round's steps, divided by its learning rate: one
+step gives the noised sum over rate * people, whatever that rate is. Pictures, labels, losses and
+sample sizes stay.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,19 +20,29 @@ from client.privacy.entropy import Entropy
 from client.privacy.joint import Joint, Person, Reading, Trained
 from client.privacy.objective import OBJECTIVES, Objective
 from client.privacy.sampler import choose, poisson
-from client.privacy.step import private_step, sgd
+from client.privacy.step import PersonDPOptimizer, private_step
 from common.errors import PlanError
 from common.heads.head import PictureLabels
 from common.heads.planned import planned_head
 from common.models.tail import BIAS, WEIGHT, Tail
 from common.moments.names import GRADIENT, SHIFT
-from common.privacy.heads import CENTRE, GENDER, SCALE
+from common.privacy.heads import CENTRE, GENDER, SCALE, WORDS
 from common.privacy.plan import GradientMechanism
+from common.text.encoding import TextEncoder
 
 if TYPE_CHECKING:
-    from client.agent.mechanisms import Terms
+    from client.agent.mechanisms import SumTerms, Terms
 
 Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Given:
+    """What a step compares with besides shared arrays: ``public`` (M, D) features of strangers,
+    and the site's text encoder, in whose space the prompts lie."""
+
+    public: torch.Tensor
+    encoder: TextEncoder | None
 
 
 def gradient_update(
@@ -48,13 +60,10 @@ def gradient_update(
     comes outside clip and noise: it is a function of noised steps and public constants alone.
     """
     module = _module(mechanism, shared)
-    rate = mechanism.learning_rate / (mechanism.rate * terms.people)
-    optimizer = sgd(
-        module, rate=rate, sigma=terms.sigma, clip=mechanism.clip, entropy=terms.entropy
-    )
+    optimizer = _optimizer(mechanism, module, terms)
     for _ in range(mechanism.steps_per_round):
         public = _some(negatives + shared[SHIFT], mechanism.negatives, terms.entropy)
-        loss = _loss(mechanism, shared, module, public)
+        loss = _loss(mechanism, shared, module, Given(public, terms.encoder))
         sampled = poisson(len(people), mechanism.rate, terms.entropy)
         persons = [_person(people, i, mechanism, terms.entropy) for i in sampled]
         pull = _pull(module, shared, mechanism)
@@ -65,9 +74,9 @@ def gradient_update(
     after = module.named()
     return {
         GRADIENT + name: np.asarray(
-            (shared[name] - after[name].detach().numpy()) / mechanism.learning_rate, np.float32
+            (shared[name] - after[name].detach().numpy()) / rate, np.float32
         )
-        for name in mechanism.trained
+        for name, rate in mechanism.learning_rates.items()
     }
 
 
@@ -76,7 +85,7 @@ def gradient_rows(
     shared: Mapping[str, NDArray[Any]],
     people: SitePeople,
     negatives: NDArray[np.float32],
-    entropy: Entropy,
+    terms: "Terms | SumTerms",
 ) -> Iterator[NDArray[np.float32]]:
     """One row (1, K) a sampled person: the gradient over all that is trained, not yet clipped.
 
@@ -84,9 +93,9 @@ def gradient_rows(
     noise allows; there is nothing to pull back then. Guarantee: a row depends on that person's own
     pictures and labels, public features and the shared arrays only.
     """
-    module = _module(mechanism, shared)
+    module, entropy = _module(mechanism, shared), terms.entropy
     public = _some(negatives + shared[SHIFT], mechanism.negatives, entropy)
-    loss = _loss(mechanism, shared, module, public)
+    loss = _loss(mechanism, shared, module, Given(public, terms.encoder))
     values = module.named()
     trained = [values[name] for name in mechanism.trained]
     for number in poisson(len(people), mechanism.rate, entropy):
@@ -103,18 +112,32 @@ def _module(mechanism: GradientMechanism, shared: Mapping[str, NDArray[Any]]) ->
     return Trained(tail, heads, frozen=mechanism.identity == 0)
 
 
+def _optimizer(mechanism: GradientMechanism, module: Trained, terms: "Terms") -> PersonDPOptimizer:
+    """One clip and one noise over everything; rates of their own only step on what comes of them.
+
+    The public divisor of the sums, rate * people, is in the rates.
+    """
+    values, divisor = module.named(), mechanism.rate * terms.people
+    groups = [
+        {"params": [values[name]], "lr": rate / divisor}
+        for name, rate in mechanism.learning_rates.items()
+    ]
+    inner = torch.optim.SGD(groups)
+    return PersonDPOptimizer(inner, sigma=terms.sigma, clip=mechanism.clip, entropy=terms.entropy)
+
+
 def _loss(
     mechanism: GradientMechanism,
     shared: Mapping[str, NDArray[Any]],
     module: Trained,
-    public: torch.Tensor,
+    given: Given,
 ) -> Joint:
     """The plan's loss of one person: identity and heads, weighed by the plan."""
-    objective = _objective(mechanism, module, public)
+    objective = _objective(mechanism, module, given.public)
     if not mechanism.heads:
         return Joint(objective)
     reading = Reading(
-        heads=[planned_head(terms) for terms in mechanism.heads],
+        heads=[planned_head(terms, given.encoder) for terms in mechanism.heads],
         weights={terms.kind: terms.weight for terms in mechanism.heads},
         arrays=module.arrays,
         centre=torch.tensor(shared[CENTRE]),
@@ -142,12 +165,12 @@ def _pull(
     module: Trained, shared: Mapping[str, NDArray[Any]], mechanism: GradientMechanism
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """How far each parameter goes back towards the start of the round: FedProx's step."""
-    share = mechanism.learning_rate * mechanism.proximal
-    if share == 0:
+    if mechanism.proximal == 0:
         return []
     now = module.named()
     return [
-        (now[n], share * (now[n].detach() - torch.from_numpy(shared[n]))) for n in mechanism.trained
+        (now[n], rate * mechanism.proximal * (now[n].detach() - torch.from_numpy(shared[n])))
+        for n, rate in mechanism.learning_rates.items()
     ]
 
 
@@ -176,4 +199,5 @@ def _said(said: SiteLabels, mechanism: GradientMechanism) -> PictureLabels:
         gender=(
             torch.from_numpy(said.gender) if GENDER in wanted and said.gender is not None else None
         ),
+        words=torch.from_numpy(said.words) if WORDS in wanted and said.words is not None else None,
     )

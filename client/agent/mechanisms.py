@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from common.moments.names import (
     sum_size,
 )
 from common.privacy.cells import cells_of
-from common.privacy.heads import CENTRE, SCALE
+from common.privacy.heads import CENTRE, SCALE, WORDS
 from common.privacy.plan import (
     EvaluationMechanism,
     GradientMechanism,
@@ -39,6 +39,9 @@ from common.privacy.plan import (
 )
 from common.secagg.fixed_point import FixedPoint
 from common.trust.charter import shape_of
+
+if TYPE_CHECKING:
+    from common.text.encoding import TextEncoder
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -54,6 +57,7 @@ class Terms:
     sigma: float
     entropy: Entropy
     people: int
+    encoder: "TextEncoder | None" = None  # of sentences, where heads may learn from some
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class SumTerms:
 
     grid: FixedPoint
     entropy: Entropy
+    encoder: "TextEncoder | None" = None
 
 
 def check_request(current: Round, arrays: Mapping[str, NDArray[Any]], features: int) -> Arrays:
@@ -97,18 +102,39 @@ def check_request(current: Round, arrays: Mapping[str, NDArray[Any]], features: 
     return {name: arrays[name] for name in (weight, bias, *more, *wanted)}
 
 
-def check_initial(plan: PrivacyPlan, initial: Mapping[str, str], features: int) -> None:
+def check_initial(
+    plan: PrivacyPlan,
+    initial: Mapping[str, str],
+    features: int,
+    encoder: "TextEncoder | None" = None,
+) -> None:
     """Raises unless the charter begins with the arrays of all heads that ``plan`` trains.
 
     ``initial`` are digests by name. ``CharterError`` for one that lacks or is of another shape or
-    type; ``PlanError`` for a head that nobody makes, such as one of what is forbidden.
+    type; ``PlanError`` for a head that nobody makes, such as one of what is forbidden, or of words
+    in the space of another ``encoder`` than this site has.
     """
+    check_words(plan, encoder)
     for mechanism in plan.mechanisms:
         for name, shape in _shapes_of_heads(mechanism, features).items():
             if not initial.get(name, "").startswith("float32["):
                 raise CharterError(f"the charter begins without {name}, which its plan trains")
             if shape_of(initial[name]) != shape:
                 raise CharterError(f"{name} of the charter has another shape than its plan says")
+
+
+def check_words(plan: PrivacyPlan, encoder: "TextEncoder | None") -> None:
+    """Raises ``PlanError`` unless this site's ``encoder`` is that of all words heads of ``plan``,
+    and the prompts it has are theirs."""
+    words = [head for head in plan.heads if head.kind == WORDS]
+    if not words:
+        return
+    from common.heads.planned import planned_head  # torch, only where used
+
+    if encoder is None:
+        raise PlanError("a words head learns from sentences, and this site has no text encoder")
+    for head in words:
+        planned_head(head, encoder)
 
 
 def entries(current: Round, shared: Arrays, people: int) -> tuple[Entry, ...]:
@@ -158,7 +184,7 @@ def steps(
         from client.agent.gradients import gradient_rows
 
         size = sum(shared[name].size for name in mechanism.trained)
-        blocks = gradient_rows(mechanism, shared, people, negatives, terms.entropy)
+        blocks = gradient_rows(mechanism, shared, people, negatives, terms)
         return steps_of_blocks(blocks, size, terms.grid, terms.entropy)
     rows = _rows(mechanism, shared, people, negatives)
     return private_steps(rows, terms.grid, terms.entropy)

@@ -3,14 +3,15 @@
 Who is trained on: where `site.toml` names a folder of faces everybody in it, so the operator may
 put only those there who are willing; otherwise who agreed to it, as the vault knows. What
 `labels.csv` says of a folder's pictures heads may learn, if `heads` of `policy.toml` switches their
-kind on: the operator leaves empty what somebody did not agree to. Of the vault's people nothing is
-said, so heads learn nothing of them.
+kind on: the operator leaves empty what somebody did not agree to. Of the vault's people they learn
+what was said by a consent to labels, of the same kinds; and sentences of it by one to text besides.
 """
 
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from client.agent.aggregation import Member, SecureAggregation
 from client.agent.attempts import Attempts
@@ -22,6 +23,7 @@ from client.agent.participants import RunsPlace, VaultPeople
 from client.agent.people import SitePeople
 from client.agent.rosters import Rosters
 from client.agent.sealed import SealedFeatures
+from client.agent.sentences import Speech
 from client.centre.admission import known_roster
 from client.home import SiteHome
 from client.policy import SitePolicy
@@ -31,12 +33,16 @@ from client.vault.store import Vault
 from common.config import load
 from common.errors import ConfigError
 from common.privacy import accountant
+from common.privacy.heads import WORDS
 from common.privacy.plan import PrivacyPlan
 from common.secagg.terms import LIFE
 from common.trust import storing
 from common.trust.certificates import fingerprint, read_certificate
 from common.trust.keys import PublicKey, SigningKey
 from common.trust.signed import Signed
+
+if TYPE_CHECKING:
+    from common.models.trunk import Trunk
 
 WAITING = "waiting"  # folder of charters, in the agent's
 ATTEMPTS, ROSTER = "attempts.db", "roster.json"  # of secure sums, in the agent's
@@ -155,36 +161,53 @@ def open_site(
     trunk, _ = load_trunk(config.trunk)
     known = KnownFaces(cache, trunk, config.aligned, say)
     public, pictures = known.features("public", config.public)
-    people = _people(home, config, known, vault, clock)
+    place = None if vault is None else _runs(home, vault, trunk, policy, clock)
+    speech = open_speech(config, policy)
     facts = SiteFacts(
         camera_type=config.camera_type,
         trunk=trunk.hash,
-        people=people,
+        people=_people(config, known, place, speech),
         negatives=public,
         membership=membership,
         approvals=desk,
         aggregation=open_aggregation(home, policy, membership, rosters),
         rosters=rosters,
         public=pictures.digest,
+        encoder=None if speech is None else speech.encoder,
     )
     known.forget_others()
     return OpenSite(facts=facts, policy=policy, ledger=open_ledger(home, policy))
 
 
+def _runs(
+    home: SiteHome, vault: Vault, trunk: "Trunk", policy: SitePolicy, clock: Callable[[], float]
+) -> RunsPlace:
+    return RunsPlace(
+        folder=home.runs,
+        vault=vault,
+        trunk=trunk.hash,
+        dim=trunk.feature_dim,
+        clock=clock,
+        allows=policy.allows_label,
+    )
+
+
+def open_speech(config: SiteConfig, policy: SitePolicy) -> Speech | None:
+    """How the site makes sentences of labels; None where its policy lets no head learn words."""
+    if not policy.allows_head(WORDS):
+        return None
+    from common.text.encoding import BUILT_IN, open_encoder
+
+    encoder = open_encoder(BUILT_IN if config.encoder is None else str(config.encoder))
+    return Speech(encoder=encoder, denied=policy.denied_attributes)
+
+
 def _people(
-    home: SiteHome,
-    config: SiteConfig,
-    known: KnownFaces,
-    vault: Vault | None,
-    clock: Callable[[], float],
+    config: SiteConfig, known: KnownFaces, place: RunsPlace | None, speech: Speech | None
 ) -> Participants:
     if config.faces is not None:
         features, faces = known.features("faces", config.faces)
-        return SitePeople(features, faces.person, labels_of(faces))
-    if vault is None:
-        raise ConfigError(f"{home.settings} names no faces to train on, and no vault is open")
-    trunk = known.trunk
-    place = RunsPlace(
-        folder=home.runs, vault=vault, trunk=trunk.hash, dim=trunk.feature_dim, clock=clock
-    )
-    return VaultPeople(place)
+        return SitePeople(features, faces.person, labels_of(faces, speech))
+    if place is None:
+        raise ConfigError("site.toml names no faces to train on, and no vault is open")
+    return VaultPeople(replace(place, speech=speech))

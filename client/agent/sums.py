@@ -134,5 +134,5 @@ class Sums:
             raise WireError("the shared arrays are not of the size that the charter implies")
         people, negatives = self._facts.people.of(asked.run), self._facts.negatives
         self._ledger.reserve(asked.run, asked.round, asked.contents, current.event)
-        how = mechanisms.SumTerms(terms.grid, self._entropy)
+        how = mechanisms.SumTerms(terms.grid, self._entropy, self._facts.encoder)
         return mechanisms.steps(current, shared, people, negatives, how)

@@ -212,6 +212,7 @@ class Training:
             if accepted is None:
                 raise NotReadyError("no charter was accepted for this run")
             self._policy.check(accepted.plan, self._facts.trunk)
+            mechanisms.check_words(accepted.plan, self._facts.encoder)
             self._accepted[run] = accepted
         return self._accepted[run]
 
@@ -220,4 +221,5 @@ class Training:
 
     def _terms(self, plan: PrivacyPlan, number: int) -> mechanisms.Terms:
         mechanism = plan.rounds[number - 1].mechanism
-        return mechanisms.Terms(plan.site_sigma(mechanism), self._entropy, plan.people)
+        sigma = plan.site_sigma(mechanism)
+        return mechanisms.Terms(sigma, self._entropy, plan.people, self._facts.encoder)

@@ -3,6 +3,13 @@
 The heads read the features, the tail reads the features, and no parameter is in both: what they
 share is the clip. Clipping each by itself would be as many contributions a person, at a sensitivity
 that the plan is not priced at; so there is one scalar, one gradient, one norm.
+
+Why that norm is at most the clip, whatever a plan says of its heads: a person adds c(g), g the
+gradient of sum_h w_h L_h over everything that is trained, c the clip to norm C, and L_h a function
+of that person and of public constants. So without that person the sum changes by c(g), of norm at
+most C, and no other term changes at all. Public weights w_h turn g within the ball of radius C:
+they share C out between the parts. A learning rate of a part multiplies the noised sum when it is
+over, which is post-processing; it is in no L_h and in no c.
 """
 
 from collections.abc import Mapping, Sequence

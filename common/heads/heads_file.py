@@ -18,6 +18,7 @@ from common.heads.calibration import Platt
 from common.heads.heads import Heads
 from common.heads.kinds import head_of
 from common.heads.scaling import CENTRE, SCALE, Scaling
+from common.models.file_header import metadata
 
 ENDING = ".heads.safetensors"
 MOST = 64 * 2**20  # bytes of a file that is looked at
@@ -53,7 +54,7 @@ def parse_heads(content: bytes, where: str) -> Heads:
 
     try:
         arrays = load(content)
-        told = json.loads(_metadata(content)[_TEXT])
+        told = json.loads(metadata(content)[_TEXT])
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise ModelError(f"{where}: not a file of heads, or a truncated one") from None
     try:
@@ -117,9 +118,3 @@ def _table(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ModelError(f"{what}: expected a table")
     return value
-
-
-def _metadata(content: bytes) -> dict[str, str]:
-    size = int.from_bytes(content[:8], "little")
-    table: dict[str, str] = json.loads(content[8 : 8 + size]).get("__metadata__", {})
-    return table

@@ -21,6 +21,8 @@ from common.heads.heads import RANGE, Heads
 from common.metrics.classification import share
 from common.metrics.reliability import expected_calibration_error, ranking
 
+ROWS = 512  # pictures at once
+
 Figures = dict[str, Any]
 
 
@@ -116,6 +118,22 @@ def age_figures(
         "within_range": _rounded(float(inside.mean()) if known.any() else None),
         "pictures": int(known.sum()),
     }
+
+
+def nearer(
+    read: NDArray[np.floating[Any]], texts: NDArray[np.floating[Any]]
+) -> NDArray[np.float64]:
+    """(K,) the share of other sentences that lie farther from what is ``read`` (K, T) of each
+    picture than its own among ``texts`` (K, T), of which two differ; a half is chance."""
+    said, mine = np.unique(texts, axis=0, return_inverse=True)
+    mine, found = mine.reshape(-1), np.empty(len(read))
+    for start in range(0, len(read), ROWS):
+        part = slice(start, start + ROWS)
+        near = read[part] @ said.T
+        own = near[np.arange(len(near)), mine[part]][:, None]
+        farther = (near < own) + 0.5 * (near == own)  # its own counts as half
+        found[part] = (farther.sum(axis=1) - 0.5) / (len(said) - 1)
+    return found
 
 
 def _line(score: NDArray[np.float64], truth: NDArray[np.int8]) -> Figures:

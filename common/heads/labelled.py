@@ -5,7 +5,6 @@ one of gender is read only for a gender head; of what was left out categories an
 never a column's name.
 """
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +17,9 @@ from common.errors import ForbiddenError
 from common.faces.faceset import FaceSet
 from common.faces.labels import MISSING
 from common.heads.head import PictureLabels
+from common.heads.sentences import embedded, said_of
 from common.text.encoding import TextEncoder
-from common.text.grammar import sentence
 from common.text.vocabulary import FEMALE, canonical
-
-PROMPTS = 512  # of the bank that repels
 
 Truth = NDArray[np.int8]
 
@@ -54,8 +51,8 @@ def labelled(faces: FaceSet, kinds: Sequence[str], encoder: TextEncoder | None =
     if encoder is not None and "words" in kinds:
         bare = np.empty((len(faces), 0), np.int8) if shown is None else shown
         aged = np.full(len(faces), np.nan) if age is None else age
-        said = [_said(names, row, float(years)) for row, years in zip(bare, aged, strict=True)]
-        words = torch.from_numpy(_texts(said, encoder))
+        said = [said_of(names, row, float(years)) for row, years in zip(bare, aged, strict=True)]
+        words = torch.from_numpy(embedded(said, encoder))
     labels = PictureLabels(
         attributes=None if shown is None or "attributes" not in kinds else torch.from_numpy(shown),
         age=None if age is None or "age" not in kinds else torch.from_numpy(age),
@@ -63,14 +60,6 @@ def labelled(faces: FaceSet, kinds: Sequence[str], encoder: TextEncoder | None =
         words=words,
     )
     return Labelled(names=names, labels=labels, refused=refused, unknown=unknown)
-
-
-def prompt_bank(encoder: TextEncoder, seed: int = 0) -> NDArray[np.float32]:
-    """(M, T) unit texts that say all kinds of things: public, and the same for everybody."""
-    from common.text.phrasing import Phrasing
-
-    drawn = Phrasing(np.random.default_rng([seed, 23]))
-    return encoder.encode([drawn.draw().text for _ in range(PROMPTS)])
 
 
 def _columns(faces: FaceSet) -> tuple[dict[str, Truth], dict[str, int], int]:
@@ -91,21 +80,3 @@ def _columns(faces: FaceSet) -> tuple[dict[str, Truth], dict[str, int], int]:
         said = faces.attributes[:, number]
         found[name] = said if so else np.where(said == MISSING, said, 1 - said).astype(np.int8)
     return found, dict(refused), unknown
-
-
-def _texts(said: Sequence[str], encoder: TextEncoder) -> NDArray[np.float32]:
-    """(N, T) the text of each sentence, NaN where nothing is said."""
-    found = np.full((len(said), encoder.size), np.nan, np.float32)
-    distinct = sorted({text for text in said if text})
-    vectors = dict(zip(distinct, encoder.encode(distinct), strict=True)) if distinct else {}
-    for row, text in enumerate(said):
-        if text:
-            found[row] = vectors[text]
-    return found
-
-
-def _said(names: Sequence[str], shown: NDArray[np.int8], years: float) -> str:
-    """A sentence of what is shown (A,) and of an age; nothing where neither is known."""
-    there = {name: True for name, so in zip(names, shown, strict=True) if so == 1}
-    aged = None if math.isnan(years) else years
-    return sentence(there, aged) if there or aged is not None else ""

@@ -53,12 +53,15 @@ class WordsHead:
         return {self._name("weight"): weight, self._name("bias"): torch.zeros(self.size)}
 
     def loss(self, arrays: Mapping[str, Tensor], feature: Tensor, labels: PictureLabels) -> Tensor:
-        """Mean over described pictures of one person's ``feature`` (k, D). Needs a bank."""
-        if self.bank is None:
-            raise ModelError("a words head learns against a bank of prompts, and has none")
+        """Mean over described pictures of one person's ``feature`` (k, D).
+
+        ``ModelError`` where some are described and there is no bank to learn against.
+        """
         unit = self.embed(arrays, feature)
         if labels.words is None:
             return unit.sum() * 0
+        if self.bank is None:
+            raise ModelError("a words head learns against a bank of prompts, and has none")
         described = torch.isfinite(labels.words).all(dim=1)
         own = torch.where(described[:, None], labels.words, 0).to(unit)
         bank = torch.from_numpy(self.bank).to(unit)

@@ -18,7 +18,7 @@ from common.errors import ConfigError, PlanError
 from common.models.tail import BIAS, WEIGHT
 from common.privacy.accountant import Event
 from common.privacy.cells import MOST_THRESHOLDS, sensitivity
-from common.privacy.heads import HeadTerms, check_heads
+from common.privacy.heads import HeadTerms, check_heads, shorten
 
 NoiseModel = Literal["local", "distributed", "none"]
 
@@ -114,7 +114,8 @@ class GradientMechanism:
         for key in ("learning_rate", "scale"):
             if not 0 < getattr(self, key) <= _MOST:
                 raise PlanError(f"{self.name}: {key} must be in (0, {_MOST}]")
-        if not 0 <= self.proximal * self.learning_rate <= 1:  # beyond, a pull would overshoot
+        fastest = max((self.learning_rate, *self.learning_rates.values()))
+        if not 0 <= self.proximal * fastest <= 1:  # beyond, a pull would overshoot
             raise PlanError(f"{self.name}: proximal must be in [0, 1 / learning_rate]")
 
     @property
@@ -125,8 +126,21 @@ class GradientMechanism:
     @property
     def trained(self) -> tuple[str, ...]:
         """The shared arrays that a round moves, in the order in which their sums are put."""
-        tail = (WEIGHT, BIAS) if self.identity > 0 else ()
-        return (*tail, *(name for head in self.heads for name in head.arrays))
+        return tuple(self.learning_rates)
+
+    @property
+    def learning_rates(self) -> dict[str, float]:
+        """Of each of them, in that order: a head may have one of its own."""
+        rates = dict.fromkeys((WEIGHT, BIAS) if self.identity > 0 else (), self.learning_rate)
+        for head in self.heads:
+            rates |= dict.fromkeys(head.arrays, head.learning_rate or self.learning_rate)
+        return rates
+
+    @property
+    def without_momentum(self) -> frozenset[str]:
+        """Those that the centre's momentum leaves alone: of heads with a rate of their own."""
+        own = (head.arrays for head in self.heads if head.learning_rate)
+        return frozenset(name for arrays in own for name in arrays)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -275,8 +289,8 @@ class PrivacyPlan(Terms):
     def to_json(self) -> str:
         """Canonical JSON: equal plans give equal text, and so equal digests.
 
-        A proximal term of 0, an attack of no steps and an empty list of heads are left out, as in
-        plans from before there were any.
+        A proximal term of 0, an attack of no steps, an empty list of heads and what a head does
+        not say are left out, as in plans from before there were any.
         """
         table = dataclasses.asdict(self)
         for entry in table["mechanisms"]:
@@ -287,6 +301,8 @@ class PrivacyPlan(Terms):
                     del entry[key]
             if not entry.get("heads", True):
                 del entry["heads"], entry["identity"]
+            for head in entry.get("heads", ()):
+                shorten(head)
         return json.dumps(table, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod

@@ -100,11 +100,17 @@ def _mechanism(mechanism: Mechanism) -> dict[str, Any]:
 
 
 def heads_of(mechanism: GradientMechanism) -> dict[str, Any]:
-    """How much each head counts beside identity, and which attributes are learnt."""
+    """How much each head counts beside identity, how fast it learns where the plan says so of it,
+    and which attributes are learnt."""
     told: dict[str, Any] = {"identity": mechanism.identity}
     told |= {head.kind: head.weight for head in mechanism.heads}
+    rates = {head.kind: head.learning_rate for head in mechanism.heads if head.learning_rate}
     names = [name for head in mechanism.heads for name in head.names]
-    return {**told, **({"names": names} if names else {})}
+    return {
+        **told,
+        **({"learning_rates": rates} if rates else {}),
+        **({"names": names} if names else {}),
+    }
 
 
 def _everywhere(plan: PrivacyPlan, spent: Mapping[str, Sequence[Event]]) -> tuple[Event, ...]:

@@ -33,7 +33,8 @@ class TextEncoder(Protocol):
 
 
 def open_encoder(which: str) -> TextEncoder:
-    """``built-in``, ``minilm`` (extra ``[text]``), or a folder with the weights of the latter."""
+    """``built-in``, ``minilm`` (extra ``[text]``), a folder with the weights of the latter, or a
+    file that `mascaron-lab text train` made."""
     if which == BUILT_IN:
         from common.text.encoder import built_in
 
@@ -42,10 +43,16 @@ def open_encoder(which: str) -> TextEncoder:
 
     if which == MINILM:
         return open_minilm()
-    folder = Path(which)
-    if not folder.is_dir():
-        raise ModelError(f"text encoders are {BUILT_IN}, {MINILM}, or a folder with its weights")
-    return open_minilm(folder)
+    place = Path(which)
+    if place.is_file():
+        from common.text.encoder import read_encoder
+
+        return read_encoder(place)
+    if not place.is_dir():
+        raise ModelError(
+            f"text encoders are {BUILT_IN}, {MINILM}, a folder with its weights, or a file of one"
+        )
+    return open_minilm(place)
 
 
 def encoder_with(hash_: str, others: Sequence[TextEncoder] = ()) -> TextEncoder:

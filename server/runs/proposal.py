@@ -23,7 +23,8 @@ from common.privacy.plan import PrivacyPlan
 from common.trust.charter import CharterTerms, arrays_digest
 from common.trust.storing import read, replace
 from server.charter import INITIAL, Charter
-from server.mechanisms import Recipe, make_mechanisms
+from server.mechanisms import RATE, Recipe, make_mechanisms
+from server.runs.pacing import paced
 from server.strategies.choice import FEDAVG, StrategyChoice
 
 PROPOSAL = "proposal.json"
@@ -40,9 +41,11 @@ class Asked:
     """What an administrator asks of a run. ``rounds`` of gradients, 0 for moments only;
     ``evaluation`` is the share of the budget that figures about the sites' people may cost.
 
-    ``people`` is the declared number of each site, ``expires`` the seconds a site has to accept
-    it in, ``timeout`` those that a round may take, ``release_slot`` those after which every answer
-    leaves. ``ConfigError`` for numbers nobody can mean; ``PlanError`` comes from the plan itself.
+    ``sample_rate`` is the probability with which such a round draws each person, and None the
+    usual one, or 1 where it trains heads alone; ``people`` is the declared number of each site,
+    ``expires`` the seconds a site has to accept it in, ``timeout`` those that a round may take,
+    ``release_slot`` those after which every answer leaves. Heads without a learning rate get one
+    (``pacing``). ``ConfigError`` for numbers nobody can mean; ``PlanError`` comes from the plan.
     """
 
     run: str
@@ -51,6 +54,7 @@ class Asked:
     people: int
     cohort: int
     rounds: int = 0
+    sample_rate: float | None = None
     noise: Literal["local", "distributed"] = "local"
     honest_sites: int = 1
     pooling: Literal["camera_type", "all"] = "camera_type"
@@ -94,6 +98,7 @@ class Asked:
             mean_share=self.mean_share,
             gradient_share=GRADIENT_SHARE if self.rounds else 0.0,
             gradient_rounds=self.rounds or 1,
+            gradient_rate=self._rate,
             evaluation_share=self.evaluation,
             evaluate_before=self.evaluate_before,
             adversarial_steps=self.adversarial_steps,
@@ -101,6 +106,13 @@ class Asked:
             heads=self.heads,
             identity=self.identity,
         )
+
+    @property
+    def _rate(self) -> float:
+        """Few people drawn often cost heads more noise than all of them each time."""
+        if self.sample_rate is not None:
+            return self.sample_rate
+        return 1.0 if self.heads and not self.identity else RATE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,6 +161,7 @@ def propose(asked: Asked, ground: Ground, initial: Arrays, now: float) -> Charte
         pooling=asked.pooling,
         release_slot=asked.release_slot,
     )
+    plan = paced(plan)
     charter = Charter(run=asked.run, plan=plan, timeout=asked.timeout, strategy=asked.strategy)
     return charter.terms(ground.federation, initial, int(now + asked.expires))
 

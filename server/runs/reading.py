@@ -2,6 +2,9 @@
 
 A run's heads begin where public pictures left them, and keep their scaling, their weights and their
 calibration from there: nothing of that is learnt in private, so none of it costs anything.
+
+While they learn they see features ``GAIN`` times as long, and say the same of them: beside the
+constant that goes with an offset, a feature of length 1 would leave most of the clip to offsets.
 """
 
 import dataclasses
@@ -15,14 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ConfigError, PlanError
-from common.heads.age import AgeHead
 from common.heads.attributes import AttributesHead
 from common.heads.gender import GenderHead
 from common.heads.heads import Heads
 from common.heads.heads_file import ENDING, heads_bytes, read_heads
 from common.heads.planned import planned_head
-from common.privacy.heads import HeadTerms
+from common.heads.sentences import bank_digest
+from common.heads.words import WordsHead
+from common.privacy.heads import CENTRE, SCALE, HeadTerms
 from common.trust import storing
+from server.runs.pacing import GAIN
 
 PUBLIC = "public" + ENDING  # in the folder of a charter: the heads it began with
 IDENTITY = "identity"
@@ -41,31 +46,36 @@ class Chosen:
     @property
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """What a charter's initial arrays have of them: the trained ones, and the scaling."""
-        names = [name for terms in self.terms for name in terms.arrays]
-        return {**{n: self.public.arrays[n] for n in names}, **self.public.scaling.arrays()}
+        scaling, gain = self.public.scaling.arrays(), np.float32(GAIN)
+        found: dict[str, NDArray[np.float32]] = {}
+        for weight, bias in (terms.arrays for terms in self.terms):
+            found |= {weight: self.public.arrays[weight] / gain, bias: self.public.arrays[bias]}
+        return {**found, CENTRE: scaling[CENTRE], SCALE: scaling[SCALE] * gain}
 
 
 def choose_heads(path: Path, asked: Sequence[str]) -> Chosen:
-    """Those of the heads at ``path`` that ``asked`` names, each ``KIND`` or ``KIND:WEIGHT``.
+    """Those of the heads at ``path`` that ``asked`` names, each ``KIND[:WEIGHT[:RATE]]``.
 
-    A weight that is not given is the file's; ``identity`` may be among them, at 1 otherwise. With
-    nothing asked for it is all that the file has but gender, which has to be named. ``ConfigError``
-    for what no plan trains, ``ModelError`` for a file that is none.
+    A weight that is not given is the file's, and a learning rate that is not is ``pacing``'s to
+    choose; ``identity`` may be among them, with a weight alone: otherwise its weight is 0, and the
+    tail is left to the moments, which do it more good. With nothing asked for it is the attributes
+    and ages that the file has: the others have to be named. ``ConfigError`` for what no plan
+    trains, ``ModelError`` for a file that is none.
     """
     return chosen_of(read_heads(path), asked)
 
 
 def chosen_of(public: Heads, asked: Sequence[str]) -> Chosen:
     """The same of heads that were read already."""
-    weights = dict(map(_asked, asked))
-    if len(weights) < len(asked):
+    named = dict(map(_asked, asked))
+    if len(named) < len(asked):
         raise ConfigError("--head: one kind is given twice")
-    given = weights.pop(IDENTITY, None)
-    wanted = weights or {k: None for k in public.kinds if k in ("attributes", "age")}
+    identity = named.pop(IDENTITY, None)
+    wanted = named or {k: _Asked() for k in public.kinds if k in ("attributes", "age")}
     if not wanted:
         raise ConfigError("--head: name at least one head besides identity")
-    terms = tuple(_terms(public, kind, weight) for kind, weight in wanted.items())
-    return Chosen(public=public, terms=terms, identity=1.0 if given is None else given)
+    terms = tuple(_terms(public, kind, one) for kind, one in wanted.items())
+    return Chosen(public=public, terms=terms, identity=_weight(identity))
 
 
 def keep_public(folder: Path, public: Heads) -> None:
@@ -83,36 +93,67 @@ def trained_heads(folder: Path, pools: Mapping[str, Arrays]) -> dict[str, Heads]
 
 
 def heads_after(public: Heads, arrays: Arrays) -> Heads:
-    """``public`` with the shared ``arrays`` of a pool in the place of its own."""
+    """``public`` with the shared ``arrays`` of a pool in the place of its own.
+
+    They are for features as the pool's scaling makes them, and become what says the same of
+    features as ``public``'s does.
+    """
     mine = {name: arrays.get(name, own) for name, own in public.arrays.items()}
+    if SCALE in arrays:
+        longer = arrays[SCALE] / public.scaling.scale
+        mine |= {n: a * longer for n, a in mine.items() if n in arrays and a.ndim == 2}
     return dataclasses.replace(public, arrays=mine)
 
 
-def _asked(text: str) -> tuple[str, float | None]:
-    kind, _, weight = text.partition(":")
-    if not weight:
-        return kind, None
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was said of one head; None of what was not."""
+
+    weight: float | None = None
+    rate: float | None = None
+
+
+def _asked(text: str) -> tuple[str, _Asked]:
+    kind, *given = text.split(":")
+    if len(given) > (1 if kind == IDENTITY else 2):
+        raise ConfigError(f"--head {kind}: expected KIND[:WEIGHT[:RATE]], identity:WEIGHT")
+    numbers = [_number(kind, text) for text in given]
+    return kind, _Asked(*numbers)
+
+
+def _weight(identity: _Asked | None) -> float:
+    """Of identity: 0 where nobody named it, 1 where nobody said how much."""
+    if identity is None:
+        return 0.0
+    return 1.0 if identity.weight is None else identity.weight
+
+
+def _number(kind: str, text: str) -> float | None:
+    if not text:
+        return None
     try:
-        number = float(weight)
+        number = float(text)
     except ValueError:
         number = math.nan
     if not (math.isfinite(number) and (number > 0 or (kind == IDENTITY and number == 0))):
-        raise ConfigError(f"--head {kind}: its weight is a number above 0 (identity: from 0)")
-    return kind, number
+        raise ConfigError(
+            f"--head {kind}: weight and rate are numbers above 0 (of identity: from 0)"
+        )
+    return number
 
 
-def _terms(public: Heads, kind: str, weight: float | None) -> HeadTerms:
+def _terms(public: Heads, kind: str, asked: _Asked) -> HeadTerms:
     head = public.head(kind)
     if head is None:
         raise ConfigError(f"--head {kind}: the file has {', '.join(public.kinds)}")
-    given = public.weights[kind] if weight is None else weight
-    told: dict[str, Any] = {"weight": given}
+    given = public.weights[kind] if asked.weight is None else asked.weight
+    told: dict[str, Any] = {"weight": given, "learning_rate": asked.rate or 0.0}
     if isinstance(head, AttributesHead):
         told |= {"names": head.names, "shown": head.shown, "absent": head.absent}
     elif isinstance(head, GenderHead):
         told |= {"shown": (head.female,), "absent": (head.male,)}
-    elif not isinstance(head, AgeHead):
-        raise ConfigError(f"--head {kind}: no plan trains it; it stays as public pictures made it")
+    elif isinstance(head, WordsHead):
+        told |= {"encoder": head.encoder, "size": head.size, "bank": bank_digest()}
     try:
         terms = HeadTerms(kind=kind, **told)  # type: ignore[arg-type]
         same = planned_head(terms).table() == head.table()

@@ -86,13 +86,13 @@ def averaging(choice: StrategyChoice) -> Strategy:
 class Standing:
     """Where a pool stands before a gradient round: ``number`` of them with this one, from 1.
 
-    ``names`` are the arrays that the round moves.
+    ``learning_rates`` are those of the sites, which divided by them what they send, for each of
+    the arrays that the round moves.
     """
 
     shared: Arrays
-    names: tuple[str, ...]
     number: int
-    learning_rate: float  # of the sites, which divided by it what they send
+    learning_rates: Mapping[str, float]
 
 
 class Optimiser(Strategy):
@@ -115,12 +115,13 @@ class Optimiser(Strategy):
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         standing, inner = self.standing, self.inner
-        shared, names = standing.shared, standing.names
+        shared, names = standing.shared, tuple(standing.learning_rates)
         inner.current_arrays = {GRADIENT + n: np.zeros_like(shared[n]) for n in names}
         if all(FIRST + n in shared for n in names):
             inner.m_t = {GRADIENT + n: shared[FIRST + n] for n in names}
             inner.v_t = {GRADIENT + n: shared[SECOND + n] for n in names}
-        moves = [_scaled(reply, -standing.learning_rate) for reply in replies]
+        factors = {GRADIENT + n: -rate for n, rate in standing.learning_rates.items()}
+        moves = [_scaled(reply, factors) for reply in replies]
         step, metrics = inner.aggregate_train(standing.number, moves)
         if step is None or inner.m_t is None or inner.v_t is None:
             return None, metrics
@@ -159,11 +160,11 @@ class Optimiser(Strategy):
         self.inner.summary()
 
 
-def _scaled(reply: Message, factor: float) -> Message:
-    """``reply`` with all arrays times ``factor``; its single array record is replaced."""
+def _scaled(reply: Message, factors: Mapping[str, float]) -> Message:
+    """``reply`` with each array times its factor; its single array record is replaced."""
     content = RecordDict(dict(reply.content))
     for key, record in content.array_records.items():
-        scaled = {n: Array(np.float32(factor) * a.numpy()) for n, a in record.items()}
+        scaled = {n: Array(np.float32(factors[n]) * a.numpy()) for n, a in record.items()}
         content[key] = ArrayRecord(scaled)
     reply.content = content
     return reply

@@ -234,13 +234,8 @@ class RoundLoop:
             return averaging(choice)
         past = self.charter.plan.rounds[: current.number]
         number = sum(isinstance(r.mechanism, GradientMechanism) for r in past)
-        standing = Standing(
-            shared=shared,
-            names=mechanism.trained,
-            number=number,
-            learning_rate=mechanism.learning_rate,
-        )
-        return Optimiser(choice, standing)
+        rates = mechanism.learning_rates
+        return Optimiser(choice, Standing(shared=shared, number=number, learning_rates=rates))
 
     def _pooled(self, sites: int, people: int) -> phases.Pooled:
         return phases.Pooled(

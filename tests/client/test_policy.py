@@ -7,7 +7,15 @@ import pytest
 
 from client.policy import AutoAccept, SitePolicy
 from common.config import load
-from common.errors import CohortError, ConfigError, PlanError, TrunkError
+from common.errors import (
+    CohortError,
+    ConfigError,
+    ForbiddenError,
+    LabelError,
+    MascaronError,
+    PlanError,
+    TrunkError,
+)
 from common.privacy.plan import GradientMechanism, MomentMechanism, PrivacyPlan
 from tests.fakes import TRUNK
 from tests.small_site import long_plan, mean_plan
@@ -98,6 +106,31 @@ def test_a_plan_that_attacks_crops_is_refused_where_features_alone_are_kept() ->
     policy().check(asked("features"), TRUNK)
     with pytest.raises(PlanError, match="keeps features only"):
         policy().check(asked("crops"), TRUNK)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "error"),
+    [
+        ({"heads": ("attributes",)}, "hat", None),
+        ({"heads": ("attributes",)}, "age", LabelError),
+        ({"heads": ("attributes", "age")}, "female", LabelError),
+        ({"heads": ("gender",)}, "female", None),
+        ({"heads": ("age",)}, "young", LabelError),
+        ({}, "hat", LabelError),
+        ({"heads": ("attributes",), "denied_attributes": ("hat",)}, "hat", ForbiddenError),
+        ({"heads": ("attributes",), "denied_attributes": ("age",)}, "elderly", ForbiddenError),
+        ({"heads": ("gender",), "denied_attributes": ("male",)}, "female", ForbiddenError),
+        ({"heads": ("attributes",), "denied_attributes": ("attributes",)}, "hat", ForbiddenError),
+    ],
+)
+def test_of_a_picture_is_said_what_a_head_may_learn_and_nothing_else(
+    changes: dict[str, Any], name: str, error: type[MascaronError] | None
+) -> None:
+    limits = policy(**{"heads": (), "denied_attributes": (), **changes})
+    assert limits.allows_label(name) == (error is None)
+    if error is not None:
+        with pytest.raises(error):
+            limits.check_label(name)
 
 
 def test_a_denied_attribute_is_neither_a_mechanism_nor_an_objective() -> None:

@@ -21,6 +21,7 @@ SHARED = {
     "tail.weight": np.full((2, 3), 0.5, np.float32),
     "tail.bias": np.full(2, -0.25, np.float32),
 }
+RATES = dict.fromkeys(SHARED, LEARNING_RATE)
 
 
 def replies(values: list[float], names: tuple[str, ...] = ("gradient.tail.weight",)) -> Any:
@@ -143,9 +144,7 @@ def optimised(choice: StrategyChoice) -> list[dict[str, np.ndarray]]:
     """The shared arrays after every one of ``ROUNDS``."""
     shared, seen = dict(SHARED), []
     for number, values in enumerate(ROUNDS, start=1):
-        standing = Standing(
-            shared=shared, names=tuple(SHARED), number=number, learning_rate=LEARNING_RATE
-        )
+        standing = Standing(shared=shared, number=number, learning_rates=RATES)
         after, _ = Optimiser(choice, standing).aggregate_train(10 + number, replies(values, BOTH))
         assert after is not None
         shared = {**shared, **{n: a.numpy() for n, a in after.items()}}
@@ -187,6 +186,16 @@ def test_the_centres_optimiser_does_what_flwr_does_to_whole_models(
         np.testing.assert_allclose(ours[n], model[f"gradient.{n}"], rtol=1e-5)
 
 
+def test_every_array_moves_by_the_rate_it_was_divided_by() -> None:
+    choice, shared = StrategyChoice(name="fedadam", server_rate=0.1, tau=10.0), dict(SHARED)
+    rates = dict(zip(SHARED, (LEARNING_RATE, 4 * LEARNING_RATE), strict=True))
+    standing = Standing(shared=shared, number=1, learning_rates=rates)
+    after, _ = Optimiser(choice, standing).aggregate_train(1, replies([2.0] * 3, BOTH))
+    assert after is not None
+    first, second = (after[FIRST + n].numpy().ravel()[0] for n in rates)
+    assert second == pytest.approx(4 * first, rel=1e-5)
+
+
 def test_what_the_optimiser_remembers_is_part_of_the_shared_arrays() -> None:
     after = optimised(StrategyChoice(name="fedadam"))[0]
     move = -LEARNING_RATE * np.mean(ROUNDS[0])
@@ -195,7 +204,7 @@ def test_what_the_optimiser_remembers_is_part_of_the_shared_arrays() -> None:
 
 
 def test_no_reply_leaves_the_optimiser_where_it_is() -> None:
-    standing = Standing(shared=SHARED, names=tuple(SHARED), number=1, learning_rate=0.1)
+    standing = Standing(shared=SHARED, number=1, learning_rates=RATES)
     assert Optimiser(StrategyChoice(name="fedyogi"), standing).aggregate_train(1, []) == (
         None,
         None,

@@ -179,7 +179,8 @@ def test_an_agent_without_crops_does_not_fall_back_to_features() -> None:
 def test_rows_of_a_secure_sum_are_those_of_the_step() -> None:
     held, person = features(6, 1), np.repeat(np.arange(3), 2)
     told = mechanism(clip=1e6, **HARD)
-    rows = gradient_rows(told, tail(), SitePeople(held, person), negatives(), Still())
+    terms = Terms(0.0, Still(), PEOPLE)
+    rows = gradient_rows(told, tail(), SitePeople(held, person), negatives(), terms)
     total = np.concatenate(list(rows)).sum(0) / (told.rate * PEOPLE)
     np.testing.assert_allclose(total, flat(update(told, held, person)), atol=1e-5)
 

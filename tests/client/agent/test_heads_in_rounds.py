@@ -25,7 +25,7 @@ from common.models.tail import BIAS, WEIGHT
 from common.moments.names import SHIFT
 from common.privacy.heads import CENTRE, SCALE, HeadTerms
 from common.privacy.plan import GradientMechanism
-from tests.client.agent.test_gradients import PEOPLE, Still, negatives
+from tests.client.agent.test_gradients import PEOPLE, Counting, Still, negatives
 from tests.small_site import (
     HEADS,
     RUN,
@@ -128,10 +128,49 @@ def test_labels_stay_with_their_pictures_whatever_the_order_and_the_views() -> N
 def test_rows_of_a_secure_sum_are_those_of_the_step() -> None:
     told, people = mechanism(clip=1e6), some(3)
     asked = {**tail(), **heads()}
-    rows = np.concatenate(list(gradient_rows(told, asked, people, negatives(), Still())))
+    terms = Terms(0.0, Still(), PEOPLE)
+    rows = np.concatenate(list(gradient_rows(told, asked, people, negatives(), terms)))
     assert rows.shape == (3, K * D + K + sum(heads()[name].size for name in ARRAYS))
     total = rows.sum(0) / (told.rate * PEOPLE)
     np.testing.assert_allclose(total, flat(update(told, people)), atol=1e-5)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+@pytest.mark.parametrize("rate", [1e-3, 1.0, 50.0])
+def test_a_heads_own_rate_moves_nobodys_share_of_what_one_step_releases(
+    rate: float, noise: float
+) -> None:
+    """Rows of a secure sum are the same to the bit, and a release by itself to rounding."""
+    given = tuple(dataclasses.replace(head, learning_rate=rate) for head in HEADS)
+    plain, quick = mechanism(sigma=noise), mechanism(sigma=noise, heads=given)
+    asked, people = {**tail(), **heads()}, some(4)
+    terms = Terms(0.0, Still(), PEOPLE)
+    rows = [list(gradient_rows(m, asked, people, negatives(), terms)) for m in (plain, quick)]
+    for one, other in zip(*rows, strict=True):
+        np.testing.assert_array_equal(one, other)
+    left = [
+        gradient_update(m, asked, people, negatives(), Terms(noise, Counting(), PEOPLE))
+        for m in (plain, quick)
+    ]
+    np.testing.assert_allclose(flat(left[0]), flat(left[1]), atol=2e-4, rtol=2e-4)
+
+
+def test_several_steps_move_each_part_by_its_own_rate() -> None:
+    rate = {name: 0.3 for name in (WEIGHT, BIAS)} | dict.fromkeys(HEADS[0].arrays, 2.0)
+    rate |= dict.fromkeys(HEADS[1].arrays, 0.7)
+    given = tuple(dataclasses.replace(h, learning_rate=rate[h.arrays[0]]) for h in HEADS)
+    told, people = mechanism(heads=given, proximal=0.25), some(3)
+    at, start, released = {**tail(), **heads()}, {**tail(), **heads()}, dict.fromkeys(rate, 0.0)
+    for _ in range(2):
+        step = gradient_update(told, at, people, negatives(), Terms(0.0, Still(), PEOPLE))
+        pull = {n: 0.25 * (at[n] - start[n]) for n in rate}
+        for n in rate:
+            released[n] = released[n] + step[f"gradient.{n}"] + pull[n]
+        at |= {n: (start[n] - rate[n] * released[n]).astype(np.float32) for n in rate}
+    twice = dataclasses.replace(told, steps_per_round=2)
+    left = gradient_update(twice, start, people, negatives(), Terms(0.0, Still(), PEOPLE))
+    for n in rate:
+        np.testing.assert_allclose(left[f"gradient.{n}"], released[n], atol=1e-4)
 
 
 def test_heads_alone_release_no_tail_and_the_shift_of_negatives_is_not_theirs() -> None:

@@ -1,5 +1,6 @@
 """An agent opens its site from the home; its features are kept sealed and noticed when moved."""
 
+import hashlib
 import os
 from contextlib import closing
 from pathlib import Path
@@ -8,14 +9,16 @@ import numpy as np
 import pytest
 
 from client.agent import faces
-from client.agent.opening import open_site
+from client.agent.opening import open_site, open_speech
 from client.agent.sealed import ENDING, KEY, SealedFeatures
+from client.policy import SitePolicy
 from client.vault.consent import Consent
 from client.vault.founding import found_vault, vault_place
 from client.vault.identity import new_person
 from client.vault.records import NewTemplate
 from client.vault.store import Vault
-from common.errors import ConfigError
+from common.errors import ConfigError, ModelError
+from common.text.encoder import Network, built_in, encoder_bytes
 from tests.small_home import POLICY, D, make_home, starter_hash
 
 TRUNK, OTHER, FACES = "t" * 64, "u" * 64, "f" * 64
@@ -80,6 +83,39 @@ def test_without_faces_the_people_are_those_of_the_vault(tmp_path: Path) -> None
             [bag] = site.facts.people.of("r1").bags()
     np.testing.assert_array_equal(bag, feature[None])
     assert len(list(made.home.features.glob(f"*{ENDING}"))) == 1  # of the public people
+
+
+def test_sentences_are_made_where_the_policy_lets_words_learn_and_with_the_sites_encoder(
+    tmp_path: Path,
+) -> None:
+    made = make_home(tmp_path)
+    assert open_speech(made.home.config(), SitePolicy(epsilon=8.0, delta=1e-4)) is None
+    policy = SitePolicy(epsilon=8.0, delta=1e-4, heads=("words",), denied_attributes=("hat",))
+    speech = open_speech(made.home.config(), policy)
+    assert speech is not None
+    assert (speech.encoder.hash, speech.denied) == (built_in().hash, ("hat",))
+    own = made.home.folder / "own.safetensors"
+    own.write_bytes(encoder_bytes(Network(), {}))
+    settings = made.home.settings.read_text("utf-8")
+    named = settings.replace("[site]\n", '[site]\nencoder = "own.safetensors"\n')
+    made.home.settings.write_text(named, "utf-8")
+    other = open_speech(made.home.config(), policy)
+    assert other is not None
+    assert other.encoder.hash == hashlib.sha256(own.read_bytes()).hexdigest()
+    own.write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="not a text encoder"):
+        open_speech(made.home.config(), policy)
+
+
+def test_a_site_opens_with_words_and_without(tmp_path: Path) -> None:
+    made = make_home(tmp_path, POLICY.replace("[auto_accept]", 'heads = ["words"]\n[auto_accept]'))
+    site = open_site(made.home)
+    with closing(site.ledger):
+        assert site.facts.encoder is built_in()
+    made.home.policy.write_text(POLICY, "utf-8")
+    site = open_site(made.home)
+    with closing(site.ledger):
+        assert site.facts.encoder is None
 
 
 def test_people_declared_twice_differently_are_told(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Trained on is who agreed to it before the run began, and has not left since."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,17 @@ from hypothesis import strategies as st
 from client.agent import mechanisms
 from client.agent.participants import RunsPlace, VaultPeople
 from client.agent.people import SitePeople
+from client.policy import SitePolicy
 from client.vault.consent import Consent
 from client.vault.core import VaultPlace
 from client.vault.identity import PersonId
+from client.vault.labels import Labels
 from client.vault.providers import FileKeyProvider
 from client.vault.records import NewTemplate
 from client.vault.store import Vault
 from common.errors import NotReadyError, VaultError
 from tests.fakes import TRUNK
+from tests.small_labels import ALL_KINDS
 from tests.small_site import RUN, D, Site, frame, mean_plan, noiseless, offer, request
 
 OTHER = "0" * 64
@@ -34,6 +37,7 @@ class House:
 
     folder: Path
     now: float = 1000.0
+    policy: SitePolicy = ALL_KINDS
     ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
@@ -51,13 +55,22 @@ class House:
                 trunk=TRUNK,
                 dim=D,
                 clock=lambda: self.now,
+                allows=self.policy.allows_label,
             )
         )
 
-    def enrol(self, *purposes: str, days: float = 30.0, trunk: str = TRUNK) -> PersonId:
+    def enrol(
+        self,
+        *purposes: str,
+        days: float = 30.0,
+        trunk: str = TRUNK,
+        said: Sequence[Labels | None] = (None, None),
+    ) -> PersonId:
         person = PersonId(next(self.ids).to_bytes(16, "big"))
-        rows = [feature(person, picture) for picture in range(2)]
-        templates = [NewTemplate(trunk=trunk, feature=row) for row in rows]
+        templates = [
+            NewTemplate(trunk=trunk, feature=feature(person, picture), labels=labels)
+            for picture, labels in enumerate(said)
+        ]
         self.vault.enrol(person, templates, self.consent(*purposes, days=days), now=self.now)
         return person
 
@@ -195,6 +208,10 @@ CHANGES: dict[str, Callable[[House, PersonId], object]] = {
     "agreed": lambda house, person: house.vault.renew(
         person, house.consent("training"), now=house.now
     ),
+    "labelled": lambda house, person: (
+        house.vault.renew(person, house.consent("training", "labels"), now=house.now),
+        house.vault.labels.put(person, Labels(age=40), now=house.now),
+    ),
     "erased": lambda house, person: house.vault.erase([person], house.now),
     "rotated": lambda house, person: house.vault.rotate(house.now),
 }
@@ -254,9 +271,3 @@ def test_a_run_without_its_people_is_refused_before_anything_is_charged(
     with pytest.raises(NotReadyError):
         site.training().train(RUN, 1, request(1))
     assert site.kinds() == ["accept"]
-
-
-def test_of_the_vaults_people_no_label_is_known_whatever_they_agreed_to(house: House) -> None:
-    house.enrol("training", "text")
-    house.people.begin(RUN)
-    assert house.people.of(RUN).labels(0) is None

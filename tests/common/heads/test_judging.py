@@ -4,7 +4,7 @@ import torch
 
 from common.heads.age import AgeHead
 from common.heads.head import PictureLabels
-from common.heads.judging import age_figures, calibrate, judge, line_figures
+from common.heads.judging import age_figures, calibrate, judge, line_figures, nearer
 from common.heads.words import WordsHead
 from tests.common.heads.test_heads_file import HEADS
 from tests.small_heads import FEATURES, TEXTS, bank, labels
@@ -22,6 +22,12 @@ def test_figures_are_counted_over_what_is_labelled() -> None:
         "shown": 2,
     }
     assert found["auc"] == found["each"]["hat"]["auc"]
+
+
+def test_words_are_judged_by_how_many_other_sentences_lie_farther() -> None:
+    said = np.array([[1, 0], [0, 1], [0, 1], [-1, 0]], np.float32)
+    read = np.array([[1, 0], [1, 0], [-0.6, 0.8], [0, -1]], np.float32)
+    assert nearer(read, said).tolist() == [1.0, 0.5, 1.0, 0.75]
 
 
 def test_an_attribute_that_everybody_has_is_judged_by_nothing() -> None:

@@ -2,7 +2,8 @@ import dataclasses
 
 import numpy as np
 
-from common.heads.labelled import labelled, prompt_bank
+from common.heads.labelled import labelled
+from common.heads.sentences import bank_digest, prompt_bank
 from tests.small_heads import COLUMNS, TEXTS, Letters, labelled_faces
 
 FACES = labelled_faces(people=8)
@@ -51,6 +52,9 @@ def test_words_are_a_sentence_of_what_is_shown_and_nothing_where_nothing_is() ->
 
 
 def test_the_bank_of_prompts_is_the_same_for_everybody() -> None:
-    bank = prompt_bank(Letters())
+    letters = Letters()
+    bank = prompt_bank(letters)
     assert bank.shape[1] == TEXTS and len(bank) > 100
     assert np.array_equal(bank, prompt_bank(Letters()))
+    assert prompt_bank(letters) is bank, "it is embedded once"
+    assert len(bank_digest()) == 64

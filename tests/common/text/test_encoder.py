@@ -136,3 +136,4 @@ def test_an_encoder_is_known_by_its_hash(encoder: CompactEncoder) -> None:
         encoder_with("0" * 64)
     with pytest.raises(ModelError):
         open_encoder("word2vec")
+    assert open_encoder(str(WEIGHTS)).hash == encoder.hash

@@ -16,6 +16,7 @@ from common.heads.gender import GenderHead
 from common.heads.heads import Heads
 from common.heads.heads_file import heads_bytes, read_heads
 from common.heads.scaling import Scaling
+from common.heads.sentences import bank_digest
 from common.heads.words import WordsHead
 from common.models.tail import BIAS, WEIGHT
 from common.moments.names import SHIFT
@@ -26,8 +27,16 @@ from server import phases
 from server.commands.charter import asked_of, heads_beside
 from server.mechanisms import make_mechanisms
 from server.runs.meaning import meaning
-from server.runs.proposal import Ground, read_proposal, write_proposal
-from server.runs.reading import PUBLIC, Chosen, choose_heads, keep_public, trained_heads
+from server.runs.pacing import GAIN, paced
+from server.runs.proposal import Ground, propose, read_proposal, write_proposal
+from server.runs.reading import (
+    PUBLIC,
+    Chosen,
+    choose_heads,
+    heads_after,
+    keep_public,
+    trained_heads,
+)
 from tests.fakes import TRUNK
 from tests.small_centre import asked, centre, initial, proposed
 
@@ -72,7 +81,8 @@ def kinds(chosen: Chosen) -> dict[str, float]:
 
 def test_weights_are_the_files_unless_they_are_given_and_gender_has_to_be_named(file: Path) -> None:
     assert kinds(choose_heads(file, ())) == {"attributes": 1.5, "age": 0.75}
-    assert choose_heads(file, ()).identity == 1.0
+    assert choose_heads(file, ()).identity == 0.0, "the tail is left to the moments"
+    assert choose_heads(file, ("age", "identity")).identity == 1.0
     chosen = choose_heads(file, ("gender", "attributes:0.25", "identity:0"))
     assert (kinds(chosen), chosen.identity) == ({"gender": 2.0, "attributes": 0.25}, 0.0)
     assert chosen.terms[1].names == ("beard", "hat")
@@ -81,16 +91,56 @@ def test_weights_are_the_files_unless_they_are_given_and_gender_has_to_be_named(
     }  # fmt: skip
 
 
+def test_a_rate_of_its_own_comes_after_the_weight_and_words_name_space_and_bank(
+    file: Path,
+) -> None:
+    chosen = choose_heads(file, ("age::3", "attributes:2:0.5", "words"))
+    assert [(t.kind, t.weight, t.learning_rate) for t in chosen.terms] == [
+        ("age", 0.75, 3.0), ("attributes", 2.0, 0.5), ("words", 0.1, 0.0)
+    ]  # fmt: skip
+    words = chosen.terms[-1]
+    assert (words.encoder, words.size, words.bank) == ("e" * 64, 2, bank_digest())
+
+
+def test_a_run_sees_features_longer_and_begins_and_ends_saying_the_same(file: Path) -> None:
+    chosen = choose_heads(file, ("attributes", "age", "gender", "words"))
+    begun = chosen.arrays
+    np.testing.assert_array_equal(begun[SCALE], GAIN * public().scaling.scale)
+    np.testing.assert_array_equal(begun[CENTRE], public().scaling.centre)
+    features = np.random.default_rng(2).standard_normal((7, D)).astype(np.float32)
+    longer = Scaling(begun[CENTRE], begun[SCALE])(features)
+    for terms in chosen.terms:
+        weight, bias = terms.arrays
+        theirs = public().scaling(features) @ public().arrays[weight].T + public().arrays[bias]
+        np.testing.assert_allclose(longer @ begun[weight].T + begun[bias], theirs, rtol=1e-5)
+    unmoved = heads_after(public(), begun)
+    for name, array in public().arrays.items():
+        np.testing.assert_array_equal(unmoved.arrays[name], array)
+    rng = np.random.default_rng(3)
+    moved = {n: a + rng.standard_normal(a.shape).astype("f4") for n, a in begun.items()
+             if n not in (CENTRE, SCALE)}  # fmt: skip
+    after = heads_after(public(), {**begun, **moved})
+    weight, bias = chosen.terms[0].arrays
+    np.testing.assert_allclose(
+        after.scaling(features) @ after.arrays[weight].T + after.arrays[bias],
+        longer @ moved[weight].T + moved[bias],
+        rtol=1e-4,
+    )
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (("words",), "no plan trains it"),
         (("eyes:1",), "the file has"),
         (("age:-1",), "above 0"),
         (("age:0",), "above 0"),
         (("age:nan",), "above 0"),
         (("identity:inf",), "above 0"),
         (("age:much",), "above 0"),
+        (("age:1:0",), "above 0"),
+        (("age:1:nan",), "above 0"),
+        (("age:1:2:3",), "expected KIND"),
+        (("identity:1:2",), "expected KIND"),
         (("age", "age:2"), "twice"),
     ],
 )
@@ -119,6 +169,26 @@ def test_options_of_a_proposal_name_heads_by_a_file(file: Path) -> None:
         asked_of({**OPTIONS, "rounds": 0, "heads": file, "head": ()})
     plain, _ = asked_of({**OPTIONS, "head": ()})
     assert plain.heads == ()
+
+
+@pytest.mark.parametrize(
+    ("named", "rate", "sampled"),
+    [(("age",), None, 1.0), (("age", "identity"), None, 0.2), (("age",), 0.5, 0.5)],
+)
+def test_a_proposal_paces_its_heads_and_draws_everybody_for_heads_alone(
+    tmp_path: Path, file: Path, named: tuple[str, ...], rate: float | None, sampled: float
+) -> None:
+    chosen = choose_heads(file, named)
+    told = asked(rounds=3, heads=chosen.terms, identity=chosen.identity, sample_rate=rate)
+    ground = Ground(federation="f" * 64, trunk=TRUNK, tail="u" * 64, public="p" * 64, radius=0.25)
+    terms = propose(told, ground, {**initial(), **chosen.arrays}, now=1.0)
+    *_, steps = terms.plan.mechanisms
+    assert isinstance(steps, GradientMechanism)
+    assert steps.rate == sampled
+    assert steps.heads[0].learning_rate > steps.learning_rate
+    assert paced(terms.plan) == terms.plan
+    said = meaning(terms, {**initial(), **chosen.arrays}, 3)["releases"]["gradient"]["heads"]
+    assert said["learning_rates"] == {"age": steps.heads[0].learning_rate}
 
 
 def test_a_proposal_says_what_its_heads_learn_and_keeps_their_arrays(
@@ -183,6 +253,24 @@ def test_sites_are_asked_with_what_the_plan_needs_and_answers_move_it(
         np.testing.assert_allclose(
             after[name], begun[name] - 0.1 * average[f"gradient.{name}"], rtol=1e-5
         )
+
+
+def test_a_rate_of_its_own_steps_by_itself_and_the_centres_momentum_is_for_the_others(
+    file: Path,
+) -> None:
+    plan, begun = step(1.0, file)
+    (mechanism,) = plan.mechanisms
+    assert isinstance(mechanism, GradientMechanism)
+    quick = tuple(dataclasses.replace(h, learning_rate=2.0) for h in mechanism.heads)
+    plan = dataclasses.replace(plan, mechanisms=(dataclasses.replace(mechanism, heads=quick),))
+    shared = phases.opening(begun, plan)
+    ones = {f"gradient.{n}": np.ones_like(begun[n]) for n in mechanism.trained}
+    pooled = phases.Pooled(sites=2, people=20, momentum=0.9)
+    for current in plan.rounds:
+        shared = phases.absorb(current, shared, ones, pooled)
+    for name in mechanism.trained:
+        walked = 2 * 2.0 if name.startswith("heads.") else 0.1 * (1 + 1.9)
+        np.testing.assert_allclose(shared[name], begun[name] - walked, rtol=1e-5, atol=1e-6)
 
 
 def test_a_charter_that_left_out_the_arrays_of_its_heads_cannot_begin(file: Path) -> None:
