@@ -135,7 +135,10 @@ def test_the_example_on_the_page_runs_a_whole_scenario(plugged: Path) -> None:
         for name in ("contrast", scenario.objective)
     }
     rows = {
-        name: {row["name"]: row["tar_at_far"]["1e-1"] for row in summary["rows"]}
+        name: {
+            row["name"]: [row[key] for key in ("tar_at_far", "ci95", "per_site")]
+            for row in summary["rows"]
+        }
         for name, summary in summaries.items()
     }
     assert rows[NAME]["local"] == rows["contrast"]["local"]  # no gradients there

@@ -68,9 +68,9 @@ def test_it_finds_less_where_people_are_clipped_and_hardly_anything_under_noise(
     attacked: Any,
 ) -> None:
     figures, _ = attacked
-    areas = [figures[name]["auc"] for name in ("unprotected", "without", "with")]
-    assert areas[0] > areas[1] > areas[2]
-    assert areas[2] < 0.65
+    open_, clipped, noised = (figures[name]["auc"] for name in ("unprotected", "without", "with"))
+    assert open_ > max(clipped, noised) + 0.1
+    assert noised < 0.65
     assert figures["with"]["empirical_epsilon"] <= figures["with"]["epsilon"] == 2.0
     for name in ("unprotected", "without", "with"):
         assert figures[name]["one_run_epsilon"] <= figures[name]["one_run_ceiling"]
