@@ -220,7 +220,8 @@ class SitePolicy:
             released = [evaluation_sum(mechanism.name)]
         else:
             released = [sum_name(mechanism.name)]
-        if denied := set(words) & set(self.denied_attributes):
+        denied = set(words) & (set(self.denied_attributes) | denied_names(self.denied_attributes))
+        if denied:
             raise PlanError(f"{', '.join(sorted(denied))}: denied by policy.toml")
         for name in released:
             self.check_tensor(name)

@@ -134,10 +134,13 @@ def test_of_a_picture_is_said_what_a_head_may_learn_and_nothing_else(
 
 
 def test_a_denied_attribute_is_neither_a_mechanism_nor_an_objective() -> None:
-    about = MomentMechanism(kind="mean", sigma=2.0, clip=1.0, name="attribute.age")
     limits = policy(denied_attributes=("age", "contrast"))
     limits.check(mean_plan(), TRUNK)
-    for plan in (mean_plan(mechanisms=(about,)), long_plan()):
+    about = [
+        mean_plan(mechanisms=(MomentMechanism(kind="mean", sigma=2.0, clip=1.0, name=name),))
+        for name in ("attribute.age", "attribute.young")
+    ]
+    for plan in (*about, long_plan()):
         with pytest.raises(PlanError, match="denied"):
             limits.check(plan, TRUNK)
 

@@ -1,6 +1,5 @@
 """Whatever write fails while labels come or go: as before or as after, and gone means gone."""
 
-import contextlib
 import random
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +12,7 @@ from client.vault.labels import Told
 from client.vault.store import Vault
 from client.vault.tables import Tables
 from common.errors import MascaronError
-from tests.dying_disk import DyingDisk
+from tests.failing_writes import failing_writes
 from tests.killing import killed
 from tests.small_labels import (
     AGREED,
@@ -25,7 +24,7 @@ from tests.small_labels import (
     sealed_labels,
     told,
 )
-from tests.small_vault import NOW, consent, enrolled, files, filled, person, place
+from tests.small_vault import NOW, consent, enrolled, filled, person, place
 
 Operation = Callable[[Vault], object]
 OPERATIONS: dict[str, Operation] = {
@@ -54,31 +53,9 @@ def test_any_write_that_fails_leaves_before_or_after(
         for number in (1, 2, 3):
             enrol_labelled(vault, number, HAT, BARE)
         secret = sealed_labels(vault, person(1))
-    kept = {path.name: path.read_bytes() for path in files(folder)}
-    with Vault(place(folder)) as vault:
-        before = everything(vault)
-        operation(vault)
-        after = everything(vault)
-    assert before != after
-    fatal, whole, done = 0, False, False
-    while not whole:
-        fatal += 1
-        for path in list(files(folder)):
-            path.unlink()
-        for file, raw in kept.items():
-            (folder / file).write_bytes(raw)
-        disk, done = DyingDisk(fatal, for_good=for_good), False
-        with contextlib.suppress(MascaronError), Vault(place(folder, disk)) as vault:
-            operation(vault)
-            done = True
-        whole = disk.count < fatal
-        with Vault(place(folder)) as vault:
-            now = everything(vault)
-            assert now == after if done else now in (before, after), f"write {fatal}"
-            vault.verify()
+    for fatal, unchanged in failing_writes(folder, operation, everything, for_good=for_good):
         if name in GONE:
-            assert lies_in(folder, secret) == (now == before), f"write {fatal}"
-    assert done and fatal > 10, "the last one ran through, after as many failures as it writes"
+            assert lies_in(folder, secret) == unchanged, f"write {fatal}"
 
 
 def test_a_withdrawal_that_was_cut_short_is_finished_when_the_vault_opens(

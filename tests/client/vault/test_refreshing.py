@@ -1,6 +1,5 @@
 """Somebody enrolled shows themselves anew, and a trunk goes: in one change, or not at all."""
 
-import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,8 +10,8 @@ import pytest
 
 from client.vault.records import NewTemplate
 from client.vault.store import Vault
-from common.errors import ConsentExpiredError, MascaronError, ModelError, UnknownPersonError
-from tests.dying_disk import DyingDisk
+from common.errors import ConsentExpiredError, ModelError, UnknownPersonError
+from tests.failing_writes import failing_writes
 from tests.small_vault import (
     LATER,
     NOW,
@@ -152,26 +151,5 @@ def test_any_write_that_fails_leaves_before_or_after(
         enrol(vault, [1, 2])
         for number in (1, 2):
             vault.refresh(person(number), both(number + 60), most=8, now=NOW)
-    kept = {path.name: path.read_bytes() for path in files(folder)}
-    with Vault(place(folder)) as vault:
-        before = everything(vault)
-        operation(vault)
-        after = everything(vault)
-    assert before != after
-    fatal, whole, done = 0, False, False
-    while not whole:
-        fatal += 1
-        for path in list(files(folder)):
-            path.unlink()
-        for file, raw in kept.items():
-            (folder / file).write_bytes(raw)
-        disk, done = DyingDisk(fatal, for_good=for_good), False
-        with contextlib.suppress(MascaronError), Vault(place(folder, disk)) as vault:
-            operation(vault)
-            done = True
-        whole = disk.count < fatal
-        with Vault(place(folder)) as vault:
-            now = everything(vault)
-            assert now == after if done else now in (before, after), f"write {fatal}"
-            vault.verify()
-    assert done and fatal > 10, "the last one ran through, after as many failures as it writes"
+    tried = [fatal for fatal, _ in failing_writes(folder, operation, everything, for_good=for_good)]
+    assert len(tried) > 10
