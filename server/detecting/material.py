@@ -44,24 +44,25 @@ def make_collages(options: DetectorOptions, folder: Path, told: Told) -> Collage
     """Cut-outs and places of the seed of ``options``; the cut-outs are kept in ``folder``."""
     rng = np.random.default_rng([options.seed, 1])
     kept = folder / PEOPLE
-    people = _read(kept) if kept.is_file() else []
+    people = _read(kept, options.seed) if kept.is_file() else []
     if len(people) != options.people:
         people = []
         for number in range(options.people):
             people.append(draw_cutout(number, options.seed))
             told("people", number + 1, options.people)
-        _keep(people, kept)
+        _keep(people, kept, options.seed)
     places = [_place(rng) for _ in range(options.places)]
     return Collages(
         people, places, CollageSize(side=options.side, largest=0.85 * options.side, most=4)
     )
 
 
-def _keep(people: list[Cutout], path: Path) -> None:
+def _keep(people: list[Cutout], path: Path, seed: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name("people.part.npz")
     np.savez(
         part,
+        seed=np.array(seed),
         pixels=np.stack([one.copies[0] for one in people]),
         landmarks=np.stack([one.landmarks for one in people]),
         box=np.array([one.box for one in people]),
@@ -69,8 +70,10 @@ def _keep(people: list[Cutout], path: Path) -> None:
     part.replace(path)
 
 
-def _read(path: Path) -> list[Cutout]:
+def _read(path: Path, seed: int) -> list[Cutout]:
     with np.load(path, allow_pickle=False) as arrays:
+        if int(arrays["seed"]) != seed:
+            return []
         rows = zip(arrays["pixels"], arrays["landmarks"], arrays["box"].tolist(), strict=True)
         return [Cutout(copies_of(pixels), points, tuple(box)) for pixels, points, box in rows]
 
@@ -104,9 +107,9 @@ def mirrored(batch: Batch, side: int, rng: np.random.Generator) -> Batch:
     pictures = np.clip(batch.pictures[:, :, ::-1] * bright, 0, 255).astype(np.uint8)
     order = _mirrored_cells(side)
     box = batch.box[:, order].copy()
-    box[..., 0] = side - box[..., 0]
+    box[..., 0] = side - 1 - box[..., 0]  # places are of pixels' centres
     points = batch.landmarks[:, order].reshape(*box.shape[:2], 5, 2)[:, :, [1, 0, 2, 4, 3]].copy()
-    points[..., 0] = side - points[..., 0]
+    points[..., 0] = side - 1 - points[..., 0]
     return Batch(pictures, batch.face[:, order].copy(), box, points.reshape(*box.shape[:2], 10))
 
 

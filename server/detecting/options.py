@@ -20,7 +20,7 @@ class DetectorOptions:
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
     width: float = 1.5
-    scenes: int = 32  # held out, by which training is judged
+    scenes: int = 50  # held out, beside as many pictures of nobody, by which training is judged
     check_every: int = 300  # steps
     patience: int = 8  # checks without improvement before training stops
     seed: int = 0

@@ -75,11 +75,10 @@ def train_detector(
     A training in ``folder`` that was cut off is taken up again; its options must be the same.
     """
     began = time.monotonic()
-    collages = make_collages(options, folder, told)
-    scenes = make_scenes(options.scenes, told)
     training = Training(options)
     state = restore(folder, options, training.model, training.optimizer)
-    lessons = Lessons(collages, options)
+    lessons = Lessons(make_collages(options, folder, told), options)
+    scenes = make_scenes(options.scenes, told)
     while state.step < options.steps and state.waited < options.patience:
         state.step += 1
         loss = training.step(lessons.batch(state.step), state.step)
@@ -168,7 +167,7 @@ def check_scenes(model: nn.Module, scenes: list[Scene]) -> Check:
         errors.append(error)
     recall, threshold = recall_at(judged, 0.1)
     _, certain = recall_at(judged, 0.01)
-    low, high = (float(np.clip(t, _LEAST, 0.99)) for t in (threshold, certain))
+    low, high = (float(np.clip(t, _LEAST, 0.998)) for t in (threshold, certain))
     missed = np.concatenate(errors)
     off = float(np.median(missed)) if len(missed) else math.inf
     return Check(recall=recall, threshold=low, certain=max(low, high), landmark_error=off)
@@ -194,11 +193,16 @@ def _checked(model: DetectorNetwork, scenes: list[Scene], folder: Path, state: S
             file="detector.safetensors",
             sha256="0" * 64,
             licence=LICENCE,
-            threshold=round(check.threshold, 3),
-            certain=round(check.certain, 3),
+            threshold=_above(check.threshold),
+            certain=_above(check.certain),
         )
         state.manifest = save_detector(folder, model, manifest)
         state.check, state.waited = check, 0
     else:
         state.waited += 1
     return check
+
+
+def _above(score: float) -> float:
+    """The next thousandth: a detector tells what scores its threshold or more."""
+    return math.floor(1000 * score + 1) / 1000

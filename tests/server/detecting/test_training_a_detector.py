@@ -15,7 +15,7 @@ from server.cli import main
 from server.detecting import training
 from server.detecting.material import PEOPLE, draw_batch, make_collages, mirrored
 from server.detecting.options import DetectorOptions
-from server.detecting.state import STATE
+from server.detecting.state import STATE, Check
 from server.detecting.training import Lessons, train_detector
 
 TOY = DetectorOptions(
@@ -96,6 +96,41 @@ def test_the_mirror_shows_the_same_faces_on_the_other_side(collages: Collages) -
     assert not np.array_equal(seen.face, batch.face)
     left, right = seen.landmarks[seen.face == 1][:, 0], seen.landmarks[seen.face == 1][:, 2]
     assert (left < right).mean() > 0.9  # eyes as the viewer sees them
+
+
+def test_in_the_mirror_truth_stays_on_its_pixel(collages: Collages) -> None:
+    batch = draw_batch(collages, 1, np.random.default_rng(3))
+    batch.pictures[:] = 0
+    cell = np.flatnonzero(batch.face[0] == 1)[0]
+    batch.landmarks[0, cell, :2] = batch.box[0, cell, :2] = 10, 20
+    batch.pictures[0, 20, 10] = 255
+    seen = mirrored(batch, TOY.side, np.random.default_rng(0))
+    at = int(seen.pictures[0, 20, :, 0].argmax()), 20
+    points = seen.landmarks[seen.face == 1].reshape(-1, 5, 2)
+    boxes = seen.box[seen.face == 1][:, :2]
+    assert (np.abs(points - at).sum(axis=2) < 1e-4).any()
+    assert (np.abs(boxes - at).sum(axis=1) < 1e-4).any()
+
+
+def test_people_of_another_seed_are_not_taken(cut_out: Path, tmp_path: Path) -> None:
+    folder = begun(tmp_path / "detector", cut_out)
+    other = dataclasses.replace(TOY, seed=1, people=1)
+    one, fresh = (make_collages(other, where, untold).people[0] for where in (folder, tmp_path))
+    assert np.array_equal(one.copies[0], fresh.copies[0])
+
+
+@pytest.mark.parametrize("alarms", [0.1, 0.01])
+def test_a_threshold_lets_no_more_false_alarms_through_than_it_says(
+    alarms: float, cut_out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = begun(tmp_path / "detector", cut_out)
+    scores = np.linspace(0.1, 0.9, 100)
+    threshold = float(np.sort(scores)[::-1][int(100 * alarms)])
+    check = Check(recall=1.0, threshold=threshold, certain=threshold, landmark_error=0.1)
+    monkeypatch.setattr(training, "check_scenes", lambda *_: check)
+    made = train_detector(folder, dataclasses.replace(TOY, steps=1), untold, untold).manifest
+    assert made is not None
+    assert (scores >= made.threshold).sum() == int(100 * alarms)
 
 
 def test_a_step_meets_the_same_batch_whenever_it_is_taken(collages: Collages) -> None:
