@@ -1,7 +1,8 @@
 """How right heads are on people who taught them nothing: a figure a head, and one an attribute.
 
-Balanced accuracy and F1 are of the balanced line itself, which asks where the odds turn when both
-sides count alike; the calibration error is of the probabilities that readings show.
+Balanced accuracy and F1 are told where the odds turn when both sides count alike: at what a head
+says that knows nothing but its public counts. The calibration error is of the probabilities that
+readings show.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from common.heads.age import AgeHead
-from common.heads.attributes import AttributesHead
+from common.heads.attributes import AttributesHead, prior
 from common.heads.calibration import Platt
 from common.heads.gender import GenderHead
 from common.heads.head import MISSING, Head, PictureLabels
@@ -34,6 +35,27 @@ def scores_of(
         raise TypeError(f"a head of kind {head.kind} gives no scores")
     given = {name: torch.tensor(array) for name, array in arrays.items()}
     return np.asarray(head.logits(given, torch.tensor(seen)).numpy(), np.float64)
+
+
+def even_scores(
+    head: Head, arrays: Mapping[str, NDArray[np.float32]], seen: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Those logits less what the head says where both sides count alike: above 0 is told."""
+    return scores_of(head, arrays, seen) - even(head)
+
+
+def even(head: Head) -> NDArray[np.float64]:
+    """(A,) the logits at which both sides count alike.
+
+    Not 0: weights by the effective number leave rare sides of many pictures the lighter ones.
+    """
+    if isinstance(head, AttributesHead):
+        counts = head.shown, head.absent, head.beta
+    elif isinstance(head, GenderHead):
+        counts = (head.female,), (head.male,), head.beta
+    else:
+        return np.zeros(1)
+    return np.asarray(prior(*counts).numpy(), np.float64)
 
 
 def truth_of(head: Head, labels: PictureLabels) -> NDArray[np.int8] | None:
@@ -78,7 +100,7 @@ def judge(heads: Heads, features: NDArray[np.float32], labels: PictureLabels) ->
             found[head.kind] |= age_figures(head, said, labels.age.numpy())
         else:
             names = head.names if isinstance(head, AttributesHead) else (head.kind,)
-            found[head.kind] |= line_figures(names, scores, said, truth)
+            found[head.kind] |= line_figures(names, scores - even(head), said, truth)
     return found
 
 
@@ -88,7 +110,10 @@ def line_figures(
     probability: NDArray[np.float64],
     truth: NDArray[np.int8],
 ) -> Figures:
-    """Balanced accuracy, F1 and AUC of each name and their means; the calibration error of all."""
+    """Balanced accuracy, F1 and AUC of each name and their means; the calibration error of all.
+
+    ``scores`` (N, A) above 0 are told, ``probability`` (N, A) is what readings show.
+    """
     each = {
         name: _line(scores[:, i], truth[:, i]) | {"shown": int((truth[:, i] == 1).sum())}
         for i, name in enumerate(names)

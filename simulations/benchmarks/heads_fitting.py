@@ -21,7 +21,7 @@ from common.heads.attributes import AttributesHead
 from common.heads.head import joint_loss
 from common.heads.heads import Heads
 from common.heads.joint import Lesson
-from common.heads.judging import scores_of, truth_of
+from common.heads.judging import even, scores_of, truth_of
 from common.heads.scaling import Scaling
 from common.privacy.calibrate import sigma_for
 from server.heads import HeadsRequest, Indices, Pupils, calibrated, fitted, heads_of, rows
@@ -138,7 +138,7 @@ def cross_fitted(pupils: Pupils, part: Indices, fit: Fit) -> dict[str, Told]:
             columns = np.arange(scores.shape[1])
             if isinstance(head, AttributesHead):
                 columns = np.array([mine.names.index(name) for name in head.names])
-            mine.scores[np.ix_(here, columns)] = scores
+            mine.scores[np.ix_(here, columns)] = scores - even(head)
             mine.probability[np.ix_(here, columns)] = heads.line(head.kind)(scores)
     return told
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from common.faces.faceset import FaceSet
 from common.heads.age import AgeHead
+from common.heads.judging import even
 from common.metrics.intervals import estimate, person_weights
 from common.metrics.verification import Pairs
 from server.detecting.joint import allowed
@@ -59,7 +60,7 @@ def labels(network: "JointNetwork", faces: FaceSet) -> dict[str, Any]:
     truth, names = allowed(faces)
     about, aged = network.heads
     with torch.no_grad():
-        said = about.logits(network.arrays, feature).numpy() > 0  # type: ignore[attr-defined]
+        said = about.logits(network.arrays, feature).numpy() > even(about)  # type: ignore[attr-defined]
         reached = aged.logits(network.arrays, feature).sigmoid().numpy()  # type: ignore[attr-defined]
     judged = [_balanced(said[:, i], truth[:, i]) for i in range(len(names))]
     known = [value for value in judged if value is not None]

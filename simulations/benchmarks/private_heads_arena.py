@@ -12,7 +12,7 @@ from client.agent.labels import SiteLabels
 from common.attacks.attributes import cross_fit, inferred
 from common.heads.attributes import AttributesHead
 from common.heads.heads import Heads, Readings
-from common.heads.judging import nearer, scores_of
+from common.heads.judging import even_scores, nearer
 from common.metrics.intervals import person_weights
 from common.metrics.verification import FARS
 from server.heads import LEAST
@@ -71,7 +71,7 @@ class Arena:
         head = self._head
         assert head is not None
         scores = [
-            scores_of(head, heads.arrays, heads.scaling(self._seen(camera)))
+            even_scores(head, heads.arrays, heads.scaling(self._seen(camera)))
             for camera, heads in by_camera.items()
         ]
         said = np.concatenate(scores)[:, self._told_of] > 0

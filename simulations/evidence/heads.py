@@ -22,7 +22,7 @@ from common.heads.attributes import AttributesHead
 from common.heads.head import Head
 from common.heads.heads import Heads
 from common.heads.heads_file import heads_bytes, read_heads
-from common.heads.judging import nearer, scores_of
+from common.heads.judging import even_scores, nearer
 from common.heads.labelled import labelled
 from common.heads.words import WordsHead
 from common.metrics.intervals import person_weights
@@ -141,7 +141,7 @@ class _Judge:
         self, heads: Heads, head: Head, asked: tuple[list[int], NDArray[np.int8]]
     ) -> Inferred:
         columns, truth = asked
-        scores = scores_of(head, heads.arrays, heads.scaling(self.subject.features))
+        scores = even_scores(head, heads.arrays, heads.scaling(self.subject.features))
         return inferred(
             scores[:, columns] > 0,
             truth == 1,

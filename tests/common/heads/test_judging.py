@@ -3,8 +3,19 @@ import pytest
 import torch
 
 from common.heads.age import AgeHead
+from common.heads.attributes import AttributesHead
 from common.heads.head import PictureLabels
-from common.heads.judging import age_figures, calibrate, judge, line_figures, nearer
+from common.heads.heads import Heads
+from common.heads.judging import (
+    age_figures,
+    calibrate,
+    even,
+    even_scores,
+    judge,
+    line_figures,
+    nearer,
+)
+from common.heads.scaling import Scaling
 from common.heads.words import WordsHead
 from tests.common.heads.test_heads_file import HEADS
 from tests.small_heads import FEATURES, TEXTS, bank, labels
@@ -22,6 +33,26 @@ def test_figures_are_counted_over_what_is_labelled() -> None:
         "shown": 2,
     }
     assert found["auc"] == found["each"]["hat"]["auc"]
+
+
+def test_rare_attributes_of_many_pictures_are_told_where_both_sides_count_alike() -> None:
+    head = AttributesHead(names=("hat",), shown=(4_000,), absent=(196_000,))
+    rng = np.random.default_rng(0)
+    hats = rng.random(20_000) < 0.02
+    faces = (rng.standard_normal(20_000) + 2 * hats - 1).astype(np.float32)[:, None]
+    weight = np.array([[2.0]], np.float32)  # the log odds of what was drawn, both sides alike
+    arrays = {"heads.attributes.weight": weight, "heads.attributes.bias": even(head).astype("f4")}
+    heads = Heads(
+        trunk="a" * 64,
+        heads=(head,),
+        scaling=Scaling(np.zeros(1, np.float32), np.ones(1, np.float32)),
+        arrays=arrays,
+        weights={"attributes": 1.0},
+        calibration={},
+    )
+    shown = PictureLabels(attributes=torch.from_numpy(hats[:, None].astype(np.int8)))
+    assert judge(heads, faces, shown)["attributes"]["balanced_accuracy"] > 0.82  # Phi(1) = .841
+    assert np.allclose(even_scores(head, arrays, faces), 2 * faces, atol=1e-5)
 
 
 def test_words_are_judged_by_how_many_other_sentences_lie_farther() -> None:
