@@ -2,7 +2,8 @@
 
 Every step is a batch of crops (who is it, and what is seen) and, every other step, a batch of
 collages (where are faces); the losses are summed with fixed weights. What a step shows depends on
-its number alone, so every network meets the same faces in the same order.
+its number alone, so every network meets the same faces in the same order. Crops and collages differ
+in mean and spread, so towards the end layers learn with the statistics they will be run with.
 """
 
 import math
@@ -34,6 +35,7 @@ COLLAGES = DetectorOptions(people=120, batch=16, side=128)
 _SCALE, _MARGIN = 24.0, 0.3
 _SHIFT = 4  # pixels a crop is moved, at most
 _EVERY = 20  # steps between looks at the clock
+_SETTLED = 0.7  # of the steps: from here on BatchNorm takes its running statistics
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,6 +122,8 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
         self.model.train()
+        if done > _SETTLED:
+            _settle(self.model)
         losses = [self._of_crops(number)] if self.model.tasks != ("detection",) else []
         if "detection" in self.model.tasks and number % 2:
             losses.append(WEIGHTS["detection"] * self._of_collages((number + 1) // 2))
@@ -153,6 +157,13 @@ class _Training:
         return detection_loss(
             self.model.detect(pixels(batch.pictures)), truth_of(batch), self.cells
         )
+
+
+def _settle(model: nn.Module) -> None:
+    """Lets every BatchNorm of ``model`` use what it has seen of crops and collages together."""
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            layer.eval()
 
 
 def _ages(faces: FaceSet, rows: NDArray[np.int64]) -> Tensor | None:

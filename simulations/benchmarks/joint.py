@@ -13,8 +13,8 @@ faces at one false alarm in ten pictures, median error of landmarks over the dis
 With ``--faces`` and ``--pairs`` the protocol of LFW too. Costs are of one crop and of one picture
 of 640x480: multiplications, and milliseconds in turns.
 
-What is done is kept in ``--out``: the same command goes on from there, after ``--minutes`` too. The
-last line on stdout is one JSON object.
+What is done is kept in ``--out``: the same command goes on from there, after ``--minutes`` too, and
+figures of other options are refused. The last line on stdout is one JSON object.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from common.errors import RunError
 from simulations.benchmarks.arguments import at_least
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 SEED, HELD = 616_161, 626_262  # of the people who train, and of those who judge
 NARROW = 0.7  # width at which three networks have about the parameters of one
+ASKED = ("people", "pictures", "steps", "scenes")
 SIZES = {"crop": (112, 112), "picture": (480, 640)}
 
 
@@ -64,7 +66,8 @@ def main(arguments: Sequence[str]) -> None:
     if report["ended"]:
         report |= compared(done) | {"ms": speed(options)}
     for one in done.values():
-        one.pop("draws", None)
+        for unsaid in ("draws", "terms"):
+            one.pop(unsaid, None)
     report["load"] = [round(load, 1) for load in os.getloadavg()]
     click.echo(json.dumps(report))
 
@@ -90,11 +93,15 @@ def measure(options: argparse.Namespace, began: float) -> dict[str, Any]:
 
     options.out.mkdir(parents=True, exist_ok=True)
     wanted, done, material = arms(options.steps), dict[str, Any](), None
+    terms = {name: getattr(options, name) for name in ASKED}
+    terms |= {name: str(getattr(options, name)) for name in ("faces", "pairs")}
     for name, told in wanted.items():
         kept = options.out / f"{name}.json"
         left = options.minutes - (time.monotonic() - began) / 60
         if kept.is_file():
             done[name] = json.loads(kept.read_text("utf-8"))
+            if done[name].get("terms") != terms:
+                raise RunError(f"{kept} is of other options; give those, or another --out")
             continue
         if left <= 0:
             break
@@ -105,7 +112,7 @@ def measure(options: argparse.Namespace, began: float) -> dict[str, Any]:
         network = train_joint(options.out / name, material, told, left)
         if network is None:
             break
-        done[name] = judged(network, options)
+        done[name] = judged(network, options) | {"terms": terms}
         kept.write_text(json.dumps(done[name]), "utf-8")
     return done
 

@@ -7,7 +7,14 @@ import torch
 
 from common.faces.faceset import FaceSet
 from common.synthetic.generate import synthetic_faces
-from server.detecting.joint import JointOptions, Material, allowed, heads_for, train_joint
+from server.detecting.joint import (
+    JointOptions,
+    Material,
+    _Training,
+    allowed,
+    heads_for,
+    train_joint,
+)
 from server.detecting.material import make_collages
 from server.detecting.options import DetectorOptions
 from server.detecting.state import STATE
@@ -47,6 +54,17 @@ def test_every_part_of_a_joint_network_learns(material: Material, tmp_path: Path
     for name, parameter in network.named_parameters():
         assert torch.isfinite(parameter).all()
         assert not torch.equal(parameter, before[name]), name
+
+
+def test_at_the_end_a_network_learns_as_it_will_be_run(material: Material) -> None:
+    training = _Training(material, dataclasses.replace(TOY, steps=10))
+    norms = [m for m in training.model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for step in range(1, 11):
+        before = [norm.running_mean.clone() for norm in norms if norm.running_mean is not None]
+        training.step(step)
+        after = [norm.running_mean for norm in norms if norm.running_mean is not None]
+        moved = [not torch.equal(a, b) for a, b in zip(before, after, strict=True)]
+        assert any(moved) == (step <= 7), step
 
 
 def test_a_joint_training_cut_off_goes_on(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import RunError
 from server.detecting.joint import COLLAGES
 from simulations.benchmarks import joint
 
@@ -23,6 +24,9 @@ def test_every_network_is_trained_once_judged_and_compared(tmp_path: Path) -> No
     assert 0.95 < apart / whole < 1.05
     assert report["identity_points_ci95"][0] <= report["identity_points_ci95"][1]
     assert joint.speed(told)["crop"]["joint"] > 0
+    told.scenes = 2
+    with pytest.raises(RunError, match="other options"):
+        joint.measure(told, 0)
 
 
 def test_arms_differ_in_tasks_and_width_alone() -> None:
