@@ -1,6 +1,7 @@
 """Who may import whom. The floors of the house are a test, not a wish."""
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,18 +46,25 @@ HEAVY = (
 )
 
 
+@functools.cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    """All nodes of a module, parsed once for all tests."""
+    return list(ast.walk(ast.parse(path.read_text("utf-8"))))
+
+
 def sources(room: str) -> Iterator[Path]:
     for path in sorted((ROOT / room).rglob("*.py")):
         if path.parent.name != "gen":
             yield path
 
 
-def imports(path: Path) -> set[str]:
-    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+@functools.cache
+def imports(path: Path) -> frozenset[str]:
+    nodes = nodes_of(path)
     plain = {a.name for n in nodes if isinstance(n, ast.Import) for a in n.names}
     froms = {n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module}
     assert not any(isinstance(n, ast.ImportFrom) and n.level for n in nodes), f"relative: {path}"
-    return plain | froms
+    return frozenset(plain | froms)
 
 
 @pytest.mark.parametrize("room", sorted(ROOMS))
@@ -70,10 +78,9 @@ def test_rooms_import_downwards_only(room: str) -> None:
 def test_the_courier_knows_only_the_wire() -> None:
     ours = {m for m in imports(COURIER) if m.split(".")[0] in ROOMS}
     assert ours <= COURIER_MAY_IMPORT
-    tree = ast.parse(COURIER.read_text("utf-8"))
     from_common = {
         alias.name
-        for node in ast.walk(tree)
+        for node in nodes_of(COURIER)
         if isinstance(node, ast.ImportFrom) and node.module == "common"
         for alias in node.names
     }
@@ -147,7 +154,7 @@ def test_only_audits_know_who_is_in_which_group() -> None:
 
 
 def texts(path: Path) -> set[str]:
-    nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+    nodes = nodes_of(path)
     return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
 
 
@@ -166,6 +173,6 @@ def test_no_room_is_too_large() -> None:
 def test_every_module_says_what_it_is_for() -> None:
     for room in ROOMS:
         for path in sources(room):
-            text = path.read_text("utf-8")
-            if text.strip():
-                assert ast.get_docstring(ast.parse(text)), f"{path} has no docstring"
+            module = nodes_of(path)[0]
+            assert isinstance(module, ast.Module)
+            assert not module.body or ast.get_docstring(module), f"{path} has no docstring"
