@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from common.errors import ConfigError, RunError
 from common.metrics.repeats import Measured
 from simulations.journal import JOURNAL
-from simulations.pieces import Piece, PieceKey, Pieces, epsilon_key
+from simulations.pieces import PIECES, SUMMARY, Piece, PieceKey, Pieces, epsilon_key
 from simulations.results import FAR_KEYS, POINTS
-from simulations.runner import PIECES, SUMMARY
 
 Arm = tuple[str, float | None]  # row name, epsilon
 Interval = tuple[float, float]

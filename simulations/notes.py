@@ -4,19 +4,23 @@ Written by the runner into ``Piece.notes``, gathered here for the summary. Count
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulations.arms import Arm
 from simulations.pieces import Piece
-from simulations.sites import SimulatedSite
+
+if TYPE_CHECKING:
+    from simulations.arms import Arm
+    from simulations.sites import SimulatedSite
 
 Bytes = dict[str, list[int]]  # by site: sent, received
 
 
-def notes_of(sites: Sequence[SimulatedSite], person: NDArray[np.int64], arm: Arm) -> dict[str, Any]:
+def notes_of(
+    sites: "Sequence[SimulatedSite]", person: NDArray[np.int64], arm: "Arm"
+) -> dict[str, Any]:
     """The notes of one arm; ``person`` (N,) is whose the pictures are."""
     people = {site.name: len(np.unique(person[site.pictures])) for site in sites}
     notes: dict[str, Any] = {"people": people}

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from common.errors import RunError
 from common.metrics.verification import FARS
 
+PIECES, SUMMARY = "pieces", "summary.json"  # in the folder of a run
+
 # Where DET curves are kept: eight rates a decade, FARS among them.
 FMR_GRID = tuple(round(10 ** (k / 8 - 4), 12) for k in range(31))
 

@@ -6,6 +6,14 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+WIDTH = 100  # columns of a table where nobody looks at it
+
+
+def stderr_console() -> Console:
+    """Where progress and tables go; as wide as a table where nobody looks at it."""
+    console = Console(stderr=True)
+    return console if console.is_terminal else Console(stderr=True, width=WIDTH)
+
 
 class Bars:
     """A stack of progress bars; use as a context manager."""

@@ -23,12 +23,10 @@ from simulations.journal import JOURNAL
 from simulations.material import Material
 from simulations.notes import notes_of
 from simulations.origin import Origin, check_same
-from simulations.pieces import PieceKey, Pieces, epsilon_key, write_json
+from simulations.pieces import PIECES, SUMMARY, PieceKey, Pieces, epsilon_key, write_json
 from simulations.results import Meta, summarise
 from simulations.scenario import Scenario
 from simulations.sites import Folds, check_people, open_sites, pictures_of_folds, report_pictures
-
-PIECES, SUMMARY = "pieces", "summary.json"
 
 Row = tuple[str, float | None, Callable[[Experiment], Arm]]
 

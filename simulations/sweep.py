@@ -18,9 +18,8 @@ from common.outputs import check_folder
 from common.wire import digest
 from simulations.journal import JOURNAL, Journal, Line, opened, read_lines
 from simulations.laboratory import Laboratory, features_key
-from simulations.pieces import write_whole
+from simulations.pieces import PIECES, write_whole
 from simulations.points import Asked, Point, label
-from simulations.runner import PIECES
 
 SWEEP, POINTS = "sweep.toml", "points"
 KEY = 16  # hexadecimal digits

@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from simulations.pieces import epsilon_key
+from simulations.progress import WIDTH
 from simulations.results import FAR_KEYS
 
-WIDTH = 100
 MEANING = {
     "base": "the embedder as it came",
     "public": "tuned on public faces",

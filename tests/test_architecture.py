@@ -124,6 +124,14 @@ assert not heavy, heavy
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("command", ["compare", "report"])
+def test_what_reads_figures_loads_nothing_that_makes_them(command: str) -> None:
+    code = f"import sys, simulations.commands.{command}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not set(done.stdout.split()) & (set(HEAVY) - {"cv2"})  # for pictures
+
+
 # Where a head is called so: it learns from labels of its own (a column called "female"), never from
 # the columns of an audit pack.
 KNOW_A_GENDER_HEAD = (

@@ -32,10 +32,9 @@ from common.metrics.shares import wilson
 from common.metrics.verification import Pairs, threshold_at_far, unit_rows
 from simulations.benchmarks.arguments import at_least
 from simulations.benchmarks.toolbox import toolbox_pgd
-from simulations.commands.run import stderr_console
 from simulations.evidence.subject import Subject, SubjectOptions, load_subject
 from simulations.journal import Journal, opened
-from simulations.progress import Bars
+from simulations.progress import Bars, stderr_console
 
 # L-inf in 255ths.
 EPS: dict[Norm, tuple[float, ...]] = {"linf": (1, 2, 4, 8, 16), "l2": (0.25, 0.5, 1, 2, 4)}

@@ -27,9 +27,8 @@ from common.models.cache import FeatureCache
 from common.models.studio import Lens, Studio
 from common.models.trunk import load_trunk
 from simulations.benchmarks.arguments import at_least
-from simulations.commands.run import stderr_console
 from simulations.coverage import Trials, coverage, invented_pool
-from simulations.progress import Bars
+from simulations.progress import Bars, stderr_console
 
 INVENTED = 3000  # people of the pool
 SEED = 7700

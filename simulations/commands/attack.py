@@ -17,12 +17,11 @@ from common.models.tail import Tail
 from common.models.tail_file import read_tail
 from common.models.trunk import Trunk, load_trunk
 from common.outputs import check_folder
-from simulations.commands.run import stderr_console
 from simulations.evidence.keeping import keep_section
 from simulations.evidence.robustness.plan import RobustnessOptions
 from simulations.evidence.robustness.report import Neighbours, robustness
 from simulations.evidence.subject import Subject, SubjectOptions, load_subject
-from simulations.progress import Bars
+from simulations.progress import Bars, stderr_console
 from simulations.sources import STARTER
 
 

@@ -13,12 +13,11 @@ from common.console import result
 from common.evidence.section import Section
 from common.models.trunk import load_trunk
 from common.outputs import check_folder
-from simulations.commands.run import stderr_console
 from simulations.evidence.attributes import AttributeOptions, infer
 from simulations.evidence.keeping import keep_section
 from simulations.evidence.marks import marks_of
 from simulations.evidence.subject import SubjectOptions, load_subject
-from simulations.progress import Bars
+from simulations.progress import Bars, stderr_console
 from simulations.sources import STARTER
 
 

@@ -13,11 +13,10 @@ from common.errors import ConfigError
 from common.evidence.section import Section
 from common.outputs import check_folder
 from common.privacy.heads import WORDS
-from simulations.commands.run import stderr_console
 from simulations.evidence.heads import MEASURED, Compared, heads_section
 from simulations.evidence.keeping import keep_section
 from simulations.evidence.subject import SubjectOptions, load_subject
-from simulations.progress import Bars
+from simulations.progress import Bars, stderr_console
 
 OF = {"age": "years off", WORDS: "sentences told apart"}
 

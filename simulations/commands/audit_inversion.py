@@ -12,11 +12,10 @@ from rich.table import Table
 from common.console import result
 from common.evidence.section import Section
 from common.outputs import check_folder
-from simulations.commands.run import stderr_console
 from simulations.evidence.inversion import InversionOptions, invert
 from simulations.evidence.inverted import section_of
 from simulations.evidence.subject import SubjectOptions, load_subject
-from simulations.progress import Bars
+from simulations.progress import Bars, stderr_console
 
 KINDS = ("linked", "decoded", "descended")
 

@@ -15,11 +15,10 @@ from common.errors import ModelError, ScenarioError
 from common.evidence.section import About, Section
 from common.models.tail_file import read_tail
 from common.outputs import check_folder
-from simulations.commands.run import stderr_console
 from simulations.evidence.keeping import keep_section
 from simulations.evidence.mechanism import Claim, Effort, Findings, audit_mechanism
 from simulations.evidence.power import Flagged, power, streams
-from simulations.progress import Bars
+from simulations.progress import Bars, stderr_console
 from simulations.sources import Sources
 
 

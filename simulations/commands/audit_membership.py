@@ -14,12 +14,11 @@ from common.console import result
 from common.errors import ScenarioError
 from common.evidence.section import Section
 from common.outputs import check_folder
-from simulations.commands.run import stderr_console
 from simulations.evidence.federations import DELTA, Federations, federations_of
 from simulations.evidence.keeping import keep_section
 from simulations.evidence.membership import MembershipPlan, attack_membership
 from simulations.evidence.subject import Subject, SubjectOptions, load_subject
-from simulations.progress import Bars
+from simulations.progress import Bars, stderr_console
 
 LEAST = 48  # people, for an attack that says anything
 

@@ -12,10 +12,9 @@ from rich.table import Table
 from common.console import result
 from common.errors import RunError
 from common.outputs import check_folder
-from simulations.commands.run import stderr_console
 from simulations.evidence.byzantine import PHASES
 from simulations.evidence.tolerance import ToleranceOptions, arenas, markdown, tolerance
-from simulations.progress import Bars
+from simulations.progress import Bars, stderr_console
 
 
 def byzantine_command(out: Path | None, cache: Path | None, **options: Any) -> None:

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from common.errors import ConfigError
-from simulations.commands.run import stderr_console
 from simulations.compare import Choice, compare, open_run
 from simulations.pieces import epsilon_key
+from simulations.progress import stderr_console
 from simulations.results import FAR_KEYS
 
 

@@ -12,11 +12,11 @@ from rich.table import Table
 
 from common.outputs import check_file, check_folder
 from common.text.encoding import BUILT_IN
-from simulations.commands.run import measure, stderr_console
+from simulations.commands.run import measure
 from simulations.federation import Outcome
 from simulations.laboratory import Given
-from simulations.progress import Bars
-from simulations.runner import SUMMARY
+from simulations.pieces import SUMMARY
+from simulations.progress import Bars, stderr_console
 from simulations.scenario import load_scenario
 from simulations.table import print_summary
 

@@ -26,14 +26,13 @@ from server.commands.release import (
 )
 from server.commands.tail import tail_command
 from server.home import CentreHome
-from simulations.commands.run import stderr_console
 from simulations.evidence.demo_run import CENTRE, RUN, TESTED, THRESHOLDS, demo_run
 from simulations.evidence.gathering import Depth, Gathering
 from simulations.evidence.heads import Compared
 from simulations.evidence.robustness.plan import RobustnessOptions
 from simulations.evidence.subject import SubjectOptions, load_subject
 from simulations.pieces import write_whole
-from simulations.progress import Bars
+from simulations.progress import Bars, stderr_console
 from simulations.report.evidence_page import Gate, evidence_page
 from simulations.sources import STARTER
 

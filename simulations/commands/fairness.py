@@ -11,12 +11,11 @@ from rich.table import Table
 from common.console import result
 from common.evidence.section import Section
 from common.outputs import check_folder
-from simulations.commands.run import stderr_console
 from simulations.evidence.fairness import MOST_PICTURES, FairnessOptions, fairness_section
 from simulations.evidence.grouped import load_grouped
 from simulations.evidence.keeping import keep_section
 from simulations.evidence.subject import SubjectOptions
-from simulations.progress import Bars
+from simulations.progress import Bars, stderr_console
 
 
 def fairness_command(

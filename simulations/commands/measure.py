@@ -20,11 +20,10 @@ from common.metrics.pairs import PairList, read_pairs
 from common.models.cache import FeatureCache
 from common.models.studio import Lens, Studio
 from common.outputs import check_file, check_folder
-from simulations.commands.run import stderr_console
 from simulations.figures import Asked, Embedded, Figures, figures_of, pair_figures, rate_key
 from simulations.material import AS_IT_IS, Labels
 from simulations.pieces import write_json
-from simulations.progress import Bars
+from simulations.progress import Bars, stderr_console
 from simulations.scenario import Invented, Scenario
 from simulations.sites import report_pictures
 from simulations.sources import Sources

@@ -24,10 +24,9 @@ from common.models.tail import Tail
 from common.models.trunk import Trunk
 from common.outputs import check_file, check_folder
 from server.robust_tuning import PublicCrops
-from simulations.commands.run import stderr_console
 from simulations.entropy import SeededEntropy
 from simulations.pieces import write_json
-from simulations.progress import Bars
+from simulations.progress import Bars, stderr_console
 from simulations.robust_arms import Arm, Classroom, RobustTraining, arms
 from simulations.robust_rates import Contest, Court, Tally, Verdicts, draw_pairs, judge
 from simulations.scenario import Invented

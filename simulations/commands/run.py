@@ -8,10 +8,11 @@ import click
 from rich.console import Console
 
 from simulations.laboratory import Given, Laboratory
-from simulations.progress import Bars
-from simulations.runner import SUMMARY, Measured
+from simulations.pieces import SUMMARY
+from simulations.progress import Bars, stderr_console
+from simulations.runner import Measured
 from simulations.scenario import Scenario, load_scenario, override
-from simulations.table import WIDTH, print_summary
+from simulations.table import print_summary
 
 # Options that override what the scenario says, by the scenario's field.
 OVERRIDES = {
@@ -34,12 +35,6 @@ def run_command(name: str, **options: Any) -> None:
     summary = measure(scenario, given, folder, console).summary
     print_summary(summary, console)
     click.echo(json.dumps({"summary": str(folder / SUMMARY)}))
-
-
-def stderr_console() -> Console:
-    """Where progress and tables go; as wide as the table where nobody looks at it."""
-    console = Console(stderr=True)
-    return console if console.is_terminal else Console(stderr=True, width=WIDTH)
 
 
 def measure(scenario: Scenario, given: Given, folder: Path, console: Console) -> Measured:

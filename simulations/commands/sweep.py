@@ -10,11 +10,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from simulations.commands.run import stderr_console
 from simulations.journal import JOURNAL, Line
 from simulations.laboratory import Given, Laboratory
 from simulations.points import label, load_sweep
-from simulations.progress import Bars
+from simulations.progress import Bars, stderr_console
 from simulations.sweep import Sweep
 
 

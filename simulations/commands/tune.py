@@ -19,10 +19,9 @@ from common.outputs import check_folder
 from common.privacy.accountant import epsilon
 from common.privacy.selection import INDEPENDENT, Runs, likely_most, parse_runs
 from common.trust import storing
-from simulations.commands.run import stderr_console
 from simulations.laboratory import Given, Laboratory
 from simulations.pieces import write_json
-from simulations.progress import Bars
+from simulations.progress import Bars, stderr_console
 from simulations.tuning.asked import Asked, load_search
 from simulations.tuning.charging import EveryTrial, Free, Payment, Selected, trials_epsilon
 from simulations.tuning.contest import Contest

@@ -15,9 +15,8 @@ from typing import Any
 from common.errors import RunError
 from simulations.journal import read_lines
 from simulations.origin import read_origin
-from simulations.pieces import PieceKey, Pieces
+from simulations.pieces import PIECES, SUMMARY, PieceKey, Pieces
 from simulations.results import Meta, summarise
-from simulations.runner import PIECES, SUMMARY
 
 SWEEP_LINES, SWEEP_ASKED = "sweep.jsonl", "sweep.toml"
 SCHEMA = 1

@@ -13,7 +13,8 @@ from common.errors import RunError
 from simulations import laboratory as room
 from simulations.cli import main
 from simulations.laboratory import Laboratory
-from simulations.runner import SUMMARY, Run
+from simulations.pieces import SUMMARY
+from simulations.runner import Run
 from tests.small_laboratory import SWEEP, Listener, SmallGiven, prepared, write_sweep
 from tests.small_world import small_scenario
 

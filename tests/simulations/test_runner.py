@@ -12,9 +12,9 @@ from simulations import runner as room
 from simulations.arms import Experiment
 from simulations.material import Material
 from simulations.origin import read_origin
-from simulations.pieces import Pieces
+from simulations.pieces import PIECES, SUMMARY, Pieces
 from simulations.results import ROWS
-from simulations.runner import PIECES, SUMMARY, Run
+from simulations.runner import Run
 from simulations.scenario import Scenario
 from tests.small_world import TURN, Silent, small_scenario, small_world
 

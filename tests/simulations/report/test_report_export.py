@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from common.errors import RunError
+from simulations.pieces import PIECES, SUMMARY
 from simulations.report.export import write_csv
-from simulations.runner import PIECES, SUMMARY
 
 
 def figures(value: float | None) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from click.testing import CliRunner
 from common.errors import RunError
 from simulations.cli import main
 from simulations.origin import ORIGIN
+from simulations.pieces import PIECES, SUMMARY
 from simulations.report.page import PAGE, write_report
-from simulations.runner import PIECES, SUMMARY, Run
+from simulations.runner import Run
 from tests.small_world import TURN, Silent, small_scenario, small_world
 
 MOST_BYTES = 3_000_000
