@@ -13,7 +13,7 @@ Leaks: a feature is a face, and is to be sealed like one.
 
 import math
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +30,6 @@ from common.faces.liveness import LivenessCheck
 from common.faces.pictures import MAX_PIXELS, Picture, decode, pixels_in
 from common.faces.quality import BESIDE, Quality, assess
 from common.models.trunk import Trunk, load_split
-
-BATCH = 32  # pictures that are decoded before the network runs on their crops
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,29 +128,7 @@ class Eye:
         ``least_quality`` is asked for in place of what the rules say.
         """
         least = self.rules.least_quality if least_quality is None else least_quality
-        return self._seen([self._admit(picture, least)])[0]
-
-    def see_many(self, pictures: Iterable[bytes]) -> list[Seen | PictureError]:
-        """As ``see`` for each, in their order, an error in place of what it could not see.
-
-        The network runs on many crops at a time. Only ``BATCH`` pictures are held at once.
-        """
-        found: list[Seen | PictureError] = []
-        batch: list[_Admitted | PictureError] = []
-        for picture in pictures:
-            try:
-                batch.append(self._admit(picture, self.rules.least_quality))
-            except PictureError as error:
-                batch.append(error)
-            if len(batch) == BATCH:
-                found += self._together(batch)
-                batch = []
-        return found + self._together(batch)
-
-    def _together(self, batch: Sequence[_Admitted | PictureError]) -> list[Seen | PictureError]:
-        admitted = [one for one in batch if isinstance(one, _Admitted)]
-        seen = iter(self._seen(admitted))
-        return [one if isinstance(one, PictureError) else next(seen) for one in batch]
+        return self._seen(self._admit(picture, least))
 
     def _admit(self, data: bytes, least_quality: float) -> _Admitted:
         if len(data) > self.rules.most_bytes:
@@ -182,15 +158,10 @@ class Eye:
             raise NoFaceError(f"{rivals + 1} faces of about one size; one was asked for")
         return face, others
 
-    def _seen(self, admitted: Sequence[_Admitted]) -> list[Seen]:
-        if not admitted:
-            return []
-        crops = np.stack([one.crop for one in admitted])
-        made = {name: self._features(trunk, crops) for name, trunk in self.trunks.items()}
-        return [
-            Seen({name: features[at] for name, features in made.items()}, one.quality)
-            for at, one in enumerate(admitted)
-        ]
+    def _seen(self, admitted: _Admitted) -> Seen:
+        crops = admitted.crop[None]
+        made = {name: self._features(trunk, crops)[0] for name, trunk in self.trunks.items()}
+        return Seen(made, admitted.quality)
 
     def _features(self, trunk: Trunk, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         features = fused(trunk, crops) if self.rules.flip else trunk.features(crops)

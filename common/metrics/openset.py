@@ -73,10 +73,6 @@ class OpenThreshold:
     searches: int
     people: int
 
-    def bound_at(self, gallery: int) -> float:
-        """The bound on the FPIR once ``gallery`` people are enrolled, at this threshold."""
-        return min(1.0, self.bound * max(1.0, gallery / self.gallery))
-
 
 def search_open(
     enrolled: Faces, strangers: Faces | None = None, pooled: Faces | None = None

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from common.errors import ModelError
-from common.models.onnx_graph import MAX_BYTES, Graph, parse_graph
+from common.models.onnx_graph import MAX_BYTES, Graph
 from common.models.onnx_operators import apply
 
 MAX_ELEMENTS = 1 << 26  # of any one tensor of the network, per picture
@@ -79,14 +79,6 @@ class GraphModule(nn.Module):
         if fixed.dtype in _WHOLE:
             return fixed.to(x.device)
         return fixed.to(x) if fixed.is_floating_point() else fixed
-
-
-def import_onnx(path: Path) -> GraphModule:
-    """The network of the ONNX file at ``path`` as a frozen torch module in eval mode.
-
-    Raises ``OperatorError`` (operator and node named) or ``ModelError``.
-    """
-    return build_module(parse_graph(read_weights(path), str(path)), str(path))
 
 
 def read_weights(path: Path) -> bytes:

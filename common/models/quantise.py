@@ -5,8 +5,8 @@ with ranges seen on public crops (QuantizeLinear and DequantizeLinear nodes, whi
 into integer kernels; a ReLU vanishes into the range of its layer). Channels are made alike before
 and means put back after (``levelling``). A last convolution stays in float32: its output is not
 rounded, so the runtime would compute it in float32 all the same. Where embeddings still change too
-much, the layers that suffer most stay in float32 as well, as few as will do. The tail stays what it
-was. The result is judged on other public people before anything is written.
+much, the layers that suffer most stay in float32 as well: one, two, four, until they do not. The
+tail stays what it was. The result is judged on other public people before anything is written.
 
 Guarantee: only the crops given enter the trunk, and they must be public; nothing of them is kept
 but a tensor's smallest and largest value, a channel's largest, and a channel's mean in its bias. A
@@ -151,7 +151,7 @@ class _Work:
         self._weighing = _without_weights(self.graph)
 
     def alike_enough(self, likeness: float) -> tuple[Graph, int]:
-        """The graph in int8 with as few layers in float32 as keep embeddings alike."""
+        """The graph in int8, and how many layers stay in float32 so that embeddings are alike."""
         made = self._mended(self._last)
         if self._likeness(made) >= likeness:
             return made, len(self._last)

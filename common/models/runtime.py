@@ -32,7 +32,7 @@ class Runtime:
         self._session: Any = None
 
     def run(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, *shape) -> (B, ...), in batches; an empty batch is not run at all."""
+        """(B, *shape) -> (B, ...), in batches; B is at least 1."""
         step = 1 if self._single else BATCH
         session = self._open()
         parts = [

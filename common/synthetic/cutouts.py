@@ -29,7 +29,7 @@ class Cutout:
 
     ``copies`` are (H, W, 4) uint8, the largest first: red, green and blue times opacity, and the
     opacity. ``landmarks`` (5, 2) and ``box`` (left, top, width, height) are in pixels of the
-    largest; a point of copy i lies at its place there over 2^i.
+    largest, counted from the middle of the first pixel: x is at (x + .5) / 2^i - .5 in copy i.
     """
 
     copies: tuple[NDArray[np.uint8], ...]

@@ -76,12 +76,6 @@ def start_run(home: CentreHome, config: Mapping[str, str | bool | float]) -> int
     return int(told["run-id"])
 
 
-def stop_run(home: CentreHome, run: int) -> None:
-    """Stops the run with this id; ``RunError`` if it cannot be stopped."""
-    _needed_port(home)
-    _flwr(home, "stop", str(run), CONNECTION)
-
-
 def runs(home: CentreHome) -> list[dict[str, Any]]:
     """The runs since the SuperLink started, as Flower tells them: ``run-id``, ``status``, times."""
     _needed_port(home)

@@ -43,8 +43,8 @@ def cross_validate(
 ) -> Validated:
     """Trains ``folds`` trunks into ``folder``/fold-1, fold-2, ... and judges each by its fold.
 
-    A fold whose trunk is there already is only judged. Raises ``DataSetError`` where a fold has
-    too few people to say anything.
+    A fold whose trunk is there already is only judged; ``RunError`` where its keeper knows of
+    another training. Raises ``DataSetError`` where a fold has too few people to say anything.
     """
     if folds < 2:
         raise ConfigError(f"folds: need at least 2, got {folds}")
@@ -60,10 +60,12 @@ def cross_validate(
     tars, draws = [], []
     for number, (check, pairs) in enumerate(zip(checks, judged, strict=True), start=1):
         place = folder / f"fold-{number}"
+        report, keeper = begin(number)
         if not (place / NAME).exists():
             others = dealt.subset(~np.isin(dealt.person, parts[number - 1].people))
-            report, keeper = begin(number)
             pretrain(others, place, options, report, keeper)
+        elif keeper is not None:
+            keeper.kept()  # or its people may be those that it learned
         trunk, tail = load_trunk(place)
         weights = person_weights(pairs.people, _DRAWS, [options.seed, number])
         found = estimate(tail.embed(trunk.features(check.crops)), pairs, weights, (CHECK_FAR,))

@@ -73,10 +73,10 @@ class PretrainOptions:
 
     def _check_loss(self) -> None:
         below = MARGINS[self.loss][1]
+        if self.loss == "softmax" and self.margin is not None:
+            raise ConfigError("a softmax has no margin: leave it out")
         if not 0 <= self.hardness < below:
-            raise ConfigError(
-                f"the margin of {self.loss} must be in [0, {below:.4g}); triplets > 0"
-            )
+            raise ConfigError(f"the margin of {self.loss} must be in [0, {below:.4g})")
         if self.loss == "triplet" and not 2 <= self.views <= self.batch // 2:
             raise ConfigError("triplets need at least 2 views, and 2 people in a batch")
         if self.loss == "triplet" and self.adversary is not None:

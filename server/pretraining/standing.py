@@ -84,9 +84,20 @@ class Keeper:
 
         Raises ``RunError`` if the file is no such file, or of another training.
         """
-        path = self.folder / FILE
-        if not path.exists():
+        if not (self.folder / FILE).exists():
             return None
+        facts, arrays = self.kept()
+        try:
+            return _placed(training, facts, arrays)
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise RunError(
+                f"{self.folder / FILE} is damaged; train from the start, elsewhere"
+            ) from error
+
+    def kept(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """What the file says of this training, and its arrays; ``RunError`` as for ``read``, and
+        where there is no file."""
+        path = self.folder / FILE
         facts, arrays = _opened(path)
         differ = [k for k, v in self.terms.items() if facts["terms"].get(k) != v]
         if differ:
@@ -94,10 +105,7 @@ class Keeper:
                 f"{path} is of another training ({', '.join(differ)}); resume it with the options "
                 "it began with, or name another folder"
             )
-        try:
-            return _placed(training, facts, arrays)
-        except (KeyError, TypeError, RuntimeError) as error:
-            raise RunError(f"{path} is damaged; train from the start, elsewhere") from error
+        return facts, arrays
 
 
 def _placed(training: Training, facts: dict[str, Any], arrays: dict[str, Tensor]) -> Standing:

@@ -25,6 +25,7 @@ def train_command(out: Path, **options: int) -> None:
 
     network = train_encoder(plan, told)
     content = encoder_bytes(network, {"plan": dataclasses.asdict(plan)})
+    out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, content)
     digest = hashlib.sha256(content).hexdigest()
     result({"file": str(out), "sha256": digest, "bytes": len(content), "loss": round(last[0], 4)})

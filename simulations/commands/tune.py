@@ -14,7 +14,7 @@ from rich.console import Console
 
 from client.privacy.ledger import LEAST_KEY, Budget, Ledger
 from common.console import result
-from common.errors import ConfigError, ScenarioError
+from common.errors import ConfigError, RunError, ScenarioError
 from common.outputs import check_folder
 from common.privacy.accountant import epsilon
 from common.privacy.selection import INDEPENDENT, Runs, likely_most, parse_runs
@@ -59,7 +59,7 @@ def tune_command(search: str, told: TuneCommand, **sources: Any) -> None:
     console, how = stderr_console(), _how(asked, told)
     kept = told.out / RESULT
     if runs and kept.is_file():
-        result(json.loads(kept.read_text("utf-8")))
+        result(_kept(kept, asked))
         return
     begun = time.monotonic()
     with Bars(console) as bars:
@@ -83,6 +83,14 @@ def tune_command(search: str, told: TuneCommand, **sources: Any) -> None:
                 study.forget()
     _print(figures, time.monotonic() - begun, console)
     result(figures)
+
+
+def _kept(path: Path, asked: Asked) -> dict[str, Any]:
+    """What the search of this command told before; ``RunError`` where it was another one."""
+    told: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    if told.get("search") != asked.identity:
+        raise RunError(f"{path.parent} holds the result of another search; choose another --out")
+    return told
 
 
 def is_private(given: Given, asked: Asked, told: TuneCommand) -> bool:

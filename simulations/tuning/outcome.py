@@ -24,6 +24,7 @@ def outcome(contest: Contest, payment: Payment, how: How, found: Found) -> dict[
         "kind": "tuning",
         "version": VERSION,
         "name": asked.name,
+        "search": asked.identity,
         "scenario": asked.scenario.name,
         "epsilon": asked.epsilon,
         "delta": asked.scenario.delta,

@@ -257,8 +257,6 @@ def test_our_own_run_starts_our_own_app(home: CentreHome) -> None:
         assert "/nowhere with 'a' \"quote\"" in told.stdout + told.stderr
         with pytest.raises(RunError):
             fleet.start_run(home, {"unknown": "key"})
-        with pytest.raises(RunError):
-            fleet.stop_run(home, 5)
 
 
 def test_keys_come_and_go_while_the_centre_serves(

@@ -96,28 +96,6 @@ def test_without_flip_fusion_the_feature_is_the_crops_own(
     assert np.allclose(seen.feature, trunk.features(crop)[0], atol=1e-5)
 
 
-def test_many_pictures_are_seen_as_each_alone_and_errors_stay_in_their_place(
-    eye: Eye, portraits: list[bytes]
-) -> None:
-    empty = encode(np.full((90, 90, 3), 128, np.uint8))
-    given = [portraits[0], b"nothing", *portraits[1:], empty] * 7  # more than one batch
-    together = eye.see_many(given)
-    assert [isinstance(one, Seen) for one in together] == [True, False, True, True, True, False] * 7
-    assert isinstance(together[5], NoFaceError)
-    for data, one in zip(given[:6], together[:6], strict=True):
-        if isinstance(one, Seen):
-            alone = eye.see(data)
-            assert np.allclose(alone.feature, one.feature, atol=1e-4)
-            assert alone.quality == one.quality
-        else:
-            with pytest.raises(type(one)):
-                eye.see(data)
-
-
-def test_nothing_given_is_nothing_seen(eye: Eye) -> None:
-    assert eye.see_many([]) == []
-
-
 def test_one_eye_looks_from_several_threads(eye: Eye, portraits: list[bytes]) -> None:
     alone = [eye.see(data).feature for data in portraits]
     with ThreadPoolExecutor(4) as pool:
@@ -245,8 +223,6 @@ def test_one_look_feeds_two_trunks_and_each_sees_what_it_would_alone(
     for one in (trunk, other_trunk):
         alone = Eye(one, Pointing(face())).see(portraits[0])
         assert np.allclose(alone.feature, seen.features[one.hash], atol=1e-5)
-    many = eye.see_many(portraits[:2])[0]
-    assert isinstance(many, Seen) and many.features.keys() == seen.features.keys()
 
 
 def test_what_was_seen_is_zeroed_when_it_is_wiped(

@@ -57,6 +57,7 @@ def test_the_share_of_the_margin_makes_the_loss_harder(loss: str) -> None:
         ({"sampling": "all"}, "sampling: expected one of"),
         ({"loss": "cosface", "margin": 1.0}, "margin of cosface"),
         ({"loss": "triplet", "margin": 4.0}, "margin of triplet"),
+        ({"loss": "softmax", "margin": 0.2}, "no margin"),
         ({"loss": "triplet", "views": 1}, "at least 2 views"),
         ({"loss": "triplet", "adversary": Adversary()}, "centres"),
         ({"augment": ("flop",)}, "no augmentation 'flop'"),

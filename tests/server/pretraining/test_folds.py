@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from common.errors import ConfigError, DataSetError
+from common.errors import ConfigError, DataSetError, RunError
 from common.faces.faceset import FaceSet
 from common.faces.store import save_pack
 from server.cli import main
@@ -38,6 +39,24 @@ def test_each_trunk_is_judged_by_people_it_never_saw_and_only_missing_ones_are_t
     trained.clear()
     assert validate(crowd, tmp_path) == first, "the same trunk again, judged by the same people"
     assert len(trained) == 1
+
+
+def test_a_trunk_of_another_training_is_judged_by_nobody(crowd: FaceSet, tmp_path: Path) -> None:
+    def keeping(options: PretrainOptions) -> Any:
+        def begin(number: int) -> tuple[Report, Keeper]:
+            place = tmp_path / "kept" / f"fold-{number}"
+            return lambda _: None, Keeper.of(place, options, f"without {number}")
+
+        return begin
+
+    first = cross_validate(crowd, tmp_path / "out", TOLD, 2, keeping(TOLD))
+    assert cross_validate(crowd, tmp_path / "out", TOLD, 2, keeping(TOLD)) == first
+    longer = dataclasses.replace(TOLD, steps=2)
+    with pytest.raises(RunError, match=r"another training \(steps\)"):
+        cross_validate(crowd, tmp_path / "out", longer, 2, keeping(longer))
+    shutil.rmtree(tmp_path / "kept")
+    with pytest.raises(RunError, match="not the standing"):
+        cross_validate(crowd, tmp_path / "out", TOLD, 2, keeping(TOLD))
 
 
 def test_folds_that_nobody_can_judge_by_are_refused_before_any_training(

@@ -157,6 +157,10 @@ def test_a_selection_lets_out_the_best_run_alone(
     assert "trials in" not in result.stderr
     again = tune(tmp_path, *PRIVATE, "--budget", 30, "--random", "geometric:3")
     assert json.loads(again.stdout) == told
+    wider = SEARCH.replace("high = 300", "high = 400")
+    other = tune(tmp_path, *PRIVATE, "--budget", 30, "--random", "geometric:3", text=wider)
+    assert other.exit_code == 1 and not other.stdout
+    assert "another search" in other.stderr
 
 
 @pytest.mark.parametrize(
