@@ -39,7 +39,9 @@ def verify(path: Path | None, key: str | None, site: str | None, home: SiteHome)
 
 @audit.command()
 @click.option("--after", type=click.IntRange(min=0), default=0, help="Number of a row.")
-@click.option("--most", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@click.option(
+    "--most", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Rows, at most."
+)
 @at_home
 @told
 def show(after: int, most: int, home: SiteHome) -> None:

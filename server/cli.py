@@ -42,7 +42,13 @@ def plan() -> None:
 
 @plan.command()
 @click.option("--epsilon", type=float, required=True, help="Of the whole run.")
-@click.option("--delta", type=float, default=1e-4, show_default=True)
+@click.option(
+    "--delta",
+    type=float,
+    default=1e-4,
+    show_default=True,
+    help="Of the guarantee; well below one in the number of people.",
+)
 @click.option("--people", type=MANY, required=True, help="Declared people of a site.")
 @told
 def price(epsilon: float, delta: float, people: int) -> None:

@@ -20,7 +20,9 @@ def detector() -> None:
 @click.option("--people", type=MANY, default=1500, show_default=True, help="Invented, cut once.")
 @click.option("--steps", type=MANY, default=10_000, show_default=True, help="Of training, at most.")
 @click.option("--batch", type=MANY, default=16, show_default=True, help="Collages of a step.")
-@click.option("--seed", type=SEED, default=0, show_default=True)
+@click.option(
+    "--seed", type=SEED, default=0, show_default=True, help="Of people, places and weights."
+)
 @click.option(
     "--width",
     type=click.FloatRange(0.05, 4),

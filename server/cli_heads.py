@@ -30,7 +30,13 @@ def heads() -> None:
 @click.option("--pictures", type=MANY, default=4, show_default=True, help="Of each of them.")
 @click.option("--encoder", default="built-in", show_default=True, help="Of texts, for words.")
 @click.option("--cache", type=FILE, help="Folder for features (as sensitive as the faces).")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of who teaches and who judges.",
+)
 @click.option("--out", type=FILE, required=True, help="New file, FILE.heads.safetensors.")
 @told
 def train(out: Path, **options: object) -> None:

@@ -29,10 +29,22 @@ def pooling() -> None:
 @click.option("--pictures", type=MANY, default=6, show_default=True, help="Of each of them.")
 @click.option("--states", type=MANY, default=1, show_default=True, help="Of a picture, spoilt.")
 @click.option("--template", type=MANY, default=3, show_default=True, help="Pictures, in figures.")
-@click.option("--steps", type=MANY, default=400, show_default=True)
-@click.option("--size", type=click.IntRange(1, 4096), default=32, show_default=True)
+@click.option("--steps", type=MANY, default=400, show_default=True, help="Of training.")
+@click.option(
+    "--size",
+    type=click.IntRange(1, 4096),
+    default=32,
+    show_default=True,
+    help="Numbers read in a picture.",
+)
 @click.option("--cache", type=FILE, help="Folder for features (as sensitive as the faces).")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of who teaches and who judges.",
+)
 @click.option("--out", type=FILE, required=True, help="New file, FILE.pooling.safetensors.")
 @told
 def train(out: Path, **options: object) -> None:

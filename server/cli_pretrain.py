@@ -22,18 +22,23 @@ SHARE = click.FloatRange(0, 1)
 )
 @click.option("--pictures", type=MANY, default=8, show_default=True, help="Of each of them.")
 @click.option("--seed", type=SEED, default=7001, show_default=True, help="Of the synthetic people.")
-@click.option("--training-seed", type=SEED, default=0, show_default=True)
+@click.option(
+    "--training-seed", type=SEED, default=0, show_default=True, help="Of weights and batches."
+)
 @click.option("--architecture", default="tiny", show_default=True, help="Of the registry.")
-@click.option("--embedding", type=MANY, default=128, show_default=True)
+@click.option(
+    "--embedding", type=MANY, default=128, show_default=True, help="Numbers of an embedding."
+)
 @click.option("--width", type=float, default=1.0, show_default=True, help="Factor on channels.")
 @click.option("--steps", type=MANY, default=1200, show_default=True, help="Of training, at most.")
 @click.option("--batch", type=click.IntRange(2), default=64, show_default=True, help="Pictures.")
-@click.option("--learning-rate", type=float, default=0.1, show_default=True)
+@click.option("--learning-rate", type=float, default=0.1, show_default=True, help="At its highest.")
 @click.option(
     "--loss",
     type=click.Choice(["arcface", "cosface", "adaface", "triplet", "softmax"]),
     default="arcface",
     show_default=True,
+    help="Of identities.",
 )
 @click.option("--margin", type=float, help="Of the loss, else its own: radians for arcface.")
 @click.option(
@@ -70,7 +75,11 @@ SHARE = click.FloatRange(0, 1)
 @click.option("--checkpoint", type=FILE, help="Folder that keeps the standing at every check.")
 @click.option("--resume", is_flag=True, help="Go on from --checkpoint, where it holds one.")
 @click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="A GPU where there is one, unless it is told.",
 )
 @click.option(
     "--precision",

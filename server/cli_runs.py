@@ -31,7 +31,13 @@ def charter() -> None:
 @at_home
 @click.option("--run", required=True, help="Name of the run: a-z, 0-9, '.', '_' and '-'.")
 @click.option("--epsilon", type=float, required=True, help="Privacy loss of the whole run.")
-@click.option("--delta", type=float, default=1e-4, show_default=True)
+@click.option(
+    "--delta",
+    type=float,
+    default=1e-4,
+    show_default=True,
+    help="Of the guarantee; well below one in the number of people.",
+)
 @click.option("--people", type=MANY, required=True, help="Declared people of a site.")
 @click.option("--cohort", type=MANY, required=True, help="Fewest sites that a round may have.")
 @click.option("--rounds", type=int, default=0, show_default=True, help="Of gradients, last.")
@@ -52,9 +58,19 @@ def charter() -> None:
     help="attributes, age, gender, words or identity; how much it counts (by default the file says)"
     " and its learning rate (by default what the noise allows).",
 )
-@click.option("--noise", type=click.Choice(["local", "distributed"]), default="local")
+@click.option(
+    "--noise",
+    type=click.Choice(["local", "distributed"]),
+    default="local",
+    help="At each site, or shared by all in secure sums.",
+)
 @click.option("--honest-sites", type=MANY, default=1, help="That share distributed noise.")
-@click.option("--pooling", type=click.Choice(["camera_type", "all"]), default="camera_type")
+@click.option(
+    "--pooling",
+    type=click.Choice(["camera_type", "all"]),
+    default="camera_type",
+    help="Whose moments are one: sites of a camera type, or all.",
+)
 @click.option("--strategy", default="fedavg", show_default=True, help="Rule of averaging.")
 @click.option("--mean-share", type=float, help="Of the moments' budget, spent on the mean.")
 @click.option("--evaluation", type=float, help="Share of the budget for figures, such as 0.1.")

@@ -28,10 +28,27 @@ def _taught(command: Command) -> Command:
             "the network as it was pruned, once all rounds of that are done.",
         ),
         click.option("--cache", type=FILE, help="Folder for what the teacher says."),
-        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
-        click.option("--augment", default="crop,rotate,shift,flip,colour", show_default=True),
+        click.option(
+            "--seed",
+            type=click.IntRange(min=0),
+            default=0,
+            show_default=True,
+            help="Of who judges, of views and weights.",
+        ),
+        click.option(
+            "--augment",
+            default="crop,rotate,shift,flip,colour",
+            show_default=True,
+            help="What is done to pictures.",
+        ),
         click.option("--views", type=COUNT, default=4, show_default=True, help="Of a picture."),
-        click.option("--batch", type=click.IntRange(min=2), default=32, show_default=True),
+        click.option(
+            "--batch",
+            type=click.IntRange(min=2),
+            default=32,
+            show_default=True,
+            help="Pictures of a step.",
+        ),
         click.option("--aligned", is_flag=True, help="Pictures of folders are aligned already."),
         click.option(
             "--invented",
@@ -54,7 +71,13 @@ def trunk() -> None:
 @click.argument("source", metavar="TRUNK", type=FILE)
 @click.option("--public", type=FILE, required=True, help="Pack or folder of PUBLIC people.")
 @click.option("--aligned", is_flag=True, help="Pictures of folders are aligned crops already.")
-@click.option("--crops", type=click.IntRange(min=1), default=256, show_default=True)
+@click.option(
+    "--crops",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
+    help="Public ones, to set ranges by.",
+)
 @click.option("--fmr", type=SHARE, default=1e-3, show_default=True, help="To judge at.")
 @click.option("--drop", type=SHARE, default=0.003, show_default=True, help="Of TAR, at most.")
 @click.option(
@@ -64,7 +87,13 @@ def trunk() -> None:
     show_default=True,
     help="Mean cosine to the embeddings before, at least; layers stay in float32 for it.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of who sets ranges and who judges.",
+)
 @click.option("--out", type=FILE, required=True, help="Folder for the new trunk and its manifest.")
 @told
 def quantise(source: Path, public: Path, out: Path, aligned: bool, **options: object) -> None:
@@ -112,10 +141,16 @@ def export(source: Path, out: Path) -> None:
     show_default=True,
     help="What a channel is worth.",
 )
-@click.option("--rounds", type=COUNT, default=4, show_default=True)
+@click.option("--rounds", type=COUNT, default=4, show_default=True, help="Of cutting and fitting.")
 @click.option("--block", type=COUNT, default=16, show_default=True, help="Channels together.")
 @click.option("--pictures", type=COUNT, default=192, show_default=True, help="Asked, at most.")
-@click.option("--steps", type=click.IntRange(min=0), default=1500, show_default=True)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=0),
+    default=1500,
+    show_default=True,
+    help="Of teaching; none: fitted only.",
+)
 @click.option("--rate", type=float, default=3e-4, show_default=True, help="Of learning.")
 @_taught
 @told
@@ -135,8 +170,8 @@ def prune(source: Path, faces: Path | None, out: Path, **options: object) -> Non
 @trunk.command()
 @click.option("--teacher", "source", type=FILE, required=True, help="Any trunk, imported too.")
 @click.option("--architecture", default="tiny", show_default=True, help="Of the registry.")
-@click.option("--width", type=float, default=1.0, show_default=True)
-@click.option("--steps", type=COUNT, default=1500, show_default=True)
+@click.option("--width", type=float, default=1.0, show_default=True, help="Of its channels.")
+@click.option("--steps", type=COUNT, default=1500, show_default=True, help="Of teaching.")
 @click.option("--rate", type=float, default=1e-3, show_default=True, help="Of learning.")
 @_taught
 @told

@@ -27,7 +27,7 @@ def main() -> None:
 @click.option("--seeds", type=int, help="Repetitions with other dealings and other noise.")
 @click.option("--sites", type=int, help="Number of sites.")
 @click.option("--out", type=FILE, help="Folder for pieces and summary.json; resumes what is there.")
-@click.option("--verbose", is_flag=True)
+@click.option("--verbose", is_flag=True, help="Our logs, not warnings alone.")
 @told
 def run(scenario: str, verbose: bool, **options: object) -> None:
     """Run SCENARIO (demo, fleet, cameras, scaling, or a TOML file) and compare all arms.
@@ -44,7 +44,7 @@ def run(scenario: str, verbose: bool, **options: object) -> None:
 @click.argument("sweep")
 @sourced
 @click.option("--out", type=FILE, required=True, help="Folder of the sweep; resumes what is there.")
-@click.option("--verbose", is_flag=True)
+@click.option("--verbose", is_flag=True, help="Our logs, not warnings alone.")
 @told
 def sweep(sweep: str, out: Path, verbose: bool, **options: object) -> None:
     """Measure every point of SWEEP (small, or a TOML file), checked before any of them runs.
@@ -93,11 +93,19 @@ def report(folder: Path, out: Path | None, tables: Path | None) -> None:
 
 
 @main.command()
-@click.option("--out", type=FILE, default=Path("runs/door"), show_default=True)
+@click.option(
+    "--out",
+    type=FILE,
+    default=Path("runs/door"),
+    show_default=True,
+    help="Folder for the site and its figures.",
+)
 @click.option("--people", type=MANY, default=50, show_default=True, help="Who enrol.")
 @click.option("--pictures", type=MANY, default=5, show_default=True, help="Of each, to enrol.")
 @click.option("--later", type=MANY, default=2, show_default=True, help="Of each, at the door.")
-@click.option("--strangers", type=MANY, default=50, show_default=True)
+@click.option(
+    "--strangers", type=MANY, default=50, show_default=True, help="Invented, who never enrol."
+)
 @click.option("--faces", type=FILE, help="Pack of real people, aligned; else all are invented.")
 @click.option("--public", type=FILE, help="Pack of public people; goes with --faces.")
 @click.option("--trunk", type=FILE, help="Weights, trunk.toml or their folder.")
@@ -117,7 +125,13 @@ def door(**options: Any) -> None:
 
 
 @main.command()
-@click.option("--out", type=FILE, default=Path("runs/federation"), show_default=True)
+@click.option(
+    "--out",
+    type=FILE,
+    default=Path("runs/federation"),
+    show_default=True,
+    help="Folder for homes and figures.",
+)
 @click.option("--centre-bin", type=FILE, help="Folder of mascaron-admin; default: this one's.")
 @click.option("--agent-bin", type=FILE, help="Folder of mascaron-site with [agent], no Flower.")
 @click.option("--courier-bin", type=FILE, help="Folder of mascaron-site with [courier], no torch.")
@@ -132,7 +146,13 @@ def federation(**options: Any) -> None:
 
 
 @main.command()
-@click.option("--out", type=FILE, default=Path("runs/demo"), show_default=True)
+@click.option(
+    "--out",
+    type=FILE,
+    default=Path("runs/demo"),
+    show_default=True,
+    help="Folder for figures and the page.",
+)
 @told
 def demo(out: Path) -> None:
     """Sixty doors join on synthetic faces: the table, what was spent, what left, a page."""
@@ -173,9 +193,17 @@ def measure(**options: object) -> None:
 
 
 @main.command()
-@click.option("--people", type=click.IntRange(1), default=100, show_default=True)
+@click.option(
+    "--people", type=click.IntRange(1), default=100, show_default=True, help="Invented ones."
+)
 @click.option("--pictures", type=click.IntRange(1), default=8, show_default=True, help="Of each.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of people and pictures; the same seed, the same pictures.",
+)
 @click.option("--out", type=FILE, help="New folder of aligned faces with labels.csv, or PACK.npz.")
 @click.option(
     "--scenes",
@@ -185,7 +213,9 @@ def measure(**options: object) -> None:
 )
 @click.option("--gallery", type=FILE, help="PNG that shows people and how they vary.")
 @click.option("--augmented", type=FILE, help="PNG that shows what training does to pictures.")
-@click.option("--processes", type=click.IntRange(1), default=1, show_default=True)
+@click.option(
+    "--processes", type=click.IntRange(1), default=1, show_default=True, help="That draw."
+)
 @told
 def faces(**options: object) -> None:
     """Invent people and render them: faces with labels, scenes, a gallery.

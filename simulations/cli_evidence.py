@@ -21,7 +21,13 @@ def subjected(command: Callable[P, None]) -> Callable[P, None]:
 
 _SUBJECT = (
     click.option("--faces", type=FILE, help="Pack (.npz) or folder of faces; default: synthetic."),
-    click.option("--people", type=click.IntRange(2), default=160, show_default=True),
+    click.option(
+        "--people",
+        type=click.IntRange(2),
+        default=160,
+        show_default=True,
+        help="Invented ones, where no faces are given.",
+    ),
     click.option("--trunk", type=FILE, help="ONNX or safetensors embedder; default: the starter."),
     click.option("--tail", type=FILE, help="File of a tail; default: the one in the trunk."),
     click.option("--folds", default="1-6,8", show_default=True, help="People measured."),
@@ -31,12 +37,16 @@ _SUBJECT = (
         show_default=True,
         help="Who fix thresholds and teach attackers.",
     ),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+    click.option(
+        "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of people and draws."
+    ),
     click.option("--cache", type=FILE, help="Folder for features (as sensitive as the faces)."),
     click.option("--aligned", is_flag=True, help="Pictures of folders are aligned 112x112 crops."),
     click.option("--detector", type=FILE, help="YuNet weights for pictures that are not aligned."),
     click.option("--keep-going", is_flag=True, help="Skip and count pictures that cannot be used."),
-    click.option("--threads", type=click.IntRange(1), default=2, show_default=True),
+    click.option(
+        "--threads", type=click.IntRange(1), default=2, show_default=True, help="Of the processor."
+    ),
     click.option("--out", type=FILE, help="Folder for the section, its pictures and what resumes."),
 )
 
@@ -118,11 +128,21 @@ def evidence(demo: bool, out: Path | None, **options: Any) -> None:
 
 
 @click.command()
-@click.option("--people", type=click.IntRange(160), default=320, show_default=True)
-@click.option("--seeds", type=click.IntRange(1), default=2, show_default=True)
+@click.option(
+    "--people", type=click.IntRange(160), default=320, show_default=True, help="Invented ones."
+)
+@click.option("--seeds", type=click.IntRange(1), default=2, show_default=True, help="Repetitions.")
 @click.option("--epsilon", type=float, help="Of every release; default: without noise.")
-@click.option("--learning-rate", type=float, default=0.5, show_default=True)
-@click.option("--gradient-rounds", type=click.IntRange(1), default=6, show_default=True)
+@click.option(
+    "--learning-rate", type=float, default=0.5, show_default=True, help="Of gradients at the sites."
+)
+@click.option(
+    "--gradient-rounds",
+    type=click.IntRange(1),
+    default=6,
+    show_default=True,
+    help="After the moments.",
+)
 @click.option("--rule", "rules", multiple=True, help="May be given several times; default: all.")
 @click.option("--cache", type=FILE, help="Folder for features (as sensitive as the faces).")
 @click.option("--out", type=FILE, help="Folder for the figures and the table.")

@@ -31,11 +31,17 @@ LEVELS = click.FloatRange(0, 255, min_open=True)
     help="Of each private arm; may be given several times.",
 )
 @click.option("--ceiling", is_flag=True, help="The same arms without noise, too: no guarantee.")
-@click.option("--seeds", type=MANY, default=3, show_default=True)
+@click.option("--seeds", type=MANY, default=3, show_default=True, help="Repetitions.")
 @click.option("--steps", type=MANY, default=40, show_default=True, help="Of DP-SGD.")
-@click.option("--learning-rate", type=float, default=0.1, show_default=True)
 @click.option(
-    "--objective", type=click.Choice(["contrast", "compact"]), default="contrast", show_default=True
+    "--learning-rate", type=float, default=0.1, show_default=True, help="Of gradients at the sites."
+)
+@click.option(
+    "--objective",
+    type=click.Choice(["contrast", "compact"]),
+    default="contrast",
+    show_default=True,
+    help="Of gradients at the sites.",
 )
 @click.option(
     "--train-eps", type=LEVELS, default=4.0, show_default=True, help="Of 255, trained against."
@@ -45,7 +51,13 @@ LEVELS = click.FloatRange(0, 255, min_open=True)
 @click.option("--attack-steps", type=MANY, default=20, show_default=True, help="Of the attackers.")
 @click.option("--pairs", type=MANY, default=120, show_default=True, help="Attacked of each kind.")
 @click.option("--fmr", type=float, default=1e-2, show_default=True, help="Of the threshold.")
-@click.option("--entropy", type=click.Choice(["seeded", "os"]), default="seeded", show_default=True)
+@click.option(
+    "--entropy",
+    type=click.Choice(["seeded", "os"]),
+    default="seeded",
+    show_default=True,
+    help="Of noise; from the operating system no run repeats.",
+)
 @click.option("--aligned", is_flag=True, help="Pictures of folders are aligned 112x112 crops.")
 @click.option("--keep-going", is_flag=True, help="Skip and count pictures that cannot be used.")
 @click.option("--cache", type=FILE, help="Folder for features (as sensitive as the faces).")

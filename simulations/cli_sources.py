@@ -32,7 +32,11 @@ _SOURCES = (
     click.option("--cross-fit", metavar="FOLDS", help="Report every one of FOLDS in turn instead."),
     click.option("--cache", type=FILE, help="Folder for features (as sensitive as the faces)."),
     click.option(
-        "--entropy", type=click.Choice(["seeded", "os"]), default="seeded", show_default=True
+        "--entropy",
+        type=click.Choice(["seeded", "os"]),
+        default="seeded",
+        show_default=True,
+        help="Of noise; from the operating system no run repeats.",
     ),
     click.option("--keep-going", is_flag=True, help="Skip and count pictures that cannot be used."),
     click.option("--aligned", is_flag=True, help="Pictures of folders are aligned 112x112 crops."),

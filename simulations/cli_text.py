@@ -40,10 +40,18 @@ def text() -> None:
 
 
 @text.command()
-@click.option("--out", type=FILE, default=Path("runs/encoder.safetensors"), show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--out",
+    type=FILE,
+    default=Path("runs/encoder.safetensors"),
+    show_default=True,
+    help="New file.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights and texts."
+)
 @click.option("--texts", type=MANY, default=60_000, show_default=True, help="That are drawn.")
-@click.option("--steps", type=MANY, default=2_500, show_default=True)
+@click.option("--steps", type=MANY, default=2_500, show_default=True, help="Of training.")
 @told
 def train(out: Path, **options: int) -> None:
     """Train the built-in text encoder on texts drawn from the attribute grammar: nobody's.
@@ -61,7 +69,13 @@ def train(out: Path, **options: int) -> None:
 @click.argument("picture", type=FILE, required=False)
 @read_by
 @click.option("--detector", type=FILE, help="Weights of YuNet; else OpenCV's cascades.")
-@click.option("--language", type=click.Choice(["en", "zh"]), default="en", show_default=True)
+@click.option(
+    "--language",
+    type=click.Choice(["en", "zh"]),
+    default="en",
+    show_default=True,
+    help="Of the sentences.",
+)
 @click.option(
     "--least",
     type=click.FloatRange(0.5, 1),
@@ -88,7 +102,9 @@ def describe(language: Any, least: float, **whom: Any) -> None:
 @click.option(
     "--encoder", default="built-in", show_default=True, help="Of the words head, or minilm."
 )
-@click.option("--top", type=MANY, default=10, show_default=True)
+@click.option(
+    "--top", type=MANY, default=10, show_default=True, help="Pictures that are told, at most."
+)
 @told
 def search(query: str, encoder: str, top: int, **whom: Any) -> None:
     """Find the faces that look as QUERY says, such as "glasses, no beard, about forty".

@@ -35,7 +35,7 @@ OWN = ("out", "trials", "sampler", "seed", "private", "budget", "ledger", "key",
 )
 @click.option("--yes", is_flag=True, help="Start without asking.")
 @click.option("--out", type=FILE, required=True, help="Folder of the search; goes on where it was.")
-@click.option("--verbose", is_flag=True)
+@click.option("--verbose", is_flag=True, help="Our logs, not warnings alone.")
 @told
 def tune(search: str, verbose: bool, **options: Any) -> None:
     """Search over the settings in SEARCH (small, demo, or a TOML file) for the best at one epsilon.

@@ -113,6 +113,8 @@ main = importlib.import_module({cli!r}).main
 def walk(command, path):
     context = click.Context(command, info_name=path)
     assert command.get_help(context)
+    unsaid = [p.opts for p in command.params if isinstance(p, click.Option) and not p.help]
+    assert not unsaid, (path, unsaid)
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             walk(command.get_command(context, name), path + ' ' + name)
