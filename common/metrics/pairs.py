@@ -11,8 +11,8 @@ result is asked for.
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +50,12 @@ class PairList:
         unit = unit_rows(embeddings)
         cosine: Floats = np.einsum("re,re->r", unit[self.left], unit[self.right])
         return cosine
+
+    def score_by(self, embed: Callable[[NDArray[np.int64]], ArrayLike]) -> Floats:
+        """The same where ``embed`` makes (K, E) of the pictures (K,) that are in a pair."""
+        used = self.pictures()
+        places = {name: np.searchsorted(used, getattr(self, name)) for name in ("left", "right")}
+        return replace(self, **places).score(embed(used))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -58,10 +58,8 @@ def accuracy(
 
 def _protocol(trunk: Trunk, tail: Tail, faces: FaceSet, path: Path) -> dict[str, Any]:
     pairs = read_pairs(path, faces)
-    embeddings = np.zeros((len(faces), tail.embedding_dim), np.float32)
-    used = pairs.pictures()
-    embeddings[used] = _embeddings(trunk, tail, faces.subset(used))
-    found = lfw_protocol(pairs.score(embeddings), pairs.same, pairs.fold)
+    scores = pairs.score_by(lambda used: _embeddings(trunk, tail, faces.subset(used)))
+    found = lfw_protocol(scores, pairs.same, pairs.fold)
     return {
         "lfw_accuracy": round(found.accuracy, 5),
         "lfw_standard_error": round(found.standard_error, 5),

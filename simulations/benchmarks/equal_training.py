@@ -121,12 +121,11 @@ class Judges:
 
     @staticmethod
     def _protocol(trunk: Trunk, tail: Tail, faces: FaceSet, pairs: PairList) -> dict[str, Any]:
-        used = pairs.pictures()
-        embeddings: Floats = np.zeros((len(faces), tail.embedding_dim), np.float32)
-        for start in range(0, len(used), _STEP):
-            rows = used[start : start + _STEP]
-            embeddings[rows] = tail.embed(trunk.features(faces.crops(rows)))
-        found = lfw_protocol(pairs.score(embeddings), pairs.same, pairs.fold)
+        def embed(used: NDArray[np.int64]) -> Floats:
+            parts = np.split(used, range(_STEP, len(used), _STEP))
+            return np.concatenate([tail.embed(trunk.features(faces.crops(p))) for p in parts])
+
+        found = lfw_protocol(pairs.score_by(embed), pairs.same, pairs.fold)
         return {
             "lfw_accuracy": round(found.accuracy, 4),
             "lfw_standard_error": round(found.standard_error, 4),

@@ -42,11 +42,7 @@ def protocol(network: "JointNetwork", faces_at: Path, pairs_at: Path) -> dict[st
 
     faces, _ = load_faces(faces_at)
     pairs = read_pairs(pairs_at, faces)
-    used = pairs.pictures()
-    made = embeddings(network, faces.subset(used))
-    rows = np.zeros((len(faces), made.shape[1]), np.float32)
-    rows[used] = made
-    scores = pairs.score(rows)
+    scores = pairs.score_by(lambda used: embeddings(network, faces.subset(used)))
     same = np.asarray(pairs.same, bool)
     threshold = threshold_at_far(np.sort(scores[~same]), FAR)
     tar = None if threshold is None else round(float((scores[same] >= threshold).mean()), 4)

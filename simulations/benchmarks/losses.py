@@ -180,11 +180,7 @@ def judged(embed: Embed, judges: Judges) -> dict[str, Any]:
 
 
 def _lfw(embed: Embed, faces: FaceSet, pairs: PairList) -> dict[str, Any]:
-    used = pairs.pictures()
-    rows = embed(faces.crops(used))
-    embeddings = np.zeros((len(faces), rows.shape[1]), np.float32)
-    embeddings[used] = rows
-    scores = pairs.score(embeddings)
+    scores = pairs.score_by(lambda used: embed(faces.crops(used)))
     threshold = threshold_at_far(np.sort(scores[~pairs.same]), FAR)
     tar = None if threshold is None else float((scores[pairs.same] >= threshold).mean())
     accuracy = lfw_protocol(scores, pairs.same, pairs.fold).accuracy

@@ -11,7 +11,7 @@ from common.errors import DataSetError
 from common.faces.crops import StoredCrops
 from common.faces.faceset import FaceSet
 from common.faces.pack import load_pack
-from common.metrics.pairs import COLUMNS, best_threshold, lfw_protocol, read_pairs
+from common.metrics.pairs import COLUMNS, PairList, best_threshold, lfw_protocol, read_pairs
 from common.models.trunk import load_trunk
 
 NAMES = ("Ada Lovelace", "Alan Turing")  # must never be told
@@ -133,6 +133,20 @@ BAD = {
     "too short": "1\tAda Lovelace\t1",
     "too long": "1\tAda Lovelace\t1\tAda Lovelace\t2\t1\t1",
 }
+
+
+def test_pairs_are_scored_by_the_pictures_that_are_in_one() -> None:
+    kinds = {"same": np.array([True, False, False]), "fold": np.array([0, 0, 1])}
+    pairs = PairList(left=np.array([4, 1, 4]), right=np.array([1, 7, 6]), **kinds)
+    made = np.random.default_rng(0).standard_normal((9, 5))
+    asked: list[list[int]] = []
+
+    def embed(rows: np.ndarray) -> np.ndarray:
+        asked.append(rows.tolist())
+        return np.asarray(made[rows])
+
+    assert np.array_equal(pairs.score_by(embed), pairs.score(made))
+    assert asked == [[1, 4, 6, 7]]
 
 
 @pytest.mark.parametrize("how", BAD)
