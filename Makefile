@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 TORCH := 2.13.0
 export PYTHONWARNINGS ?=
+# Compiled once, not again by every process that a test starts.
+export PYTHONDONTWRITEBYTECODE :=
 # Two processes; a test that hangs ends the run with every thread's stack.
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --timeout 600 --timeout-method thread
 export FLWR_TELEMETRY_ENABLED := 0
