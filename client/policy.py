@@ -27,13 +27,15 @@ from common.privacy.plan import (
     PrivacyPlan,
 )
 from common.secagg.terms import LEAST_SITES, MOST_SITES
-from common.text.denied import AGE, denied_names
-from common.text.forbidden import SITE, refuse
+from common.text.denied import AGE, check_denied, denied_names, denies
+from common.text.forbidden import SITE, category, refuse
 from common.text.vocabulary import FEMALE
 
 MOST_EPSILON = 50.0
 TRAINED = ("attributes", "age", GENDER, WORDS)  # kinds of heads that a plan may train
+MECHANISMS = ("mean", "scatter", "moments", "gradient", "evaluation")  # kinds that one may deny
 _HASH = re.compile(r"[0-9a-f]{64}")
+_PART = re.compile(r"[.-]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +117,7 @@ class SitePolicy:
         if any(not _HASH.fullmatch(trunk) for trunk in self.trunks):
             raise ConfigError("trunks are SHA-256 hashes: 64 of 0-9 and a-f")
         _check_kinds("heads", self.heads, TRAINED)
+        check_denied(self.denied_attributes, besides=(*SHIPPED_OBJECTIVES, *MECHANISMS))
         if "" in self.tensors:
             raise ConfigError("tensors must not hold an empty name, which would allow any")
         if self.rounds < 1:
@@ -156,7 +159,7 @@ class SitePolicy:
                 f"no head may learn from {kind} at this site, so nothing is said of it: "
                 f'heads = ["{kind}"] in policy.toml, if the people agreed to it'
             )
-        self._refuse((kind, name))
+        self._refuse(kind, (name,) if kind == "attributes" else ())
 
     def allows_label(self, name: str) -> bool:
         """The same, without a word."""
@@ -203,7 +206,7 @@ class SitePolicy:
             raise PlanError(f"{name} is not among the tensors that policy.toml allows")
 
     def _check_mechanism(self, mechanism: Mechanism) -> None:
-        words = mechanism.name.split(".")
+        about = [mechanism.name, mechanism.kind]
         if isinstance(mechanism, GradientMechanism):
             if not self.allows_objective(mechanism.objective):
                 raise PlanError(f"objective {mechanism.objective!r} is not allowed at this site")
@@ -214,17 +217,22 @@ class SitePolicy:
                 )
             for head in mechanism.heads:
                 self._check_head(head)
-            words = [*words, mechanism.objective]
+            about.append(mechanism.objective)
             released = [GRADIENT + name for name in mechanism.trained]
         elif isinstance(mechanism, EvaluationMechanism):
             released = [evaluation_sum(mechanism.name)]
         else:
             released = [sum_name(mechanism.name)]
-        denied = set(words) & (set(self.denied_attributes) | denied_names(self.denied_attributes))
-        if denied:
-            raise PlanError(f"{', '.join(sorted(denied))}: denied by policy.toml")
+        self._check_names(about)
         for name in released:
             self.check_tensor(name)
+
+    def _check_names(self, about: list[str]) -> None:
+        """Raises ``PlanError`` for a mechanism whose names, or a part of them between dots and
+        hyphens, are about what is denied here or forbidden everywhere."""
+        parts = {part for name in about for part in (name, *_PART.split(name))}
+        if category(about) is not None or any(denies(self.denied_attributes, one) for one in parts):
+            raise PlanError(f"{about[0]}: denied by policy.toml, or forbidden everywhere")
 
     def _check_head(self, head: HeadTerms) -> None:
         """Raises ``PlanError`` for a head that this site does not switch on, or whose labels are
@@ -235,14 +243,16 @@ class SitePolicy:
                 f'heads = ["{head.kind}"] in policy.toml, if the people agreed to it'
             )
         try:
-            self._refuse(head.words)
+            self._refuse(head.kind, head.names)
         except ForbiddenError as error:
             raise PlanError(f"the labels of a head: {error}") from None
 
-    def _refuse(self, words: tuple[str, ...]) -> None:
-        """``ForbiddenError`` for what is forbidden everywhere, or about what is denied here."""
-        refuse(words, also=self.denied_attributes)
-        if denied_names(self.denied_attributes) & set(words):
+    def _refuse(self, kind: str, names: tuple[str, ...]) -> None:
+        """``ForbiddenError`` for labels called ``names``, of a head of that ``kind``, that are
+        forbidden everywhere or about what is denied here."""
+        refuse(names)
+        denied = self.denied_attributes
+        if kind in denied_names(denied) or any(denies(denied, name) for name in names):
             raise ForbiddenError(SITE)
 
 

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from common.errors import ConfigError
 from common.heads.heads import Heads, Readings
-from common.text.denied import AGE, GENDER, denied_names
+from common.text.denied import AGE, GENDER, WORDS, denied_names, denies
 from common.text.parsing import parse
 from common.text.query import Query
 from common.text.search import Searcher
-from common.text.vocabulary import canonical
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False, slots=True)
@@ -42,10 +41,11 @@ class Words:
             readings = replace(readings, age=None, age_range=None)
         if GENDER in denied:
             readings = replace(readings, female=None)
+        if WORDS in denied:
+            readings = replace(readings, words=None)
         if readings.attributes is None:
             return readings
-        meant = [canonical(name) for name in readings.names]
-        kept = [at for at, one in enumerate(meant) if one is None or one[0] not in denied]
+        kept = [at for at, name in enumerate(readings.names) if not denies(self.denied, name)]
         return replace(
             readings,
             names=tuple(readings.names[at] for at in kept),

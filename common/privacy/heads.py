@@ -71,11 +71,6 @@ class HeadTerms:
         """The names of the head's two arrays, in the order in which they are summed."""
         return f"heads.{self.kind}.weight", f"heads.{self.kind}.bias"
 
-    @property
-    def words(self) -> tuple[str, ...]:
-        """What the head is about, for whoever denies topics."""
-        return (self.kind, *self.names)
-
     def _check_names(self) -> None:
         if (self.kind == "attributes") != bool(self.names) or len(self.names) > MOST_ATTRIBUTES:
             raise PlanError(f"an attributes head, and no other, names 1-{MOST_ATTRIBUTES} of them")

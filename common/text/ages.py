@@ -28,12 +28,17 @@ def about(years: float) -> Ages:
     return max(years - AROUND, YOUNGEST), years + AROUND
 
 
+def nearest(years: float) -> float:
+    """The multiple of five that is said of ``years``."""
+    return 5.0 * round(years / 5)
+
+
 def say_age(age: float | Ages, language: Language = "en") -> str:
     """``age`` in words: a number of years is said to the nearest five, a range as it is.
 
     Ranges have whole years: 0 or from 10 to 120, so that ``find_age`` reads what was said.
     """
-    low, high = age if isinstance(age, tuple) else about(5 * round(age / 5))
+    low, high = age if isinstance(age, tuple) else about(nearest(age))
     middle = (low + high) / 2
     if (low, high) == about(middle) and 10 <= middle < 100:
         return f"about {_english(middle)}" if language == "en" else f"{_chinese(middle)}岁左右"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from common.errors import ConfigError
 from common.heads.heads import Readings
-from common.text.ages import AROUND, Ages
+from common.text.ages import Ages, about, nearest
 from common.text.chances import read_chances
 from common.text.grammar import LEAST, sentence
 from common.text.vocabulary import EXCLUSIVE, FEMALE, Language
@@ -103,16 +103,17 @@ def _age(readings: Readings, row: int) -> tuple[float | None, Ages | None]:
     if readings.age is None or readings.age_range is None:
         return None, None
     low, high = readings.age_range[row].tolist()
-    if high - low > WIDEST:
+    if not high - low <= WIDEST:  # nor where the heads read no number
         return None, None
     return float(readings.age[row]), (low, high)
 
 
 def _spoken(age: float | None, age_range: Ages | None) -> float | Ages | None:
-    """ "about" where that holds 80 % of the probability; else from and to, in whole years."""
+    """The age where "about" it holds the whole range; else from and to, in whole years."""
     if age is None or age_range is None:
         return None
     low, high = age_range
-    if high - low <= 2 * AROUND:
+    least, most = about(nearest(age))
+    if least <= low and high <= most:
         return age
     return float(max(round(low), 10)), float(max(round(high), round(low) + 1, 11))

@@ -142,14 +142,14 @@ def read_encoder(path: Path) -> CompactEncoder:
         content = path.read_bytes()
         arrays = load(content)
         with safe_open(path, "np") as file:
-            told = json.loads(file.metadata()["text"])
+            named = tuple(json.loads(file.metadata()["text"])["names"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: not a text encoder ({type(error).__name__})") from None
     network = Network()
     shapes = {name: tuple(t.shape) for name, t in network.state_dict().items()}
     if {name: array.shape for name, array in arrays.items()} != shapes:
         raise ModelError(f"{path}: not the arrays of this text encoder")
-    if tuple(told["names"]) != names():
+    if named != names():
         raise ModelError(f"{path}: for another vocabulary: train it with `mascaron-lab text train`")
     wide = {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
     network.load_state_dict(wide)

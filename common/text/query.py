@@ -10,7 +10,8 @@ class Query:
     """``wanted`` attributes and whether each has to be there or not, all at once.
 
     Of each group in ``either`` at least one is wanted. ``remainder`` is what was not understood, in
-    its order; ``unasked`` names heads that would have to be on for a part of the query ("gender").
+    its order; ``unasked`` names heads that are not asked for a part of the query: "gender" where it
+    is off, "words" where what was not understood is left out.
     """
 
     wanted: dict[str, bool] = field(default_factory=dict)

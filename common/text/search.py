@@ -95,6 +95,8 @@ class Searcher:
         wanted = [(name, so) for name, so in query.wanted.items() if name != FEMALE]
         rows = [(1 if so else -1) * self._bank.contrast(name) for name, so in wanted]
         for group in query.either:
+            if FEMALE in group:
+                continue  # gender has no direction, so neither has the choice
             middle = np.mean([self._bank.contrast(name) for name in group], axis=0)
             rows.append(middle / max(float(np.linalg.norm(middle)), _TINY))
         if query.age is not None:

@@ -145,6 +145,58 @@ def test_a_denied_attribute_is_neither_a_mechanism_nor_an_objective() -> None:
             limits.check(plan, TRUNK)
 
 
+@pytest.mark.parametrize(
+    ("denied", "name"),
+    [
+        *(("age", name) for name in ("gradient-age", "gradient_age", "mean-of-age", "under_35")),
+        *(("age", name) for name in ("mean.under_35", "scatter-young", "mean.ages")),
+        *(("glasses", name) for name in ("eyeglasses", "scatter.eyeglasses")),
+        *(("gender", name) for name in ("woman", "mean.women")),
+        *(("头发", name) for name in ("mean.hair", "black_hair", "bald")),
+    ],
+)
+def test_a_mechanism_about_what_is_denied_is_refused_whatever_its_name(
+    denied: str, name: str
+) -> None:
+    plan = mean_plan(mechanisms=(MomentMechanism(kind="mean", sigma=2.0, clip=1.0, name=name),))
+    policy(denied_attributes=()).check(plan, TRUNK)
+    with pytest.raises(PlanError, match=r"denied by policy\.toml"):
+        policy(denied_attributes=(denied,)).check(plan, TRUNK)
+
+
+@pytest.mark.parametrize("name", ["race", "muslim", "gradient.skin", "mean_of_black_men"])
+def test_a_mechanism_about_what_is_forbidden_is_refused_where_nothing_is_denied(name: str) -> None:
+    plan = mean_plan(mechanisms=(MomentMechanism(kind="mean", sigma=2.0, clip=1.0, name=name),))
+    with pytest.raises(PlanError, match="forbidden everywhere"):
+        policy(denied_attributes=()).check(plan, TRUNK)
+
+
+@pytest.mark.parametrize(
+    ("words", "refused"),
+    [
+        *((("contrast",), True), (("mean",), True), (("gradient",), True), (("scatter",), True)),
+        *((("compact",), False), (("evaluation",), False), (("age", "race", "words"), False)),
+    ],
+)
+def test_objectives_and_kinds_of_mechanisms_may_be_denied(
+    words: tuple[str, ...], refused: bool
+) -> None:
+    limits = policy(denied_attributes=words)
+    if refused:
+        with pytest.raises(PlanError, match="denied"):
+            limits.check(long_plan(), TRUNK)
+    else:
+        limits.check(long_plan(), TRUNK)
+
+
+@pytest.mark.parametrize("word", ["", " ", "eyeglases", "tattoo", "glasses and tattoos", "contrst"])
+def test_a_denied_word_that_means_nothing_here_is_no_policy(word: str, tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text(f'epsilon = 4\ndelta = 1e-5\ndenied_attributes = ["age", "{word}"]\n', "utf-8")
+    with pytest.raises(ConfigError, match="would deny nothing"):
+        load(SitePolicy, path)
+
+
 def test_a_cohort_smaller_than_the_sites_is_refused() -> None:
     policy(cohort=3).check(mean_plan(cohort=3), TRUNK)
     with pytest.raises(CohortError):

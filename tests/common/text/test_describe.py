@@ -53,6 +53,12 @@ def readings(rows: list[list[float]], ages: list[float] | None = None) -> Readin
     )
 
 
+def test_an_age_that_is_no_number_is_not_said() -> None:
+    found = describe(readings([[0.99, 0.02, 0.5, 0.5, 0.5, 0.5, 0.5]], [float("nan")]))
+    assert (found.age, found.age_range) == (None, None)
+    assert found.sentence == "A person, almost certainly with glasses, almost certainly no beard."
+
+
 def test_a_sentence_says_what_is_sure_as_sure_as_it_is() -> None:
     found = describe(readings([[0.99, 0.02, 0.88, 0.55, 0.74, 0.71, 0.9]], [41.0]))
     assert found.sentence == (
@@ -63,6 +69,27 @@ def test_a_sentence_says_what_is_sure_as_sure_as_it_is() -> None:
         **{"glasses": True, "beard": False, "smiling": True, "black_hair": True, "young": True}
     }
     assert found.age_range == (37.0, 45.0)
+
+
+@pytest.mark.parametrize(
+    ("age", "low", "high", "said"),
+    [
+        (41.0, 37.0, 45.0, "of about forty"),
+        (43.0, 38.2, 47.9, "of about forty-three"),
+        (47.0, 42.5, 52.0, "of about forty-seven"),
+        (43.0, 38.2, 46.9, "aged between thirty-eight and forty-seven"),
+        (45.0, 40.0, 50.0, "of about forty-five"),
+    ],
+)
+def test_about_is_said_where_it_holds_the_whole_range(
+    age: float, low: float, high: float, said: str
+) -> None:
+    one = readings([[0.5] * len(NAMES)], [age])
+    one.age_range[:] = [[low, high]]  # type: ignore[index]
+    sentence = describe(one).sentence
+    meant = parse(sentence).age
+    assert meant is not None and meant[0] <= low + 0.5 and high - 0.5 <= meant[1]
+    assert sentence == f"A person {said}."
 
 
 def test_nothing_is_said_where_nothing_is_sure() -> None:

@@ -1,6 +1,7 @@
 """The built-in encoder tells polarity apart, and neither other words nor another language."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
 
 from common.errors import ModelError, QueryError
 from common.heads.heads import Readings
@@ -35,6 +37,24 @@ TINY = TextTraining(texts=64, steps=3, batch=16)
 @pytest.fixture(scope="module")
 def encoder() -> CompactEncoder:
     return built_in()
+
+
+def test_a_choice_with_a_gender_has_no_direction_and_the_rest_is_searched(
+    encoder: CompactEncoder,
+) -> None:
+    searcher = Searcher(encoder)
+    for query in ("a woman or someone with glasses", "女人或者戴眼镜"):
+        for gender in (True, False):
+            assert len(searcher.target(parse(query, gender=gender))) == 0
+            assert len(searcher.target(parse(f"{query}, but no hat", gender=gender))) == 1
+
+
+@pytest.mark.parametrize("note", [{}, [], 5, {"names": 5}, {"names": "glasses"}])
+def test_a_file_that_names_no_vocabulary_is_no_encoder(note: object, tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    save_file(load_file(WEIGHTS), path, metadata={"text": json.dumps(note)})
+    with pytest.raises(ModelError):
+        read_encoder(path)
 
 
 @given(seed=st.integers(0, 2**32 - 1))

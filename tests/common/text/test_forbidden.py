@@ -32,6 +32,12 @@ REFUSED = {
             "亚洲男人",
         ),
         *("a black man with black hair", "black and bald", "black bearded man", "mixed-race"),
+        *("a person with glasses who is black", "somebody with a hat, black", "glasses, black"),
+        *("man with a beard and white", "a hat and is brown", "hair is short and he is black"),
+        *("somebody black, glasses", "black, big glasses", "black and glasses", "black, hair"),
+        *("a hat that is brown, white", "hair. black", "hat\uff0cblack", "a hat \u2014 black"),
+        *("blacks", "whites", "browns", "a crowd of blacks", "coloureds", "with tans"),
+        *("黑种人", "白种人", "黑小姐", "黑先生", "黑姑娘", "黑老人", "脸很黑", "脸太白"),
     ],
     "religion": [
         "headscarf",
@@ -43,7 +49,7 @@ REFUSED = {
         "佛教徒",
     ],
     "politics": ["communist", "left-wing", "党员", "a far-right voter"],
-    "sexuality": ["gay man", "straight men", "transgender", "同性恋", "LGBTQ+"],
+    "sexuality": ["gay man", "straight men", "straights", "transgender", "同性恋", "LGBTQ+"],
     "health": ["disabled", "fat", "in a wheelchair", "Double_Chin", "孕妇", "pregnant", "胖"],
     "emotion": ["happy", "not angry", "sad-looking", "没有不高兴", "她很伤心", "anxious"],
 }
@@ -68,6 +74,22 @@ ALLOWED = [
         "a black hat",
     ),
     *("five o'clock shadow", "bangs", "young", "blond", "grey-haired man", ""),
+    *("a hat which is brown", "hair is black or dark brown", "hair that is neither black nor red"),
+    *(
+        "hair: black",
+        "hair colour black",
+        "hair has turned white",
+        "his hair's white",
+        "hat, black cap",
+    ),
+    *(
+        "a black and white hat",
+        "black & white scarf",
+        "glasses that are big and black",
+        "BlackHair",
+    ),
+    *("white, thick beard", "black, long, curly hair", "somebody, dark-haired, light, a hat"),
+    *("鹅蛋脸，黑头发", "脸很白的头发", "侧脸，棕色头发的女人"),
 ]
 
 
@@ -114,6 +136,32 @@ def test_what_was_written_is_never_repeated(before: str, after: str) -> None:
     with pytest.raises(ForbiddenError) as error:
         refuse(f"{before} {secret} , muslim , {after}")
     assert secret not in str(error.value)
+
+
+ENGLISH = [entry.rstrip("*") for name in CATEGORIES for entry in read_toml(LISTED)[name]["en"]]
+
+
+@given(entry=st.sampled_from(ENGLISH), data=st.data())
+def test_capitals_anywhere_hide_nothing(entry: str, data: st.DataObject) -> None:
+    raised = data.draw(st.lists(st.booleans(), min_size=len(entry), max_size=len(entry)))
+    written = "".join(one.upper() if up else one for one, up in zip(entry, raised, strict=True))
+    assert category(written) is not None
+    assert category(f"somebody with {written}") is not None
+
+
+@pytest.mark.parametrize(
+    "unseen",
+    [
+        *("\u3164", "\uffa0", "\u115f", "\u1160", "\u2800", "\u2065", "\U000e0002", "\u20dd"),
+        *("\x7f", "\x00", "\x1c", "\u0345", "\u200b", "\u00ad", "\u034f", "\ufe0f", "\u2066"),
+    ],
+    ids=ascii,
+)
+def test_characters_that_nobody_sees_hide_nothing(unseen: str) -> None:
+    for entry in ENGLISH:
+        assert category(entry[0] + unseen + entry[1:]) is not None, entry
+    assert category(f"light{unseen}Skin") == "race"
+    assert category(f"黑{unseen}人") == "race"
 
 
 @given(st.text(max_size=200))

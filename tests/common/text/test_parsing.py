@@ -1,6 +1,7 @@
 """What a query wants is read by grammar: polarity, how far it reaches, ages, and what is left."""
 # ruff: noqa: RUF001
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,9 +9,11 @@ from hypothesis import strategies as st
 from common.errors import ConfigError, ForbiddenError, QueryError
 from common.synthetic.labels import ATTRIBUTES
 from common.text.ages import OLDEST, Ages, say_age
+from common.text.denied import denied_names
 from common.text.forbidden import category
 from common.text.grammar import sentence
 from common.text.parsing import parse
+from common.text.phrasing import Phrasing
 from common.text.query import Query
 from common.text.vocabulary import FEMALE, canonical, contradiction, names, vocabulary
 from common.text.words import LONGEST
@@ -148,6 +151,43 @@ def test_gender_is_read_only_where_its_head_is_on() -> None:
     assert parse("woman with glasses", gender=True).unasked == ()
 
 
+def test_a_choice_with_a_gender_is_left_out_while_its_head_is_off() -> None:
+    off = parse("a woman or someone with glasses")
+    assert off.either == () and off.unasked == ("gender",)
+    assert parse("女人或者戴眼镜").either == ()
+    assert parse("a woman or glasses", gender=True).either == ((FEMALE, "glasses"),)
+
+
+def test_a_colour_that_lost_its_thing_is_not_embedded() -> None:
+    for text, wanted in (("a black hat", "hat"), ("white beard", "beard"), ("hat is brown", "hat")):
+        query = parse(text)
+        assert query.wanted == {wanted: True}
+        assert (query.remainder, query.unasked) == ("", ("words",)), text
+
+
+def test_where_a_site_denies_anything_nothing_is_left_over() -> None:
+    for text in ("beardy", "glasses and a beared", "no berd", "pink hair, glasses", "胡"):
+        assert parse(text).remainder
+        query = parse(text, also=("beard",))
+        assert (query.remainder, query.unasked) == ("", ("words",))
+        assert query.wanted in ({}, {"glasses": True})
+
+
+@given(seed=st.integers(0, 2**32 - 1), denied=st.sampled_from(["age", "hair", "sex", "beard"]))
+def test_honest_queries_are_answered_whatever_a_site_denies(seed: int, denied: str) -> None:
+    phrased = Phrasing(np.random.default_rng(seed)).draw()
+    about = {*phrased.attributes, *(["age"] if phrased.age else [])}
+    try:
+        query = parse(phrased.text, also=(denied,))
+    except ForbiddenError:
+        plain = parse(phrased.text)
+        spoken = {*about, *plain.unasked}
+        assert spoken & denied_names([denied]) or denied in phrased.text  # "chin beard"
+        return
+    assert not about & denied_names([denied])
+    assert (query.wanted, query.age) == (phrased.attributes, phrased.age)
+
+
 @pytest.mark.parametrize(
     "text", ["glasses, no glasses", "bald with long hair", "not forty", "under 30, over 40"]
 )
@@ -161,8 +201,9 @@ def test_forbidden_and_endless_queries_are_refused_unread() -> None:
         parse("glasses, no headscarf")
     with pytest.raises(ForbiddenError, match="policy"):
         parse("freckles", also=("freckles",))
-    with pytest.raises(QueryError):
-        parse("a" * (LONGEST + 1))
+    for endless in ("a" * (LONGEST + 1), "muslim " * LONGEST):
+        with pytest.raises(QueryError, match="characters"):
+            parse(endless)
 
 
 @pytest.mark.parametrize(
