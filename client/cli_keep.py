@@ -133,18 +133,34 @@ def caller() -> None:
 @caller.command()
 @click.argument("name")
 @click.option(
-    "--may", required=True, help="Of verify, identify, confirm, enrol, erase, operate, audit."
+    "--may",
+    required=True,
+    multiple=True,
+    help="Of verify, identify, describe, search, confirm, enrol, erase, operate, audit: with "
+    "commas, or again.",
 )
-@click.option("--hourly", type=click.IntRange(min=0), default=600, show_default=True)
-@click.option("--daily", type=click.IntRange(min=0), default=5_000, show_default=True)
+@click.option(
+    "--hourly",
+    type=click.IntRange(min=0),
+    default=600,
+    show_default=True,
+    help="Questions answered.",
+)
+@click.option(
+    "--daily",
+    type=click.IntRange(min=0),
+    default=5_000,
+    show_default=True,
+    help="Questions answered.",
+)
 @click.option("--certificate", type=FILE, help="Which it shows at the door's port.")
 @at_home
 @told
-def add(home: SiteHome, **typed: Any) -> None:
+def add(home: SiteHome, may: tuple[str, ...], **typed: Any) -> None:
     """Take the caller NAME in, and print its token: nobody is told it again."""
     from client.commands.caller import Wanted, add_caller
 
-    result(add_caller(home, Wanted(**typed), os.urandom))
+    result(add_caller(home, Wanted(may=",".join(may), **typed), os.urandom))
 
 
 @caller.command("list")

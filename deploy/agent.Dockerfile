@@ -1,12 +1,14 @@
 # The agent, without flwr: docker build --file deploy/agent.Dockerfile --tag mascaron-agent .
 FROM python:3.11-slim
+# URL of an index with CPU builds of torch; without it pip's own, whose Linux build is for GPUs too.
+ARG TORCH_INDEX=
 COPY pyproject.toml README.md LICENSE /src/
 COPY client /src/client
 COPY common /src/common
 COPY protos /src/protos
 COPY server /src/server
 COPY simulations /src/simulations
-RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu torch==2.13.0 \
+RUN pip install --no-cache-dir ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch==2.13.0 \
  && pip install --no-cache-dir '/src[agent]' \
  && rm -r /src
 RUN groupadd --gid 61001 agent && groupadd --gid 61003 door \

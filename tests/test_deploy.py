@@ -284,3 +284,37 @@ def test_the_agents_container_has_no_network_and_shares_only_its_door_and_trust(
     assert agent["group_add"] == courier["group_add"] == [agent["command"][-1]]
     named = {source for one in services.values() for source in mounts(one) if source[0] != "/"}
     assert named == set(volumes)
+
+
+@pytest.mark.parametrize("name", ["agent", "centre"])
+@pytest.mark.parametrize("index", ["", "https://index.example/cpu"])
+def test_torch_comes_from_the_index_that_the_operator_names_or_from_pips_own(
+    name: str, index: str
+) -> None:
+    text = (DEPLOY / f"{name}.Dockerfile").read_text("utf-8")
+    [line] = re.findall(r"^RUN (pip install .*torch==.*) \\$", text, re.M)
+    script = 'pip() { for word; do echo "$word"; done; }; ' + line
+    done = subprocess.run(
+        ["sh", "-euc", script], env={"TORCH_INDEX": index}, capture_output=True, text=True
+    )
+    named = ["--index-url", index] if index else []
+    assert done.stdout.split("\n")[:-1] == [
+        *("install", "--no-cache-dir"), *named, f"torch=={made_with()}"
+    ]  # fmt: skip
+    assert compose()["services"][name]["build"]["args"] == {
+        "TORCH_INDEX": "${MASCARON_TORCH_INDEX:-}"
+    }
+    assert re.search(r"^ARG TORCH_INDEX=$", text, re.M)
+
+
+def made_with() -> str:
+    """The version of torch that the Makefile takes."""
+    makefile = (DEPLOY.parent / "Makefile").read_text("utf-8")
+    [found] = re.findall(r"^TORCH := (.*)$", makefile, re.M)
+    return found
+
+
+def test_no_image_names_where_packages_come_from() -> None:
+    files = [*DEPLOY.glob("*.Dockerfile"), DEPLOY / "compose.yaml"]
+    assert len(files) == 4
+    assert not [path.name for path in files if "://" in path.read_text("utf-8")]

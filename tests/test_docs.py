@@ -1,5 +1,6 @@
 """The documents name what there is: every command, every room, and no page that is not there."""
 
+import dataclasses
 import importlib
 import re
 from collections.abc import Iterator
@@ -7,6 +8,9 @@ from pathlib import Path
 
 import click
 import pytest
+
+from client.door.rules import DoorRules
+from client.policy import AutoAccept, ReleasePolicy, SitePolicy
 
 ROOT = Path(__file__).parents[1]
 README, ARCHITECTURE = ROOT / "README.md", ROOT / "docs" / "architecture.md"
@@ -64,6 +68,16 @@ def modules() -> list[str]:
 @pytest.mark.parametrize("command", list(commands()))
 def test_every_command_is_written_about(command: str) -> None:
     assert command in written(), f"no document mentions `{command}`"
+
+
+@pytest.mark.parametrize("settings", [SitePolicy, AutoAccept, ReleasePolicy, DoorRules])
+def test_every_key_of_a_sites_settings_is_written_about(settings: type) -> None:
+    text = (ROOT / "docs" / "site.md").read_text("utf-8")
+    keys = [field.name for field in dataclasses.fields(settings)]
+    missing = [
+        key for key in keys if not re.search(rf"`{key}`|\b{key} = |`\[(\w+\.)?{key}\]`", text)
+    ]
+    assert not missing, f"docs/site.md does not say what {missing} are for"
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -4,15 +4,17 @@ Labels are personal data like the features they lie beside: held in memory alone
 in no file, log or message. What of them leaves is a clipped and noised gradient that a plan names.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from client.vault.labels import AGE
 from common.faces.labels import MISSING
 from common.privacy.heads import GENDER
+from common.text.vocabulary import FEMALE
 
 if TYPE_CHECKING:
     from client.agent.sentences import Speech
@@ -59,43 +61,53 @@ class SiteLabels:
         raise TypeError("labels of people are not pickled")
 
 
-def labels_of(faces: "FaceSet", speech: "Speech | None" = None) -> SiteLabels | None:
+def labels_of(
+    faces: "FaceSet",
+    speech: "Speech | None" = None,
+    allows: Callable[[str], bool] = lambda name: True,
+) -> SiteLabels | None:
     """What ``labels.csv`` beside the pictures says that heads may learn; None if nothing.
 
     Columns go by the names of the vocabulary, so that a plan means the same thing at every site;
-    columns about what is forbidden are left out before a number is looked at. Sentences are made
-    and descriptions looked at only with the site's ``speech``.
+    columns about what is forbidden are left out before a number is looked at, and so are those of
+    a name that the site does not allow, as with labels in the vault (``allows``). Sentences are
+    made, of what is left, and descriptions looked at only with the site's ``speech``.
     """
     from common.heads.labelled import labelled  # torch, only where used
 
     found = labelled(faces, ("attributes", "age", GENDER))
-    said, words = found.labels, None
+    said = _allowed(found, allows)
     if speech is not None:
-        words = _words(faces, found, speech)
-    if said.attributes is None and said.age is None and said.gender is None and words is None:
+        said = replace(said, words=_words(faces, said, speech))
+    if all(one is None for one in (said.attributes, said.age, said.gender, said.words)):
         return None
+    return said
+
+
+def _allowed(found: "Labelled", allows: Callable[[str], bool]) -> SiteLabels:
+    """Of what was ``found`` the columns whose names are allowed."""
+    said = found.labels
+    kept = [at for at, name in enumerate(found.names) if allows(name)]
+    shown = said.attributes if kept else None
     return SiteLabels(
-        names=found.names,
-        attributes=None if said.attributes is None else said.attributes.numpy(),
-        age=None if said.age is None else said.age.numpy(),
-        gender=None if said.gender is None else said.gender.numpy(),
-        words=words,
+        names=tuple(found.names[at] for at in kept),
+        attributes=None if shown is None else shown.numpy()[:, kept],
+        age=said.age.numpy() if said.age is not None and allows(AGE) else None,
+        gender=said.gender.numpy() if said.gender is not None and allows(FEMALE) else None,
     )
 
 
-def _words(faces: "FaceSet", found: "Labelled", speech: "Speech") -> NDArray[np.float32] | None:
+def _words(faces: "FaceSet", said: SiteLabels, speech: "Speech") -> NDArray[np.float32] | None:
     from client.agent.sentences import Said
 
-    shown, years = found.labels.attributes, found.labels.age
-    return speech.rows(
-        Said(
-            count=len(faces),
-            names=found.names,
-            shown=None if shown is None else shown.numpy(),
-            years=None if years is None else years.numpy(),
-            texts=faces.description,
-        )
+    told = Said(
+        count=len(faces),
+        names=said.names,
+        shown=said.attributes,
+        years=said.age,
+        texts=faces.description,
     )
+    return speech.rows(told)
 
 
 def _rows(values: NDArray[Any] | None, rows: NDArray[np.int64] | slice) -> NDArray[Any] | None:

@@ -5,6 +5,7 @@ put only those there who are willing; otherwise who agreed to it, as the vault k
 `labels.csv` says of a folder's pictures heads may learn, if `heads` of `policy.toml` switches their
 kind on: the operator leaves empty what somebody did not agree to. Of the vault's people they learn
 what was said by a consent to labels, of the same kinds; and sentences of it by one to text besides.
+Sentences are made of labels of those kinds alone; a folder's descriptions speak for themselves.
 """
 
 import json
@@ -166,7 +167,7 @@ def open_site(
     facts = SiteFacts(
         camera_type=config.camera_type,
         trunk=trunk.hash,
-        people=_people(config, known, place, speech),
+        people=_people(config, known, place, speech, policy.allows_label),
         negatives=public,
         membership=membership,
         approvals=desk,
@@ -203,11 +204,15 @@ def open_speech(config: SiteConfig, policy: SitePolicy) -> Speech | None:
 
 
 def _people(
-    config: SiteConfig, known: KnownFaces, place: RunsPlace | None, speech: Speech | None
+    config: SiteConfig,
+    known: KnownFaces,
+    place: RunsPlace | None,
+    speech: Speech | None,
+    allows: Callable[[str], bool],
 ) -> Participants:
     if config.faces is not None:
         features, faces = known.features("faces", config.faces)
-        return SitePeople(features, faces.person, labels_of(faces, speech))
+        return SitePeople(features, faces.person, labels_of(faces, speech, allows))
     if place is None:
         raise ConfigError("site.toml names no faces to train on, and no vault is open")
     return VaultPeople(replace(place, speech=speech))

@@ -42,9 +42,10 @@ declared_people = {people}
 rounds = 200
 release_slot = 600.0
 
-# Kinds of heads that may learn from labels of the people's pictures (attributes, age, gender): only
-# what the people agreed to, and nothing without it. The door takes labels of these kinds alone.
-# What is denied here is never learnt, nor taken, at all.
+# Kinds of heads that may learn from labels of the people's pictures (attributes, age, gender,
+# words): only what the people agreed to, and nothing without it. The door takes labels of these
+# kinds alone; words are sentences of them. What is denied, such as "age" or "glasses", is neither
+# learnt nor taken, said nor searched for, whatever it is called.
 heads = []
 denied_attributes = []
 
@@ -55,7 +56,8 @@ rounds = 0
 
 # What a release must show before it is staged at the door, besides the centre's signature: name
 # here what is to be stricter than common/evidence/gates.toml. `heads` are the kinds of heads that
-# the door takes from a release, where site.toml lets it describe; gender only where it is named.
+# the door takes from a release, where site.toml lets it describe. Gender is read only where it is
+# named here, also by a file of your own.
 [release]
 unsigned = false
 heads = ["attributes", "age", "words"]

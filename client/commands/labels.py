@@ -66,7 +66,7 @@ def _check(name: str) -> None:
 
 
 def _whole(value: str) -> int | None:
-    return int(value) if value.isascii() and value.isdigit() else None
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= 3 else None
 
 
 def _called(picture: Path) -> str:

@@ -23,7 +23,7 @@ from client.door.strangers import PublicPictures, reader
 from client.door.vouching import Alone, Member
 from client.door.weighing import likeness_of
 from client.door.wording import Wording
-from client.door.words import read_words
+from client.door.words import Words, read_words
 from client.home import SiteHome
 from client.policy import ReleasePolicy, SitePolicy
 from client.site_config import SiteConfig
@@ -35,6 +35,7 @@ from common.faces.detect import WholePicture
 from common.faces.liveness import LivenessCheck, plugged_in
 from common.models.tail import Tail
 from common.models.trunk import load_trunk
+from common.privacy.heads import GENDER
 from common.trust.keys import SigningKey
 
 SECTION = "door"  # of site.toml
@@ -179,26 +180,43 @@ def _wording(home: SiteHome, rules: DoorRules, trunk: str, say: Say) -> Wording:
     """What faces are described by, as the policy says; by nothing where it cannot be read."""
     if not rules.describes and rules.heads is None:
         return Wording()
-    denied: tuple[str, ...] = ()
-    kinds = ReleasePolicy().heads
-    if home.policy.exists():
-        try:
-            policy = load(SitePolicy, home.policy)
-        except ConfigError as error:
-            say(f"nobody is described: {error}")
-            return Wording()
-        denied, kinds = policy.denied_attributes, policy.release.heads
+    try:
+        policy = _policy(home)
+    except ConfigError as error:
+        say(f"nobody is described: {error}")
+        return Wording()
+    denied = () if policy is None else policy.denied_attributes
+    kinds = ReleasePolicy().heads if policy is None else policy.release.heads
     own = None if rules.heads is None else read_words(rules.heads, trunk, denied)
+    if own is not None and policy is not None and GENDER not in kinds:
+        own = _without_gender(own)
     return Wording(own, kinds, denied)
+
+
+def _without_gender(own: Words) -> Words | None:
+    """``own`` as a policy has it that does not name gender; None where there is nothing else."""
+    kept = own.heads.only(set(own.heads.kinds) - {GENDER})
+    return None if kept is None else replace(own, heads=kept)
 
 
 def _labels(home: SiteHome, say: Say) -> LabelRules:
     """What may be said of pictures, as the policy says; nothing where it cannot be read."""
     try:
-        return LabelRules(load(SitePolicy, home.policy) if home.policy.exists() else None)
+        return LabelRules(_policy(home))
     except ConfigError as error:
         say(f"no labels are taken: {error}")
         return LabelRules()
+
+
+def _policy(home: SiteHome) -> SitePolicy | None:
+    """The site's policy; None at a site alone that wrote none.
+
+    A member always has one: `init` writes it. So where it is gone nothing is known of what was
+    denied, and that is a ``ConfigError`` as where it cannot be read.
+    """
+    if home.config().alone and not os.path.lexists(home.policy):
+        return None
+    return load(SitePolicy, home.policy)
 
 
 def _first_tail(config: SiteConfig) -> Tail:

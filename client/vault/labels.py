@@ -14,12 +14,12 @@ from typing import NoReturn
 from client.vault.handles import DataKey, framed
 from client.vault.identity import PersonId, TemplateId
 from common.errors import LabelError, VaultError
+from common.faces.labels import OLDEST
 
 PURPOSE = "labels"  # of a consent
 AGE = "age"
 SIZE = 1024  # bytes of every record before it is sealed
 MOST = 64  # names
-OLDEST = 120  # years
 SCHEMA = 1
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 

@@ -1,6 +1,8 @@
 """What the two gates look at that are about the heads of a release, where it has some."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from common.errors import ConfigError
 from common.evidence.bundle import Release
@@ -10,13 +12,17 @@ from common.evidence.section import figure
 from common.privacy.heads import WORDS
 from common.privacy.plan import PrivacyPlan
 
+if TYPE_CHECKING:
+    from common.heads.heads import Heads
+
 NONE = "no heads"
 _SAME = 1e-6  # difference of what was lost from its two figures
 _OLDEST = 150.0  # years
 
 
 def heads_belong(release: Release, gates: Gates, known: Known) -> str:
-    """The heads are those that the statement names: what its plan trains, as the plan says.
+    """The heads are those that the statement names: what its plan trains, as the plan says, each
+    array with a norm within bounds.
 
     Words come along as public people left them where the plan does not train them.
     """
@@ -32,6 +38,7 @@ def heads_belong(release: Release, gates: Gates, known: Known) -> str:
     hold(not strange, f"heads that the charter does not train: {', '.join(strange)}")
     other = sorted(kind for kind, tables in planned.items() if tables != [there.get(kind)])
     hold(not other, f"heads that are not as the charter has them: {', '.join(other)}")
+    _bounded(release.heads, gates)
     return f"{', '.join(there)}; {release.heads_file[:12]}"
 
 
@@ -46,6 +53,14 @@ def heads_judged(release: Release, gates: Gates, known: Known) -> str:
     hold(known.heads in ("", began), "compared with other heads than the run began with")
     trained = dict.fromkeys(terms.kind for terms in plan_of(release).heads)
     return ", ".join(_lost(release, kind, gates) for kind in trained)
+
+
+def _bounded(heads: "Heads", gates: Gates) -> None:
+    """Finite is not enough: what is read by 3e38 is infinite, or nothing at all."""
+    for name, array in heads.arrays.items():
+        norm = float(np.linalg.norm(array.astype(np.float64)))
+        told = f"{name}: norm {norm:.4g}, at most {gates.most_norm:g} may be"
+        hold(norm <= gates.most_norm, told)
 
 
 def _planned(plan: PrivacyPlan) -> dict[str, list[Any]]:

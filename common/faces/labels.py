@@ -1,8 +1,9 @@
 """``labels.csv``: what a folder says about its pictures.
 
 One line a picture with the columns ``picture`` (``<person>/<picture>``), optionally ``age`` in
-years and ``text``, a sentence; every other column is an attribute, 1 where the picture shows it
-and 0 where not. An empty cell means that nobody said: nothing is learnt from it, nor counted.
+years, 0 to 120, and ``text``, a sentence; every other column is an attribute, 1 where the picture
+shows it and 0 where not. An empty cell means that nobody said: nothing is learnt from it, nor
+counted.
 
 Leaks: the file holds people's names; errors name lines and columns only.
 """
@@ -22,6 +23,7 @@ from common.errors import DataSetError
 FILE = "labels.csv"
 _PICTURE, _AGE, _TEXT = "picture", "age", "text"
 MISSING = -1  # an attribute that nobody labelled
+OLDEST = 120  # years that anybody has
 _TRUTH = {"0": 0, "1": 1, "": MISSING}
 _CELL = {1: "1", 0: "0", MISSING: ""}
 _Row = dict[str | None, str | None]
@@ -123,6 +125,8 @@ def _years(row: _Row, index: int) -> float:
         years = float(said)
     except ValueError:
         years = math.inf
-    if not math.isfinite(years):
-        raise DataSetError(f"line {index + 2}, column {_AGE!r}: expected a number of years")
+    if not 0 <= years <= OLDEST:
+        raise DataSetError(
+            f"line {index + 2}, column {_AGE!r}: expected a number of years from 0 to {OLDEST}"
+        )
     return years

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from common.errors import DataSetError
 from common.faces.crops import EncodedCrops, Indices
 from common.faces.faceset import REPORT_SITE, FaceSet, shown
+from common.faces.labels import OLDEST
 from common.faces.splits import check_one_site
 
 Array = NDArray[Any]
@@ -174,8 +175,10 @@ def _shown(_: str, values: Array) -> NDArray[np.int8]:
 
 
 def _years(key: str, values: Array) -> NDArray[np.float32]:
-    if values.ndim != 1 or values.dtype.kind not in "fiu" or np.isinf(values).any():
+    if values.ndim != 1 or values.dtype.kind not in "fiu":
         raise DataSetError(f"{key}: expected numbers (N,), NaN where missing, got {_kind(values)}")
+    if ((values < 0) | (values > OLDEST)).any():
+        raise DataSetError(f"{key}: years are from 0 to {OLDEST}, NaN where missing")
     return values.astype(np.float32)
 
 

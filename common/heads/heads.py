@@ -115,7 +115,8 @@ class Heads:
     def read(self, features: NDArray[np.float32]) -> Readings:
         """What is said of the pictures with ``features`` (N, D), as the trunk gives them.
 
-        ``ModelError`` for another width or features that are not finite.
+        ``ModelError`` for another width or features that are not finite, and for heads so large
+        that what they read of them is not.
         """
         if not np.isfinite(features).all():
             raise ModelError("features to read must be finite")
@@ -124,6 +125,8 @@ class Heads:
         found: dict[str, Any] = {}
         for head in self.heads:
             found |= self._read(head, arrays, seen)
+        if not all(np.isfinite(found[name]).all() for name in found if name != "names"):
+            raise ModelError("the heads are too large: what they read is not finite")
         return Readings(**found)
 
     def _read(self, head: Head, arrays: Mapping[str, Tensor], seen: Tensor) -> dict[str, Any]:

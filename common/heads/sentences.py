@@ -39,10 +39,13 @@ def said_of(names: Sequence[str], shown: NDArray[np.int8], years: float) -> str:
 
 
 def embedded(said: Sequence[str], encoder: TextEncoder) -> NDArray[np.float32]:
-    """(N, T) the text of each sentence, NaN where nothing is said."""
+    """(N, T) the text of each sentence, NaN where nothing is said.
+
+    Guarantee: a row is a function of its own sentence alone, to the bit. Each is encoded by itself,
+    because in a batch its rounding depends on what else is there: on other people.
+    """
     found = np.full((len(said), encoder.size), np.nan, np.float32)
-    distinct = sorted({text for text in said if text})
-    vectors = dict(zip(distinct, encoder.encode(distinct), strict=True)) if distinct else {}
+    vectors = {text: encoder.encode([text])[0] for text in sorted({*said} - {""})}
     for row, text in enumerate(said):
         if text:
             found[row] = vectors[text]

@@ -15,7 +15,7 @@ from client.commands.init import init_alone
 from client.commands.settings import Asked
 from client.door.callers import CallerBook, Role
 from client.home import SiteHome
-from client.policy import SitePolicy
+from client.policy import TRAINED, SitePolicy
 from client.privacy.ledger import LEAST_KEY
 from client.vault.core import DATABASE
 from client.vault.founding import vault_place
@@ -61,6 +61,8 @@ def test_the_policy_that_is_written_is_valid_and_never_accepts_by_itself(
     assert policy.declared_people == 240
     assert (policy.auto_accept.epsilon, policy.auto_accept.rounds) == (0, 0)
     assert policy.epsilon <= 8
+    comments = [line for line in home.policy.read_text("utf-8").splitlines() if line[:1] == "#"]
+    assert ", ".join(TRAINED) in " ".join(line.removeprefix("# ") for line in comments)
 
 
 def test_a_second_init_makes_nothing_new_and_asks_the_same(

@@ -18,7 +18,9 @@ from client.vault.identity import new_person
 from client.vault.records import NewTemplate
 from client.vault.store import Vault
 from common.errors import ConfigError, ModelError
+from common.faces.store import save_pack
 from common.text.encoder import Network, built_in, encoder_bytes
+from tests.small_heads import labelled_faces
 from tests.small_home import POLICY, D, make_home, starter_hash
 
 TRUNK, OTHER, FACES = "t" * 64, "u" * 64, "f" * 64
@@ -116,6 +118,32 @@ def test_a_site_opens_with_words_and_without(tmp_path: Path) -> None:
     site = open_site(made.home)
     with closing(site.ledger):
         assert site.facts.encoder is None
+
+
+@pytest.mark.parametrize(
+    ("kinds", "learnt"),
+    [("", ()), ('"words"', ()), ('"attributes", "words"', ("names", "attributes", "words"))],
+)
+def test_of_a_folders_labels_only_those_of_kinds_switched_on_are_opened(
+    tmp_path: Path, kinds: str, learnt: tuple[str, ...]
+) -> None:
+    made = make_home(tmp_path, POLICY.replace("[auto_accept]", f"heads = [{kinds}]\n[auto_accept]"))
+    save_pack(tmp_path / "faces.npz", labelled_faces(people=4, pictures=2))
+    lines = made.home.settings.read_text("utf-8")
+    made.home.settings.write_text(f"{lines}aligned = true\n", "utf-8")
+    site = open_site(made.home)
+    with closing(site.ledger):
+        said = site.facts.people.of("r1").labels(0)
+    if not learnt:
+        assert said is None
+        return
+    assert said is not None
+    told = {
+        name
+        for name in ("names", "attributes", "age", "gender", "words")
+        if getattr(said, name) is not None
+    }
+    assert told == set(learnt)
 
 
 def test_people_declared_twice_differently_are_told(tmp_path: Path) -> None:

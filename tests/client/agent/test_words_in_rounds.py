@@ -10,11 +10,14 @@ from client.agent.gradients import gradient_rows, gradient_update
 from client.agent.labels import SiteLabels
 from client.agent.mechanisms import Terms
 from client.agent.people import SitePeople
+from client.agent.sentences import Said, Speech
 from client.policy import AutoAccept, SitePolicy
 from common.errors import PlanError
 from common.heads.sentences import bank_digest
 from common.privacy.heads import HeadTerms
 from common.privacy.plan import GradientMechanism
+from common.text.encoder import built_in
+from common.text.phrasing import Phrasing
 from tests.client.agent.test_gradients import PEOPLE, Still, negatives
 from tests.client.agent.test_heads_in_rounds import KINDS, flat, mechanism
 from tests.small_heads import TEXTS, Letters, bank
@@ -77,6 +80,31 @@ def test_a_persons_sentences_move_the_others_rows_by_nothing_and_the_sum_by_the_
         left = flat(speaking(told, SitePeople(held[at], person[at], said.at(at))))
         moved = float(np.linalg.norm(whole - left)) * told.rate * PEOPLE
         assert moved <= told.clip * (1 + 1e-4)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_who_leaves_a_small_site_moves_nobody_elses_row_by_a_bit(count: int) -> None:
+    """By sentences as the agent makes them: what one person says is embedded for itself."""
+    encoder, draw = built_in(), Phrasing(np.random.default_rng(5))
+    texts = np.array([draw.draw().text for _ in range(2 * count)])
+    terms = dataclasses.replace(WORDS, encoder=encoder.hash, size=encoder.size)
+    told, asked = mechanism(heads=(terms,), identity=0.0), {**tail(), **heads((terms,))}
+    held, person = features(count, 2), np.repeat(np.arange(count), 2)
+
+    def rows(kept: np.ndarray) -> list[bytes]:
+        at = np.isin(person, kept)
+        said = Said(count=int(at.sum()), texts=texts[at].tolist())
+        people = SitePeople(
+            held[at], person[at], SiteLabels(words=Speech(encoder=encoder).rows(said))
+        )
+        means = Terms(0.0, Still(), PEOPLE, encoder)
+        return [r.tobytes() for r in gradient_rows(told, asked, people, negatives(), means)]
+
+    everybody = rows(np.arange(count))
+    assert all(np.frombuffer(row, np.float32).any() for row in everybody)
+    for gone in range(count):
+        left = rows(np.delete(np.arange(count), gone))
+        assert left == [row for n, row in enumerate(everybody) if n != gone]
 
 
 @pytest.fixture

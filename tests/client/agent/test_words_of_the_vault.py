@@ -7,12 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from client.agent.labelled import put_in_words, site_labels
+from client.agent.labels import SiteLabels, labels_of
 from client.agent.participants import VaultPeople
 from client.agent.people import SitePeople
 from client.agent.sentences import Speech
 from client.policy import SitePolicy
 from client.vault.identity import PersonId
 from client.vault.labels import Labels
+from common.faces.crops import StoredCrops
+from common.faces.faceset import FaceSet
 from common.text.grammar import sentence
 from tests.client.agent.test_participants import House, feature
 from tests.small_heads import Letters
@@ -90,3 +94,64 @@ def test_words_hold_nothing_that_the_operator_denies_or_switched_off(house: Hous
     house.policy = dataclasses.replace(house.policy, heads=("words", "age"))
     [row] = spoken(speaking(house).of(RUN)).values()
     assert [row] == list(of(person, sentence({}, 40)).values())
+
+
+TOLD = ({"glasses": True, "hat": False, "female": True}, {"hat": True, "female": False})
+YEARS = (40, 71)
+
+
+def of_a_folder(policy: SitePolicy, speech: Speech, *descriptions: str) -> SiteLabels | None:
+    """What TOLD and YEARS come to where they stand in a labels.csv."""
+    columns = ("glasses", "hat", "female")
+    cells = [[int(one[name]) if name in one else -1 for name in columns] for one in TOLD]
+    faces = FaceSet(
+        source=StoredCrops(np.zeros((2, 112, 112, 3), np.uint8)),
+        person=np.arange(2),
+        names=("a", "b"),
+        attributes=np.array(cells, np.int8),
+        attribute_names=columns,
+        age=np.array(YEARS, np.float32),
+        description=descriptions or None,
+    )
+    return labels_of(faces, speech, policy.allows_label)
+
+
+@pytest.mark.parametrize("denied", [(), ("age",), ("Wearing_Hat",)])
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ("words",),
+        ("age", "words"),
+        ("attributes", "words"),
+        ("attributes", "age", "words"),
+        ("gender", "words"),
+    ],
+)
+def test_of_a_folder_the_same_is_learnt_and_put_in_words_as_of_the_vault(
+    kinds: tuple[str, ...], denied: tuple[str, ...]
+) -> None:
+    policy = SitePolicy(epsilon=8.0, delta=1e-4, heads=kinds, denied_attributes=denied)
+    speech = Speech(encoder=Letters(), denied=denied)
+    kept = [Labels(shown=dict(shown), age=age) for shown, age in zip(TOLD, YEARS, strict=True)]
+    vault = site_labels(kept, policy.allows_label)
+    if vault is not None:
+        vault = put_in_words(vault, np.ones(2, bool), speech)
+    folder = of_a_folder(policy, speech)
+    if vault is None or folder is None:
+        assert (vault, folder) == (None, None)
+        return
+    assert sorted(folder.names) == sorted(vault.names)
+    for name in ("age", "gender", "words"):
+        np.testing.assert_array_equal(getattr(folder, name), getattr(vault, name))
+    np.testing.assert_array_equal(folder.named(vault.names), vault.named(vault.names))
+
+
+def test_words_alone_learn_from_descriptions_and_from_no_label() -> None:
+    policy = SitePolicy(epsilon=8.0, delta=1e-4, heads=("words",))
+    speech = Speech(encoder=Letters())
+    assert of_a_folder(policy, speech) is None
+    said = of_a_folder(policy, speech, "", "with glasses")
+    assert said is not None and said.words is not None
+    assert (said.names, said.attributes, said.age, said.gender) == ((), None, None, None)
+    assert np.isnan(said.words[0]).all()
+    np.testing.assert_array_equal(said.words[1], Letters().encode([TEXTS[1]])[0])

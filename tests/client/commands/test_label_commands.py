@@ -46,6 +46,7 @@ def test_words_mean_what_was_typed(
     "typed",
     [
         *("", "hat", "hat=", "hat=maybe", "hat=True", "age=forty", "age=4.5", "age=-1", "age=yes"),
+        *("age=" + "9" * 5000, "age=0041"),
         *("age=\u0664\u0660", "hat=yes,hat=no", "hat=yes,", "nonsense=yes", "=yes", "h at=yes"),
     ],
 )
@@ -76,6 +77,15 @@ def test_a_file_says_something_else_of_each_picture(tmp_path: Path) -> None:
         labels_for(str(table), [tmp_path / "carl" / "0.jpg"])
     with pytest.raises(DataSetError):
         labels_for(str(tmp_path / "none.csv"), pictures)
+
+
+@pytest.mark.parametrize("age", ["1e39", "-5", "500", "1e6"])
+def test_an_age_that_nobody_has_is_refused_by_its_line(tmp_path: Path, age: str) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text(HEAD + f"anna/0.jpg,1,0,{age}\n", "utf-8")
+    with pytest.raises(DataSetError, match="line 2, column 'age'") as refused:
+        labels_for(str(table), [tmp_path / "anna" / "0.jpg"])
+    assert age not in str(refused.value).removeprefix(str(table)) and "anna" not in str(refused)
 
 
 @pytest.mark.parametrize("column", ["headscarf", "Pale_Skin", "nonsense", "Attractive"])

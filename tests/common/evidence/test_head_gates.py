@@ -193,6 +193,23 @@ def test_a_head_that_is_not_as_the_charter_has_it_is_stopped(change: Any) -> Non
     assert stopped(claimed(heads_of(2, TERMS[:1]))) == ("heads",)  # the age is missing
 
 
+@pytest.mark.parametrize("size", [3e38, 1e30, 1e5])
+@pytest.mark.parametrize("kind", ["attributes", "age", "words"])
+def test_heads_of_absurd_size_are_stopped(size: float, kind: str) -> None:
+    grown = {
+        name: np.full_like(array, size) if kind in name else array
+        for name, array in TRAINED.arrays.items()
+    }
+    huge = dataclasses.replace(TRAINED, arrays=grown)
+    verdicts = judge(claimed(huge), LOOSE)
+    assert refused(verdicts) == ("heads",)
+    [told] = [one.detail for one in verdicts if not one.held]
+    assert f"heads.{kind}." in told and "at most 10000" in told
+    assert stopped(claimed(huge), dataclasses.replace(LOOSE, most_norm=1e9)) == (
+        () if size < 1e9 else ("heads",)
+    )
+
+
 # what was measured of them --------------------------------------------------------------------
 
 

@@ -64,6 +64,11 @@ def test_columns_are_optional_and_so_is_the_file(tmp_path: Path) -> None:
         ("picture,age\nBob/0.jpg,3\n", "no line for 1 of 1 pictures"),
         ("picture,age\nAda/0.jpg,old\n", "line 2, column 'age': expected a number"),
         ("picture,age\nAda/0.jpg,inf\n", "line 2, column 'age': expected a number"),
+        ("picture,age\nAda/0.jpg,nan\n", "line 2, column 'age': expected a number"),
+        ("picture,age\nAda/0.jpg,1e39\n", "line 2, column 'age': .* from 0 to 120"),
+        ("picture,age\nAda/0.jpg,-1e39\n", "line 2, column 'age': .* from 0 to 120"),
+        ("picture,age\nAda/0.jpg,-5\n", "line 2, column 'age': .* from 0 to 120"),
+        ("picture,age\nAda/0.jpg,120.5\n", "line 2, column 'age': .* from 0 to 120"),
         ("picture,beard\nAda/0.jpg,yes\n", "line 2, column 'beard': expected 0, 1 or nothing"),
         ("picture,beard\nAda/0.jpg\n", "line 2: expected 2 entries"),
         ("picture,beard\nAda/0.jpg,1,1\n", "line 2: expected 2 entries"),
@@ -77,6 +82,13 @@ def test_a_mistake_is_named_by_its_line_and_never_by_a_person(
     with pytest.raises(DataSetError, match=message) as error:
         read_labels(tmp_path, ["Ada/0.jpg"])
     assert "Ada" not in str(error.value)
+
+
+def test_the_youngest_and_the_oldest_are_read(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("picture,age\nAda/0.jpg,0\nBob/0.jpg,120\n")
+    found = read_labels(tmp_path, ["Ada/0.jpg", "Bob/0.jpg"])
+    assert found is not None and found.age is not None
+    assert found.age.tolist() == [0, 120]
 
 
 def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:

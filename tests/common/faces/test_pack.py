@@ -79,6 +79,9 @@ BAD: dict[str, dict[str, Any]] = {
     "a two among attributes": {"attributes": np.full((18, 1), 2, np.int8)},
     "attributes in a row": {"attributes": np.zeros(18, np.bool_)},
     "an endless age": {"age": np.full(18, np.inf)},
+    "an age that float32 cannot hold": {"age": np.full(18, 1e39)},
+    "an age before birth": {"age": np.full(18, -5)},
+    "an age that nobody has": {"age": np.full(18, 121, np.uint16)},
     "too few picture": {"picture": np.array(["a"])},
     "objects as picture": {"picture": np.array([None] * 18)},
 }

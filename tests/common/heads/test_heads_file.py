@@ -194,3 +194,14 @@ def test_files_that_are_absent_or_too_large_are_refused(tmp_path: Path) -> None:
         file.truncate(MOST + 1)
     with pytest.raises(ModelError, match="too large"):
         read_heads(tmp_path / "large")
+
+
+@pytest.mark.parametrize("kinds", [("age",), ("words",), ("attributes", "age", "gender", "words")])
+def test_heads_so_large_that_they_read_no_number_are_refused(kinds: tuple[str, ...]) -> None:
+    grown = {
+        name: np.full_like(array, 3e38) if name.split(".")[1] in kinds else array
+        for name, array in HEADS.arrays.items()
+    }
+    huge = parse_heads(heads_bytes(dataclasses.replace(HEADS, arrays=grown)), "heads")
+    with pytest.raises(ModelError, match="too large"):
+        huge.read(40 * FACES)
