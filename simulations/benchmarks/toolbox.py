@@ -5,6 +5,8 @@ library attacks a part of a batch. So every trial's template is a class, and the
 travels with the row as its label.
 """
 
+import importlib
+import logging.config
 from typing import Any
 
 import numpy as np
@@ -38,11 +40,20 @@ class Unlikeness(nn.Module):
         return unlike if self.reduction == "none" else unlike.sum()
 
 
+def toolbox(module: str) -> Any:
+    """A module of the toolbox, which on import would set up logs anew, and close everybody's
+    handlers: with some of them (absl's) the stream that they write to, stderr for one."""
+    set_up = logging.config.dictConfig
+    logging.config.dictConfig = lambda config: None
+    try:
+        return importlib.import_module(f"art.{module}")
+    finally:
+        logging.config.dictConfig = set_up
+
+
 def classifier(face: nn.Module, trials: Trials) -> Any:
     """The toolbox's view of ``face``: trial number i of ``trials`` is class i."""
-    from art.estimators.classification import PyTorchClassifier
-
-    return PyTorchClassifier(
+    return toolbox("estimators.classification").PyTorchClassifier(
         model=Cosines(face, trials.templates),
         loss=Unlikeness(),
         input_shape=tuple(trials.pixels.shape[1:]),
@@ -54,9 +65,7 @@ def classifier(face: nn.Module, trials: Trials) -> Any:
 
 def toolbox_pgd(face: nn.Module, trials: Trials, budget: Budget, steps: int, seed: int) -> Tensor:
     """Pixels (B, 3, S, S) of the toolbox's PGD, with the same steps as ours; last iterates."""
-    from art.attacks.evasion import ProjectedGradientDescentPyTorch
-
-    attack = ProjectedGradientDescentPyTorch(
+    attack = toolbox("attacks.evasion").ProjectedGradientDescentPyTorch(
         classifier(face, trials),
         **_settings(budget, trials.goal),
         eps_step=2.5 * budget.eps / steps,
@@ -70,9 +79,7 @@ def toolbox_pgd(face: nn.Module, trials: Trials, budget: Budget, steps: int, see
 
 def toolbox_fgsm(face: nn.Module, trials: Trials, budget: Budget) -> Tensor:
     """Pixels (B, 3, S, S) of the toolbox's fast gradient method."""
-    from art.attacks.evasion import FastGradientMethod
-
-    attack = FastGradientMethod(
+    attack = toolbox("attacks.evasion").FastGradientMethod(
         classifier(face, trials),
         **_settings(budget, trials.goal),
         eps_step=budget.eps,

@@ -1,6 +1,8 @@
 """Our gradient attacks are as strong as those of the adversarial-robustness-toolbox."""
 
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +20,7 @@ from common.attacks.target import GOALS, NORMS, Budget, Goal, Norm, Trials
 from common.errors import ScenarioError
 from common.evidence.section import About
 from simulations.benchmarks import attacks
-from simulations.benchmarks.toolbox import classifier, toolbox_fgsm, toolbox_pgd
+from simulations.benchmarks.toolbox import classifier, toolbox, toolbox_fgsm, toolbox_pgd
 from simulations.evidence.subject import Subject
 from tests.small_attacks import SmallFace, seeded, small_pairs, small_people
 
@@ -55,6 +57,22 @@ def test_auto_pgd_fools_as_many_as_the_toolboxs_does(norm: Norm, goal: Goal) -> 
     assert share(trials, own) >= share(trials, theirs) - 1 / len(trials)
     behind = trials.margin(FACE(theirs)).mean() - trials.margin(FACE(own)).mean()
     assert float(behind) < 0.01
+
+
+def test_the_toolbox_closes_nobodys_logs() -> None:
+    code = """
+import io, logging
+from simulations.benchmarks.toolbox import toolbox
+class Closing(logging.StreamHandler):
+    def close(self):
+        self.stream.close()
+stream = io.StringIO()
+kept = Closing(stream)
+toolbox("attacks.evasion")
+assert not stream.closed
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_template_travels_with_its_row_where_the_toolbox_attacks_a_part() -> None:
@@ -208,10 +226,7 @@ class Margin(nn.Module):
 
 
 def toolbox_apgd(trial: Trials, budget: Budget) -> Tensor:
-    from art.attacks.evasion import AutoProjectedGradientDescent
-    from art.estimators.classification import PyTorchClassifier
-
-    model = PyTorchClassifier(
+    model = toolbox("estimators.classification").PyTorchClassifier(
         model=Decision(trial),
         loss=Margin(),
         input_shape=tuple(trial.pixels.shape[1:]),
@@ -219,7 +234,7 @@ def toolbox_apgd(trial: Trials, budget: Budget) -> Tensor:
         clip_values=(0.0, 1.0),
         device_type="cpu",
     )
-    attack = AutoProjectedGradientDescent(
+    attack = toolbox("attacks.evasion").AutoProjectedGradientDescent(
         model,
         norm=np.inf if budget.norm == "linf" else 2,
         eps=budget.eps,
