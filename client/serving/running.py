@@ -18,7 +18,6 @@ from google.protobuf.message import DecodeError, Message
 
 from client.serving.answers import answers
 from client.serving.listening import OWN_DOOR, Door, listen
-from client.serving.stopping import TIDY, Stopping
 from common.errors import WireError
 
 log = logging.getLogger(__name__)
@@ -70,22 +69,6 @@ class Running:
         if self._path is not None:
             with suppress(FileNotFoundError):
                 self._path.unlink()
-
-    def wait_for_signal(
-        self,
-        ready: Callable[[], None] = lambda: None,
-        tidy: Callable[[], None] = lambda: None,
-        every: float = TIDY,
-    ) -> None:
-        """Serves until SIGTERM or SIGINT, then drains. Only for the main thread of a process.
-
-        ``ready`` is called as soon as those signals no longer end the process at once, ``tidy``
-        after each ``every`` seconds.
-        """
-        with Stopping() as stopping:
-            ready()
-            stopping.wait(tidy, every)
-        self.stop()
 
     def __enter__(self) -> "Running":
         return self

@@ -32,6 +32,7 @@ SLOW_SITE = """
 import sys, time
 from client.agent.main import serve
 from client.agent.service import AgentService
+from client.serving.stopping import Stopping
 class Slow:
     camera_type = trunk = "t"
     declared_people = 20
@@ -41,7 +42,9 @@ class Slow:
         return "done"
     def head(self):
         return ""
-serve(AgentService(Slow()), sys.argv[1]).wait_for_signal(lambda: print("ready", flush=True))
+with Stopping() as stopping, serve(AgentService(Slow()), sys.argv[1]):
+    print("ready", flush=True)
+    stopping.wait()
 """
 
 
@@ -219,6 +222,7 @@ import numpy as np
 from client.agent.jobs import Jobs
 from client.agent.main import serve
 from client.agent.service import AgentService
+from client.serving.stopping import Stopping
 class Working:
     usable = True
     def train(self, run, number, arrays):
@@ -232,7 +236,9 @@ class Working:
     def progress(self, run, number):
         return 0.5
 service = AgentService(Working(), Jobs())
-serve(service, sys.argv[1]).wait_for_signal(lambda: print("ready", flush=True))
+with Stopping() as stopping, serve(service, sys.argv[1]):
+    print("ready", flush=True)
+    stopping.wait()
 """
 
 
@@ -308,10 +314,10 @@ TIDY_SITE = """
 import sys
 from client.agent.main import serve
 from client.agent.service import AgentService
-running = serve(AgentService(object()), sys.argv[1])
-def say(word):
-    return lambda: print(word, flush=True)
-running.wait_for_signal(say("ready"), say("tidied"), 0.1)
+from client.serving.stopping import Stopping
+with Stopping() as stopping, serve(AgentService(object()), sys.argv[1]):
+    print("ready", flush=True)
+    stopping.wait(lambda: print("tidied", flush=True), 0.1)
 """
 
 
