@@ -80,6 +80,9 @@ def _affine(name: str, norm: _BatchNorm) -> tuple[Tensor, Tensor]:
     """``norm`` in eval mode as scale (C,) and shift (C,), float64."""
     if norm.running_mean is None or norm.running_var is None:
         raise ModelError(f"{name}: a BatchNorm without running statistics cannot be folded")
+    if norm.running_var.is_meta:  # shapes alone: arithmetic on them would load torch's compiler
+        blank = torch.empty(norm.num_features, dtype=torch.float64, device="meta")
+        return blank, blank
     scale = (norm.running_var.double() + norm.eps).rsqrt()
     if norm.affine:
         scale = scale * norm.weight.detach().double()
@@ -89,8 +92,10 @@ def _affine(name: str, norm: _BatchNorm) -> tuple[Tensor, Tensor]:
 
 def _fold_into(layer: nn.Conv2d | nn.Linear, scale: Tensor, shift: Tensor) -> None:
     weight = layer.weight.detach()
-    wide = weight.double() * scale.reshape(-1, *[1] * (weight.dim() - 1))
-    bias = shift if layer.bias is None else layer.bias.detach().double() * scale + shift
+    wide, bias = weight, shift
+    if not weight.is_meta:
+        wide = weight.double() * scale.reshape(-1, *[1] * (weight.dim() - 1))
+        bias = shift if layer.bias is None else layer.bias.detach().double() * scale + shift
     trained = layer.weight.requires_grad
     layer.weight = nn.Parameter(wide.to(weight.dtype), requires_grad=trained)
     layer.bias = nn.Parameter(bias.to(weight.dtype), requires_grad=trained)

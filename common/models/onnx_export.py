@@ -199,4 +199,5 @@ def export_graph(model: nn.Module, size: int = 112) -> Graph:
         opset=OPSET,
         shape=(3, size, size),
         trainable=frozenset(writer.tensors),
+        own=True,
     )

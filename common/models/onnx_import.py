@@ -92,7 +92,12 @@ def read_weights(path: Path) -> bytes:
 
 
 def build_module(graph: Graph, where: str) -> GraphModule:
-    """Makes ``graph`` run in torch, for any batch if it can; ``ModelError`` if it cannot run."""
+    """Makes ``graph`` run in torch, for any batch if it can; ``ModelError`` if it cannot run.
+
+    What was written here runs and takes any batch; only what was read from a file is tried.
+    """
+    if graph.own:
+        return GraphModule(graph).eval()
     try:
         module = GraphModule(graph.batched()).eval()
         _sizes(module, 2)

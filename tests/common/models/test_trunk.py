@@ -1,4 +1,6 @@
 import dataclasses
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -133,6 +135,21 @@ def test_a_misspelt_manifest_key_is_named_with_its_file(
     (small_onnx.parent / "trunk.toml").write_text(text)
     with pytest.raises(ConfigError, match=r"trunk\.toml \[trunk\]: unknown key 'cutt'.*'cut'"):
         load_trunk(small_onnx.parent)
+
+
+def test_a_trunk_of_ours_is_opened_without_torchs_compiler() -> None:
+    """Arithmetic on the meta device loads it: over a second of every start of a door or agent."""
+    code = """
+import sys
+from pathlib import Path
+from common.models.trunk import load_trunk
+load_trunk(Path("simulations/starter/trunk.toml"))
+print(*sys.modules)
+"""
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not {"torch._dynamo", "sympy"} & set(done.stdout.split())
 
 
 def test_a_file_that_is_not_there_is_a_model_error(tmp_path: Path) -> None:
