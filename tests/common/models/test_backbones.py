@@ -1,5 +1,6 @@
 """What holds for every network that can be built by name, at a width that is quick to run."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -141,9 +142,9 @@ def narrow(
     return model, folder
 
 
-def relative(made: NDArray[np.float32], expected: Tensor) -> float:
+def relative(made: NDArray[np.float32] | Tensor, expected: Tensor) -> float:
     wanted = expected.detach().numpy()
-    return float(np.abs(made - wanted).max() / np.abs(wanted).max())
+    return float(np.abs(np.asarray(made) - wanted).max() / np.abs(wanted).max())
 
 
 def test_onnxruntime_and_torch_and_the_exported_file_agree(narrow: tuple[Embedder, Path]) -> None:
@@ -268,9 +269,14 @@ def test_at_full_width_folding_and_export_change_nothing(name: str, tmp_path: Pa
     model = settled(name, 1.0)
     save_trunk(tmp_path, model, "nobody's face")
     trunk, tail = load_trunk(tmp_path)
+    wide, planes = copy.deepcopy(model).double(), pixels(patterns(2)).double()
     with torch.no_grad():
-        expected = model(pixels(patterns(2)))
-    assert relative(tail.embed(trunk.features(patterns(2))), expected) < 1e-4
+        exact = wide(planes)
+        folded, rounded = fold_batchnorm(wide)(planes), model(planes.float())
+    assert relative(folded, exact) < 1e-9
+    # Fifty layers without training round away more than that, on some processors than on others.
+    most = max(1e-4, 4 * relative(rounded, exact))
+    assert relative(tail.embed(trunk.features(patterns(2))), exact) < most < 1e-2
     made = model.train()(pixels(patterns(2)))
     torch.autograd.backward(made.square().mul(torch.tensor([[1.0], [2.0]])).sum())
     assert all(w.grad is not None and bool(w.grad.isfinite().all()) for w in model.parameters())
