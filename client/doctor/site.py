@@ -29,6 +29,8 @@ from client.doctor.findings import (
 from client.home import SiteHome
 from client.launcher import read_allowed
 from client.site_config import SiteConfig
+from common.config import load
+from common.errors import ConfigError
 from common.locks import is_locked
 from common.trust import storing
 from common.trust.certificates import expiry, life_left, read_certificate
@@ -134,6 +136,22 @@ def check_faces(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterato
         yield well("faces")
 
 
+def check_policy(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
+    """Without what it allows nobody trains, and a door describes nobody and takes no labels."""
+    if not visible(home.agent) or (config.alone and not os.path.lexists(home.policy)):
+        return  # the courier's user, or a door that nothing was written for
+    from client.agent.opening import open_policy
+    from client.policy import SitePolicy
+
+    try:
+        load(SitePolicy, home.policy) if config.alone else open_policy(home, config)
+    except ConfigError as error:
+        remedy = f"correct {home.policy} and start `mascaron-site serve` again"
+        yield wrong("policy", str(error), remedy)
+    else:
+        yield well("policy")
+
+
 def check_node(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterator[Finding]:
     """Whether the centre knows this node, and takes it."""
     if config.alone:
@@ -184,4 +202,5 @@ ON_THIS_MACHINE: tuple[Check, ...] = (
     check_trust,
     check_admission,
     check_faces,
+    check_policy,
 )

@@ -49,10 +49,11 @@ def check_denied(denied: Iterable[str], besides: Iterable[str] = ()) -> None:
             continue
         known = (*read_toml(TOPICS), *names(), *besides)
         near = difflib.get_close_matches(word.strip().lower(), known, n=1)
+        instead = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+        if not near:
+            instead += f", other words for them, {', '.join(CATEGORIES)}"
         raise ConfigError(
-            f"denied_attributes: {word!r} means nothing here and would deny nothing"
-            + (f"; did you mean {near[0]!r}?" if near else "")
-            + f" There are {', '.join(known)}, other words for them, {', '.join(CATEGORIES)}"
+            f"denied_attributes: {word!r} means nothing here and would deny nothing; {instead}"
         )
 
 

@@ -38,6 +38,7 @@ trunk = "t"
 faces = "faces"
 public = "p"
 """
+POLICY = "epsilon = 8.0\ndelta = 1e-4\ndeclared_people = 240\n"
 NEAR = [check for check in CHECKS[:-1] if check not in AT_THE_DOOR]
 Ill = Callable[[SiteHome], object]
 
@@ -48,6 +49,7 @@ def home(tmp_path: Path) -> Iterator[SiteHome]:
     home = SiteHome(tmp_path / "s")
     home.prepare()
     home.settings.write_text(SETTINGS, "utf-8")
+    home.policy.write_text(POLICY, "utf-8")
     (home.folder / "faces").mkdir()
     for path in (home.identity_key, home.ledger_key):
         path.write_text("a key", "utf-8")
@@ -106,6 +108,7 @@ def test_a_healthy_site_passes_every_check(home: SiteHome) -> None:
             "trust",
             "admission",
             "faces",
+            "policy",
             "socket",
             "agent",
             "node",
@@ -147,6 +150,15 @@ def write(path: str, text: str) -> Ill:
         (unlink("trust/fabs"), "trust", "every bundle is refused", "mascaron-site join"),
         (write("trust/fabs", "all\n"), "trust", "line 1 is not a SHA-256", "cause"),
         (lambda home: (home.folder / "faces").rmdir(), "faces", "nothing at", "correct faces"),
+        (unlink("policy.toml"), "policy", "policy.toml", "serve` again"),
+        (write("policy.toml", POLICY + "cohrot = 3\n"), "policy", "'cohort'", "correct"),
+        (write("policy.toml", POLICY.replace("240", "250")), "policy", "people", "correct"),
+        (
+            write("policy.toml", POLICY + 'denied_attributes = ["glassses"]\n'),
+            "policy",
+            "did you mean 'glasses'",
+            "correct",
+        ),
         (chmod("run/agent.sock", 0o666), "socket", "every user may speak", "chmod o="),
     ],
 )

@@ -103,8 +103,9 @@ def test_what_means_something_may_be_denied(word: str) -> None:
 def test_a_word_that_would_deny_nothing_is_refused_with_a_hint(word: str) -> None:
     with pytest.raises(ConfigError, match="denied_attributes") as error:
         check_denied(["age", word], besides=("gradient",))
-    assert "black_hair" in str(error.value) and "eyebrows" in str(error.value)
-    assert ("did you mean 'hat'" in str(error.value)) == (word == "hatt")
+    said = str(error.value)
+    assert ("did you mean" in said) != ("black_hair" in said and "eyebrows" in said)
+    assert ("did you mean 'hat'" in said) == (word == "hatt")
     check_denied([word], besides=(word.strip(),))
 
 
