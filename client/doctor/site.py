@@ -144,7 +144,10 @@ def check_policy(home: SiteHome, config: SiteConfig, machine: Machine) -> Iterat
     from client.policy import SitePolicy
 
     try:
-        load(SitePolicy, home.policy) if config.alone else open_policy(home, config)
+        if config.alone:
+            load(SitePolicy, home.policy)
+        else:
+            open_policy(home, config)
     except ConfigError as error:
         remedy = f"correct {home.policy} and start `mascaron-site serve` again"
         yield wrong("policy", str(error), remedy)

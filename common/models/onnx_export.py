@@ -199,5 +199,4 @@ def export_graph(model: nn.Module, size: int = 112) -> Graph:
         opset=OPSET,
         shape=(3, size, size),
         trainable=frozenset(writer.tensors),
-        own=True,
     )

@@ -36,7 +36,6 @@ class Graph:
     opset: int
     shape: tuple[int, ...]  # of one input, without the batch
     trainable: frozenset[str] = field(default_factory=frozenset)  # initializers, not constants
-    own: bool = False  # written here, of a network of the registry
 
     def before(self, cut: str) -> "Graph":
         """The part that computes tensor ``cut`` from the input."""

@@ -91,12 +91,12 @@ def read_weights(path: Path) -> bytes:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
 
 
-def build_module(graph: Graph, where: str) -> GraphModule:
+def build_module(graph: Graph, where: str, *, known: bool = False) -> GraphModule:
     """Makes ``graph`` run in torch, for any batch if it can; ``ModelError`` if it cannot run.
 
-    What was written here runs and takes any batch; only what was read from a file is tried.
+    A part of a network of the registry is ``known`` to do both; anything else is tried.
     """
-    if graph.own:
+    if known:
         return GraphModule(graph).eval()
     try:
         module = GraphModule(graph.batched()).eval()

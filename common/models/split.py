@@ -53,11 +53,11 @@ class TailModule(nn.Module):
         return embedded
 
 
-def choose_cut(graph: Graph, where: str) -> str:
+def choose_cut(graph: Graph, where: str, *, known: bool = False) -> str:
     """The tensor read by the last linear layer, or the output if that cannot be a linear tail.
 
     It cannot where the tensor has more than 2,048 numbers (a template would be too large) or where
-    something behind it is not affine.
+    something behind it is not affine. ``known`` as for ``build_module``.
     """
     last = next((node for node in reversed(graph.nodes) if node.op in _LINEAR), None)
     if last is None or len(_read(last, graph)) != 1:
@@ -65,7 +65,7 @@ def choose_cut(graph: Graph, where: str) -> str:
     cut = _read(last, graph)[0]
     if cut == graph.input:
         return graph.output
-    shape = output_shape(build_module(graph.before(cut), where))
+    shape = output_shape(build_module(graph.before(cut), where, known=known))
     if math.prod(shape) > FEATURE_LIMIT or not is_affine(graph.after(cut, shape)):
         return graph.output
     return cut
@@ -82,15 +82,20 @@ def is_affine(back: Graph) -> bool:
     return True
 
 
-def split(graph: Graph, cut: str, where: str) -> tuple[GraphModule, Tail | TailModule]:
-    """The frozen front up to ``cut`` and what follows; ``ModelError`` if ``cut`` cannot split."""
-    front = build_module(graph.before(cut), where)
+def split(
+    graph: Graph, cut: str, where: str, *, known: bool = False
+) -> tuple[GraphModule, Tail | TailModule]:
+    """The frozen front up to ``cut`` and what follows; ``ModelError`` if ``cut`` cannot split.
+
+    ``known`` as for ``build_module``.
+    """
+    front = build_module(graph.before(cut), where, known=known)
     shape = output_shape(front)
     if cut == graph.output:
         size = math.prod(shape)
         return front, Tail(np.eye(size, dtype=np.float32), np.zeros(size, np.float32))
     after = graph.after(cut, shape)
-    back = build_module(after, where)
+    back = build_module(after, where, known=known)
     return front, _collapse(back) if is_affine(after) else TailModule(back)
 
 

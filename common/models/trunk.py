@@ -129,13 +129,14 @@ def load_split(
     graph = _read_graph(weights, data, given)
     if graph.shape[1:] != (given.input_size, given.input_size):
         raise TrunkError(f"{weights}: takes {graph.shape[1:]} pixels, not [trunk] input_size")
-    cut = given.cut or choose_cut(graph, str(weights))
-    front, tail = split(graph, cut, str(weights))
+    known = weights.suffix == ".safetensors"  # a network of the registry, written just now
+    cut = given.cut or choose_cut(graph, str(weights), known=known)
+    front, tail = split(graph, cut, str(weights), known=known)
     shape = output_shape(front)
     if given.feature_shape not in ((), shape):
         raise TrunkError(f"{weights}: features are {shape}, not [trunk] feature_shape")
-    known = dataclasses.replace(given, cut=cut, feature_shape=shape)
-    return Trunk(known, front, threads), tail
+    whole = dataclasses.replace(given, cut=cut, feature_shape=shape)
+    return Trunk(whole, front, threads), tail
 
 
 def _locate(path: Path, manifest: TrunkManifest | None) -> tuple[Path, TrunkManifest | None]:
